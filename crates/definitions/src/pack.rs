@@ -1,0 +1,174 @@
+//! A pack: the folder of documents that describes one city or a part of it.
+
+mod check;
+mod read;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    calendar::CalendarYear, code_table::CodeTable, dataset::Dataset, department::Department,
+    division::{Division, DivisionList}, registry::Registry, text::Text,
+};
+
+pub use read::{FILES_MAX, FILE_BYTES_MAX, PackFiles};
+
+/// Everything one or several pack folders say, checked whole.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pack {
+    /// The folders it was read from, in order.
+    pub manifests: Vec<Manifest>,
+    /// Departments by identifier order of appearance.
+    pub departments: Vec<Department>,
+    /// Datasets.
+    pub datasets: Vec<Dataset>,
+    /// Base registries.
+    pub registries: Vec<Registry>,
+    /// Working-day calendars, one per year.
+    pub calendars: Vec<CalendarYear>,
+    /// Code tables, with the codes of their files filled in.
+    pub code_tables: Vec<CodeTable>,
+    /// Divisions of every list.
+    pub divisions: Vec<Division>,
+}
+
+/// `pack.yaml` at the root of a pack folder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// Stable identifier of the pack.
+    pub id: String,
+    /// Version, `major.minor.patch`.
+    pub version: String,
+    /// Title people read.
+    pub title: Text,
+    /// Licence of the documents.
+    pub licence: String,
+}
+
+/// One document of a pack.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Document {
+    /// `kind: department`
+    Department(Department),
+    /// `kind: dataset`
+    Dataset(Box<Dataset>),
+    /// `kind: registry`
+    Registry(Box<Registry>),
+    /// `kind: calendar`
+    Calendar(CalendarYear),
+    /// `kind: code_table`
+    CodeTable(CodeTable),
+    /// `kind: divisions`
+    Divisions(DivisionList),
+}
+
+/// What is wrong with a pack, and where.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fault {
+    /// File below the pack folder.
+    pub file: String,
+    /// 1-based line; `None` when the fault has no single place.
+    pub line: Option<u64>,
+    /// What was found and what was expected.
+    pub message: Text,
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let message = self.message.en.as_deref().unwrap_or(&self.message.zh);
+        match self.line {
+            Some(line) => write!(formatter, "{}:{line}: {message}", self.file),
+            None => write!(formatter, "{}: {message}", self.file),
+        }
+    }
+}
+
+/// Why a pack cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum PackError {
+    /// The folder or a file cannot be read.
+    #[error("failed to read {path}")]
+    Read {
+        /// Path as given.
+        path: String,
+        /// Cause.
+        source: std::io::Error,
+    },
+    /// A bound was passed.
+    #[error("the pack has more than {limit} {what}")]
+    TooLarge {
+        /// What there is too much of.
+        what: &'static str,
+        /// The bound.
+        limit: usize,
+    },
+    /// The documents have faults; all of them are listed.
+    #[error("the pack has {} fault(s), the first: {}", .0.len(), .0[0])]
+    Faults(Vec<Fault>),
+}
+
+impl Pack {
+    /// Reads and checks one or several pack folders as one pack; later folders may refer to earlier ones.
+    ///
+    /// # Errors
+    /// The first unreadable file, or **all** faults of all documents at once.
+    pub fn read<P: AsRef<std::path::Path>>(folders: &[P]) -> Result<Self, PackError> {
+        let files = folders.iter().map(|folder| PackFiles::from_folder(folder.as_ref())).collect::<Result<Vec<_>, _>>()?;
+        Self::from_files(&files)
+    }
+
+    /// The same from files already in memory.
+    ///
+    /// # Errors
+    /// All faults of all documents at once.
+    pub fn from_files(folders: &[PackFiles]) -> Result<Self, PackError> {
+        let mut faults = Vec::new();
+        let mut pack = Self::default();
+        let mut places = Places::default();
+        for files in folders {
+            read::read_folder(files, &mut pack, &mut places, &mut faults);
+        }
+        check::check(&pack, &places, &mut faults);
+        if faults.is_empty() { Ok(pack) } else { Err(PackError::Faults(faults)) }
+    }
+
+    /// The dataset with this identifier.
+    #[must_use]
+    pub fn dataset(&self, id: &str) -> Option<&Dataset> {
+        self.datasets.iter().find(|dataset| dataset.id == id)
+    }
+
+    /// The department with this identifier.
+    #[must_use]
+    pub fn department(&self, id: &str) -> Option<&Department> {
+        self.departments.iter().find(|department| department.id == id)
+    }
+
+    /// The registry with this identifier.
+    #[must_use]
+    pub fn registry(&self, id: &str) -> Option<&Registry> {
+        self.registries.iter().find(|registry| registry.id == id)
+    }
+
+    /// The code table with this identifier.
+    #[must_use]
+    pub fn code_table(&self, id: &str) -> Option<&CodeTable> {
+        self.code_tables.iter().find(|table| table.id == id)
+    }
+}
+
+/// Where each document stood, so that a fault found later can name its file and line.
+#[derive(Debug, Default)]
+struct Places(BTreeMap<(&'static str, String), (String, u64)>);
+
+impl Places {
+    fn of(&self, kind: &'static str, id: &str) -> (String, Option<u64>) {
+        match self.0.get(&(kind, id.to_owned())) {
+            Some((file, line)) => (file.clone(), Some(*line)),
+            None => ("pack".to_owned(), None),
+        }
+    }
+}

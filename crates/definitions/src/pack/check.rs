@@ -1,0 +1,251 @@
+//! What one document may demand of another.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Fault, Pack, Places};
+use crate::{
+    dataset::{Dataset, Format, Publication, ShareMethod, Sharing},
+    registry::Registry,
+    text::Text,
+};
+
+/// Most columns in one dataset.
+const COLUMNS_MAX: usize = 512;
+
+pub(super) fn check(pack: &Pack, places: &Places, faults: &mut Vec<Fault>) {
+    let departments: BTreeSet<&str> = pack.departments.iter().map(|department| department.id.as_str()).collect();
+    let tables: BTreeSet<&str> = pack.code_tables.iter().map(|table| table.id.as_str()).collect();
+    for department in &pack.departments {
+        let mut found = Found { kind: "department", id: &department.id, places, faults };
+        if !is_identifier(&department.id) {
+            found.name(&department.id);
+        }
+    }
+    for dataset in &pack.datasets {
+        let mut found = Found { kind: "dataset", id: &dataset.id, places, faults };
+        check_dataset(dataset, &departments, &tables, &mut found);
+    }
+    let datasets: BTreeMap<&str, &Dataset> = pack.datasets.iter().map(|dataset| (dataset.id.as_str(), dataset)).collect();
+    for registry in &pack.registries {
+        let mut found = Found { kind: "registry", id: &registry.id, places, faults };
+        check_registry(registry, &departments, &datasets, &mut found);
+    }
+    check_titles(pack, places, faults);
+}
+
+/// Collects the faults of one document.
+struct Found<'a> {
+    kind: &'static str,
+    id: &'a str,
+    places: &'a Places,
+    faults: &'a mut Vec<Fault>,
+}
+
+impl Found<'_> {
+    fn say(&mut self, zh: String, en: String) {
+        let (file, line) = self.places.of(self.kind, self.id);
+        let message = Text::new(format!("{} `{}`：{zh}", self.kind, self.id), format!("{} `{}`: {en}", self.kind, self.id));
+        self.faults.push(Fault { file, line, message });
+    }
+
+    fn name(&mut self, name: &str) {
+        self.say(
+            format!("名称 `{name}` 不合规定；应以小写字母开头，只含 a-z、0-9、_，不超过 48 个字符"),
+            format!("found name `{name}`, expected a-z, 0-9 and _ after a first letter, at most 48 characters"),
+        );
+    }
+
+    fn unknown(&mut self, what_zh: &str, what_en: &str, name: &str) {
+        self.say(format!("没有{what_zh} `{name}`"), format!("found no {what_en} `{name}`"));
+    }
+}
+
+fn is_identifier(name: &str) -> bool {
+    name.len() <= 48
+        && name.starts_with(|first: char| first.is_ascii_lowercase())
+        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+}
+
+fn check_dataset(dataset: &Dataset, departments: &BTreeSet<&str>, tables: &BTreeSet<&str>, found: &mut Found<'_>) {
+    if !is_identifier(&dataset.id) {
+        found.name(&dataset.id);
+    }
+    if !departments.contains(dataset.department.as_str()) {
+        found.unknown("部门", "department", &dataset.department);
+    }
+    if dataset.columns.is_empty() || dataset.columns.len() > COLUMNS_MAX {
+        let count = dataset.columns.len();
+        found.say(format!("有 {count} 列；应为 1 至 {COLUMNS_MAX} 列"), format!("found {count} columns, expected 1 to {COLUMNS_MAX}"));
+    }
+    let mut names = BTreeSet::new();
+    let mut headers = BTreeSet::new();
+    for column in &dataset.columns {
+        if !is_identifier(&column.name) {
+            found.name(&column.name);
+        }
+        if !names.insert(column.name.as_str()) {
+            found.say(format!("列 `{}` 重复", column.name), format!("column `{}` stands twice", column.name));
+        }
+        for header in std::iter::once(&column.title.zh).chain(&column.aliases) {
+            if !headers.insert(header.as_str()) {
+                found.say(format!("表头“{header}”指向两列"), format!("header \"{header}\" names two columns"));
+            }
+        }
+        if let Some(table) = &column.codes
+            && !tables.contains(table.as_str())
+        {
+            found.unknown("代码表", "code table", table);
+        }
+    }
+    for column in &dataset.key {
+        if !names.contains(column.as_str()) {
+            found.unknown("主键列", "key column", column);
+        }
+    }
+    check_source(dataset, found);
+    let mut rules = BTreeSet::new();
+    for rule in &dataset.rules {
+        if !rules.insert(rule.id.as_str()) {
+            found.say(format!("规则 `{}` 重复", rule.id), format!("rule `{}` stands twice", rule.id));
+        }
+        if let Some(owner) = &rule.owner
+            && !departments.contains(owner.as_str())
+        {
+            found.unknown("部门", "department", owner);
+        }
+    }
+    if let Some(publication) = &dataset.publication {
+        check_publication(publication, found);
+    }
+}
+
+fn check_source(dataset: &Dataset, found: &mut Found<'_>) {
+    let source = &dataset.source;
+    match source.format {
+        Format::Csv | Format::Xlsx | Format::Jsonl | Format::Parquet => {
+            if source.files.is_none() {
+                found.say("缺少 source.files".to_owned(), "found no source.files, expected a file name pattern".to_owned());
+            }
+        }
+        Format::Postgres | Format::Mariadb => {
+            if source.table.is_none() || source.connection.is_none() {
+                found.say(
+                    "数据库来源须有 source.connection 与 source.table".to_owned(),
+                    "expected source.connection and source.table for a database".to_owned(),
+                );
+            }
+        }
+    }
+    if let Some(pattern) = &source.files
+        && (pattern.starts_with('/') || pattern.split('/').any(|part| part == ".."))
+    {
+        found.say(
+            format!("文件模式 `{pattern}` 越出收件目录"),
+            format!("file pattern `{pattern}` leaves the inbox, expected a relative one without `..`"),
+        );
+    }
+}
+
+fn check_publication(publication: &Publication, found: &mut Found<'_>) {
+    let parts: Vec<&str> = publication.classification.split('/').collect();
+    let digits = |part: &&str, width: usize| part.len() == width && part.bytes().all(|byte| byte.is_ascii_digit());
+    let fits = parts.len() >= 3
+        && parts.len() <= 4
+        && digits(&parts[0], 1)
+        && digits(&parts[1], 2)
+        && digits(&parts[2], 3)
+        && parts.get(3).is_none_or(|part| !part.is_empty() && part.len() <= 8 && part.bytes().all(|byte| byte.is_ascii_digit()));
+    if !fits {
+        let code = &publication.classification;
+        found.say(
+            format!("分类 `{code}` 不合规定；应为 类1位/项2位/目3位[/细目]（发改高技〔2017〕1272号）"),
+            format!("found classification `{code}`, expected 1/2/3 digits and optionally a sub-section, e.g. 1/01/001/02"),
+        );
+    }
+    let withheld = matches!(publication.sharing, Sharing::Withheld { .. });
+    if !withheld && publication.methods.is_empty() {
+        found.say(
+            "共享方式为空（条例第二十二条）".to_owned(),
+            "found no way of supply, expected service, exchange or file (art. 22)".to_owned(),
+        );
+    }
+    if withheld && publication.methods.contains(&ShareMethod::Service) {
+        found.say("不予共享的目录不能提供服务接口".to_owned(), "a withheld entry cannot be supplied by service".to_owned());
+    }
+}
+
+fn check_registry(
+    registry: &Registry,
+    departments: &BTreeSet<&str>,
+    datasets: &BTreeMap<&str, &Dataset>,
+    found: &mut Found<'_>,
+) {
+    if !is_identifier(&registry.id) {
+        found.name(&registry.id);
+    }
+    if !departments.contains(registry.department.as_str()) {
+        found.unknown("部门", "department", &registry.department);
+    }
+    let fields: BTreeSet<&str> = registry.fields.iter().map(|field| field.name.as_str()).collect();
+    let mut members = BTreeMap::new();
+    for member in &registry.members {
+        let Some(dataset) = datasets.get(member.dataset.as_str()) else {
+            found.unknown("数据集", "dataset", &member.dataset);
+            continue;
+        };
+        members.insert(member.dataset.as_str(), member);
+        for (field, column) in &member.fields {
+            if !fields.contains(field.as_str()) {
+                found.unknown("字段", "field", field);
+            }
+            let known = dataset.columns.iter().find(|known| known.name == *column);
+            let expected = registry.fields.iter().find(|known| known.name == *field);
+            match (known, expected) {
+                (None, _) => found.unknown("列", "column", &format!("{}.{column}", member.dataset)),
+                (Some(known), Some(expected)) if known.column_type != expected.column_type => found.say(
+                    format!("{}.{column} 的类型为 {}，字段 {field} 为 {}", member.dataset, known.column_type, expected.column_type),
+                    format!("{}.{column} is {}, field {field} is {}", member.dataset, known.column_type, expected.column_type),
+                ),
+                (Some(_), _) => {}
+            }
+        }
+        for column in std::iter::once(&member.key).chain(&member.changed_on) {
+            if !dataset.columns.iter().any(|known| known.name == *column) {
+                found.unknown("列", "column", &format!("{}.{column}", member.dataset));
+            }
+        }
+    }
+    for field in &registry.fields {
+        if field.authority.is_empty() {
+            found.say(format!("字段 `{}` 没有数源", field.name), format!("field `{}` has no authority (art. 19)", field.name));
+        }
+        for dataset in &field.authority {
+            match members.get(dataset.as_str()) {
+                None => found.unknown("成员数据集", "member dataset", dataset),
+                Some(member) if !member.fields.contains_key(&field.name) => found.say(
+                    format!("{dataset} 不提供字段 `{}`，不能做它的数源", field.name),
+                    format!("{dataset} does not feed `{}` and cannot be its authority", field.name),
+                ),
+                Some(_) => {}
+            }
+        }
+    }
+    if let Some(publication) = &registry.publication {
+        check_publication(publication, found);
+    }
+}
+
+/// Titles are unique after blanks and punctuation are dropped (目录名称不重名).
+fn check_titles(pack: &Pack, places: &Places, faults: &mut Vec<Fault>) {
+    let mut seen: BTreeMap<String, &str> = BTreeMap::new();
+    for dataset in pack.datasets.iter().filter(|dataset| dataset.publication.is_some()) {
+        let bare: String = dataset.title.zh.chars().filter(|character| character.is_alphanumeric()).collect();
+        if let Some(other) = seen.insert(bare, &dataset.id) {
+            let mut found = Found { kind: "dataset", id: &dataset.id, places, faults };
+            found.say(
+                format!("目录名称“{}”与 `{other}` 重名", dataset.title.zh),
+                format!("title \"{}\" is that of `{other}` too", dataset.title.zh),
+            );
+        }
+    }
+}
