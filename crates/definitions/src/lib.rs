@@ -16,21 +16,21 @@
 //! 3. Add the checks that need other documents to `pack/check.rs`, with a test that breaks each.
 //! 4. Name the room that interprets it in `ARCHITECTURE.md`; a key that nobody reads is a defect.
 
-pub mod text;
-pub mod department;
-pub mod dataset;
-pub mod rule;
-pub mod registry;
 pub mod calendar;
 pub mod code_table;
+pub mod dataset;
+pub mod department;
 pub mod division;
 pub mod pack;
+pub mod registry;
+pub mod rule;
+pub mod text;
 
 pub use calendar::CalendarYear;
 pub use code_table::{Code, CodeTable};
 pub use dataset::{
-    Column, ColumnType, Dataset, Encoding, Format, Mode, OpenAttribute, Publication, Sensitivity, Sharing,
-    ShareMethod, Source, UpdateCycle,
+    Column, ColumnType, Dataset, Encoding, Format, Mode, OpenAttribute, Publication, Sensitivity, ShareMethod, Sharing,
+    Source, UpdateCycle,
 };
 pub use department::Department;
 pub use division::{Division, DivisionList};

@@ -8,11 +8,16 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    calendar::CalendarYear, code_table::CodeTable, dataset::Dataset, department::Department,
-    division::{Division, DivisionList}, registry::Registry, text::Text,
+    calendar::CalendarYear,
+    code_table::CodeTable,
+    dataset::Dataset,
+    department::Department,
+    division::{Division, DivisionList},
+    registry::Registry,
+    text::Text,
 };
 
-pub use read::{FILES_MAX, FILE_BYTES_MAX, PackFiles};
+pub use read::{FILE_BYTES_MAX, FILES_MAX, PackFiles};
 
 /// Everything one or several pack folders say, checked whole.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -116,7 +121,8 @@ impl Pack {
     /// # Errors
     /// The first unreadable file, or **all** faults of all documents at once.
     pub fn read<P: AsRef<std::path::Path>>(folders: &[P]) -> Result<Self, PackError> {
-        let files = folders.iter().map(|folder| PackFiles::from_folder(folder.as_ref())).collect::<Result<Vec<_>, _>>()?;
+        let files =
+            folders.iter().map(|folder| PackFiles::from_folder(folder.as_ref())).collect::<Result<Vec<_>, _>>()?;
         Self::from_files(&files)
     }
 

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{dataset::{ColumnType, Publication, Sensitivity}, text::Text};
+use crate::{
+    dataset::{ColumnType, Publication, Sensitivity},
+    text::Text,
+};
 
 /// A base registry (基础库): one record per entity, one source of truth per field (一数一源; 条例, art. 19).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -101,10 +101,10 @@ pub enum RuleKind {
         /// Column.
         column: String,
         /// Fewest characters.
-        #[serde(skip_serializing_if = "Option::is_none")]
+        #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_text")]
         min: Option<u32>,
         /// Most characters.
-        #[serde(skip_serializing_if = "Option::is_none")]
+        #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_text")]
         max: Option<u32>,
     },
     /// The value is one of a list.
@@ -195,10 +195,10 @@ pub enum RuleKind {
     /// The number of rows is plausible.
     Volume {
         /// Fewest rows.
-        #[serde(skip_serializing_if = "Option::is_none")]
+        #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_text")]
         min: Option<u64>,
         /// Most rows.
-        #[serde(skip_serializing_if = "Option::is_none")]
+        #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_text")]
         max: Option<u64>,
         /// Most change against the version before, in percent of it; not evaluated on the first version.
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -499,6 +499,14 @@ impl TryFrom<RuleDocument> for Rule {
     }
 }
 
+/// Bounds are text on the wire, whatever their kind: a document stored as JSON reads back like the YAML it came from.
+fn as_text<T: std::fmt::Display, S: serde::Serializer>(value: &Option<T>, serializer: S) -> Result<S::Ok, S::Error> {
+    match value {
+        Some(value) => serializer.collect_str(value),
+        None => serializer.serialize_none(),
+    }
+}
+
 #[derive(Clone, Copy)]
 enum Bound {
     Least,
@@ -595,9 +603,14 @@ mod tests {
 
     #[test]
     fn what_is_written_out_reads_back_the_same() {
-        let written = "{id: a, kind: reconcile, columns: [k], table: t, key: [k], compare: [v], severity: hold}";
-        let rule: Rule = serde_saphyr::from_str(written).unwrap();
-        let again: Rule = serde_saphyr::from_str(&serde_saphyr::to_string(&rule).unwrap()).unwrap();
-        assert_eq!(rule, again);
+        for written in [
+            "{id: a, kind: reconcile, columns: [k], table: t, key: [k], compare: [v], severity: hold}",
+            "{id: a, kind: length, column: name, min: 2, max: 20}",
+            "{id: a, kind: volume, min: 2, change_percent: 12.5}",
+        ] {
+            let rule: Rule = serde_saphyr::from_str(written).unwrap();
+            let again: Rule = serde_saphyr::from_str(&serde_saphyr::to_string(&rule).unwrap()).unwrap();
+            assert_eq!(rule, again);
+        }
     }
 }

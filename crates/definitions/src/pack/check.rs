@@ -25,7 +25,8 @@ pub(super) fn check(pack: &Pack, places: &Places, faults: &mut Vec<Fault>) {
         let mut found = Found { kind: "dataset", id: &dataset.id, places, faults };
         check_dataset(dataset, &departments, &tables, &mut found);
     }
-    let datasets: BTreeMap<&str, &Dataset> = pack.datasets.iter().map(|dataset| (dataset.id.as_str(), dataset)).collect();
+    let datasets: BTreeMap<&str, &Dataset> =
+        pack.datasets.iter().map(|dataset| (dataset.id.as_str(), dataset)).collect();
     for registry in &pack.registries {
         let mut found = Found { kind: "registry", id: &registry.id, places, faults };
         check_registry(registry, &departments, &datasets, &mut found);
@@ -44,7 +45,8 @@ struct Found<'a> {
 impl Found<'_> {
     fn say(&mut self, zh: String, en: String) {
         let (file, line) = self.places.of(self.kind, self.id);
-        let message = Text::new(format!("{} `{}`：{zh}", self.kind, self.id), format!("{} `{}`: {en}", self.kind, self.id));
+        let message =
+            Text::new(format!("{} `{}`：{zh}", self.kind, self.id), format!("{} `{}`: {en}", self.kind, self.id));
         self.faults.push(Fault { file, line, message });
     }
 
@@ -75,7 +77,10 @@ fn check_dataset(dataset: &Dataset, departments: &BTreeSet<&str>, tables: &BTree
     }
     if dataset.columns.is_empty() || dataset.columns.len() > COLUMNS_MAX {
         let count = dataset.columns.len();
-        found.say(format!("有 {count} 列；应为 1 至 {COLUMNS_MAX} 列"), format!("found {count} columns, expected 1 to {COLUMNS_MAX}"));
+        found.say(
+            format!("有 {count} 列；应为 1 至 {COLUMNS_MAX} 列"),
+            format!("found {count} columns, expected 1 to {COLUMNS_MAX}"),
+        );
     }
     let mut names = BTreeSet::new();
     let mut headers = BTreeSet::new();
@@ -124,7 +129,10 @@ fn check_source(dataset: &Dataset, found: &mut Found<'_>) {
     match source.format {
         Format::Csv | Format::Xlsx | Format::Jsonl | Format::Parquet => {
             if source.files.is_none() {
-                found.say("缺少 source.files".to_owned(), "found no source.files, expected a file name pattern".to_owned());
+                found.say(
+                    "缺少 source.files".to_owned(),
+                    "found no source.files, expected a file name pattern".to_owned(),
+                );
             }
         }
         Format::Postgres | Format::Mariadb => {
@@ -154,12 +162,16 @@ fn check_publication(publication: &Publication, found: &mut Found<'_>) {
         && digits(&parts[0], 1)
         && digits(&parts[1], 2)
         && digits(&parts[2], 3)
-        && parts.get(3).is_none_or(|part| !part.is_empty() && part.len() <= 8 && part.bytes().all(|byte| byte.is_ascii_digit()));
+        && parts
+            .get(3)
+            .is_none_or(|part| !part.is_empty() && part.len() <= 8 && part.bytes().all(|byte| byte.is_ascii_digit()));
     if !fits {
         let code = &publication.classification;
         found.say(
             format!("分类 `{code}` 不合规定；应为 类1位/项2位/目3位[/细目]（发改高技〔2017〕1272号）"),
-            format!("found classification `{code}`, expected 1/2/3 digits and optionally a sub-section, e.g. 1/01/001/02"),
+            format!(
+                "found classification `{code}`, expected 1/2/3 digits and optionally a sub-section, e.g. 1/01/001/02"
+            ),
         );
     }
     let withheld = matches!(publication.sharing, Sharing::Withheld { .. });
@@ -170,7 +182,10 @@ fn check_publication(publication: &Publication, found: &mut Found<'_>) {
         );
     }
     if withheld && publication.methods.contains(&ShareMethod::Service) {
-        found.say("不予共享的目录不能提供服务接口".to_owned(), "a withheld entry cannot be supplied by service".to_owned());
+        found.say(
+            "不予共享的目录不能提供服务接口".to_owned(),
+            "a withheld entry cannot be supplied by service".to_owned(),
+        );
     }
 }
 
@@ -203,8 +218,14 @@ fn check_registry(
             match (known, expected) {
                 (None, _) => found.unknown("列", "column", &format!("{}.{column}", member.dataset)),
                 (Some(known), Some(expected)) if known.column_type != expected.column_type => found.say(
-                    format!("{}.{column} 的类型为 {}，字段 {field} 为 {}", member.dataset, known.column_type, expected.column_type),
-                    format!("{}.{column} is {}, field {field} is {}", member.dataset, known.column_type, expected.column_type),
+                    format!(
+                        "{}.{column} 的类型为 {}，字段 {field} 为 {}",
+                        member.dataset, known.column_type, expected.column_type
+                    ),
+                    format!(
+                        "{}.{column} is {}, field {field} is {}",
+                        member.dataset, known.column_type, expected.column_type
+                    ),
                 ),
                 (Some(_), _) => {}
             }
@@ -217,7 +238,10 @@ fn check_registry(
     }
     for field in &registry.fields {
         if field.authority.is_empty() {
-            found.say(format!("字段 `{}` 没有数源", field.name), format!("field `{}` has no authority (art. 19)", field.name));
+            found.say(
+                format!("字段 `{}` 没有数源", field.name),
+                format!("field `{}` has no authority (art. 19)", field.name),
+            );
         }
         for dataset in &field.authority {
             match members.get(dataset.as_str()) {

@@ -32,7 +32,8 @@ impl PackFiles {
                     waiting.push(path);
                     continue;
                 }
-                let wanted = path.extension().is_some_and(|end| ["yaml", "yml", "csv"].iter().any(|known| end == *known));
+                let wanted =
+                    path.extension().is_some_and(|end| ["yaml", "yml", "csv"].iter().any(|known| end == *known));
                 if !wanted {
                     continue;
                 }
@@ -107,7 +108,10 @@ fn read_document(
     // `kind` chooses the type. Its line becomes a comment, so that line numbers stay and the
     // type itself can refuse every key that it does not know.
     let kind = text.lines().find_map(|line| line.strip_prefix("kind:")).map(|kind| kind.trim().to_owned());
-    let body: String = text.lines().map(|line| if line.starts_with("kind:") { "#\n".to_owned() } else { format!("{line}\n") }).collect();
+    let body: String = text
+        .lines()
+        .map(|line| if line.starts_with("kind:") { "#\n".to_owned() } else { format!("{line}\n") })
+        .collect();
     let parsed = match kind.as_deref() {
         Some("department") => parse(&body).map(Document::Department),
         Some("dataset") => parse(&body).map(|dataset| Document::Dataset(Box::new(dataset))),
@@ -121,8 +125,12 @@ fn read_document(
                 file: name.to_owned(),
                 line: Some(first_line + 1),
                 message: Text::new(
-                    format!("文档的 kind 为 {found}；应为 department、dataset、registry、calendar、code_table 或 divisions"),
-                    format!("found kind {found}, expected department, dataset, registry, calendar, code_table or divisions"),
+                    format!(
+                        "文档的 kind 为 {found}；应为 department、dataset、registry、calendar、code_table 或 divisions"
+                    ),
+                    format!(
+                        "found kind {found}, expected department, dataset, registry, calendar, code_table or divisions"
+                    ),
                 ),
             });
             return;
@@ -213,7 +221,12 @@ impl From<CodeRow> for Code {
 }
 
 /// Reads a CSV that a document names, relative to the document's own folder.
-fn read_csv<T: DeserializeOwned>(files: &PackFiles, document: &str, file: &str, faults: &mut Vec<Fault>) -> Option<Vec<T>> {
+fn read_csv<T: DeserializeOwned>(
+    files: &PackFiles,
+    document: &str,
+    file: &str,
+    faults: &mut Vec<Fault>,
+) -> Option<Vec<T>> {
     let folder = document.rsplit_once('/').map_or("", |(folder, _)| folder);
     let path = if folder.is_empty() { file.to_owned() } else { format!("{folder}/{file}") };
     let Some(text) = files.0.get(&path) else {
@@ -230,7 +243,11 @@ fn read_csv<T: DeserializeOwned>(files: &PackFiles, document: &str, file: &str, 
             Ok(row) => rows.push(row),
             Err(error) => {
                 let line = error.position().map(csv::Position::line);
-                faults.push(Fault { file: path, line, message: Text::new(format!("读不懂这一行：{error}"), error.to_string()) });
+                faults.push(Fault {
+                    file: path,
+                    line,
+                    message: Text::new(format!("读不懂这一行：{error}"), error.to_string()),
+                });
                 return None;
             }
         }
