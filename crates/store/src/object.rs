@@ -1,0 +1,186 @@
+//! Objects whose every change goes to the ledger.
+//!
+//! What is digested is the row as the database holds it *after* the change, read back in the same
+//! transaction. Verification reads the row again and compares: a cell that was changed behind the
+//! application's back no longer matches the object's last entry.
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+use sqlx::{Column as _, Row as _, TypeInfo as _, ValueRef as _, any::AnyRow};
+
+use crate::{
+    actor::Act,
+    error::{StoreError, failed},
+    row::micros,
+    tx::Tx,
+};
+
+/// A kind of object that the ledger knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ObjectKind {
+    /// A version of a definition.
+    Definition,
+    /// A delivered batch.
+    Batch,
+    /// A run of a step.
+    Run,
+    /// A catalogue entry.
+    Entry,
+    /// A share request.
+    Request,
+    /// A share grant.
+    Grant,
+    /// One supplied call.
+    Usage,
+    /// A docket item.
+    Item,
+}
+
+impl ObjectKind {
+    /// Every kind.
+    pub const ALL: [Self; 8] =
+        [Self::Definition, Self::Batch, Self::Run, Self::Entry, Self::Request, Self::Grant, Self::Usage, Self::Item];
+
+    /// The word before the slash in an object's name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Definition => "definition",
+            Self::Batch => "batch",
+            Self::Run => "run",
+            Self::Entry => "entry",
+            Self::Request => "request",
+            Self::Grant => "grant",
+            Self::Usage => "usage",
+            Self::Item => "item",
+        }
+    }
+
+    /// The object's name: kind and identifier, e.g. `batch/0199…`.
+    #[must_use]
+    pub fn name(self, id: &str) -> String {
+        format!("{self}/{id}")
+    }
+
+    /// Splits a name into kind and identifier; `None` when the kind is unknown.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<(Self, &str)> {
+        let (kind, id) = name.split_once('/')?;
+        Self::ALL.into_iter().find(|candidate| candidate.as_str() == kind).map(|kind| (kind, id))
+    }
+
+    pub(crate) fn table(self) -> &'static str {
+        match self {
+            Self::Definition => "definition",
+            Self::Batch => "batch",
+            Self::Run => "run",
+            Self::Entry => "entry",
+            Self::Request => "request",
+            Self::Grant => "share_grant",
+            Self::Usage => "usage_row",
+            Self::Item => "docket_item",
+        }
+    }
+
+    pub(crate) fn key(self) -> &'static str {
+        match self {
+            Self::Entry => "code",
+            Self::Definition | Self::Batch | Self::Run | Self::Request | Self::Grant | Self::Usage | Self::Item => "id",
+        }
+    }
+
+    /// The columns that are digested: all but a run's lease, which moves while it works.
+    pub(crate) fn columns(self) -> &'static str {
+        match self {
+            Self::Definition => "id, kind, name, version, sha256, body, applied_at, applied_by, retired_at",
+            Self::Batch => {
+                "id, dataset, idempotency_key, file_name, sha256, state, attempt, rows_in, rows_accepted, \
+                 rows_quarantined, landing_version, error, received_at, ended_at, checked_by, checked_at"
+            }
+            Self::Run => "id, step, subject, state, holder, started_at, deadline_at, ended_at, result, error",
+            Self::Entry => {
+                "code, classification, serial, source_kind, source, department, title_zh, title_en, title_key, \
+                 sharing, state, body, search_text, search_pinyin, search_initials, created_at, changed_at, \
+                 published_at, version"
+            }
+            Self::Request => "id, entry, requester, provider, state, body, created_by, created_at, changed_at, version",
+            Self::Grant => {
+                "id, request, entry, grantee, provider, state, reason, valid_from, valid_until, calls_per_day, \
+                 body, created_at, changed_at, version"
+            }
+            Self::Usage => {
+                "id, grant_id, entry, grantee, token, door, purpose, case_number, looked_up, columns, row_count, \
+                 table_version, at"
+            }
+            Self::Item => {
+                "id, procedure, subject, title_zh, title_en, state, department, role, received_on, term_days, \
+                 extension_days, stops, due_on, escalation, opened_at, changed_at, closed_at, outcome, version"
+            }
+        }
+    }
+}
+
+impl fmt::Display for ObjectKind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+impl Tx {
+    /// Writes the ledger entry for a change of `kind/id` that was just made in this transaction.
+    ///
+    /// # Errors
+    /// The row is not there, or the database failed.
+    pub(crate) async fn record(&mut self, kind: ObjectKind, id: &str, act: &Act<'_>) -> Result<(), StoreError> {
+        let select = format!("SELECT {} FROM {} WHERE {} = $1", kind.columns(), kind.table(), kind.key());
+        let row = sqlx::query(sqlx::AssertSqlSafe(select))
+            .bind(id)
+            .fetch_optional(self.connection())
+            .await
+            .map_err(failed("read back a changed object"))?;
+        let Some(row) = row else {
+            return Err(StoreError::State { object: kind.name(id), expected: "an existing object" });
+        };
+        let payload = canonical(&row);
+        let entry_id = self.new_id(act.at);
+        let salt = hex::encode(self.identity.bytes());
+        sqlx::query(
+            "INSERT INTO outbox (entry_id, kind, object, org, actor, at, payload, salt) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        )
+        .bind(entry_id)
+        .bind(act.kind)
+        .bind(kind.name(id))
+        .bind(act.org)
+        .bind(act.actor)
+        .bind(micros(act.at))
+        .bind(payload)
+        .bind(salt)
+        .execute(self.connection())
+        .await
+        .map_err(failed("write to the outbox"))?;
+        Ok(())
+    }
+}
+
+/// The row as canonical JSON: keys in order, no blanks, numbers as integers. Two databases agree on it.
+pub(crate) fn canonical(row: &AnyRow) -> String {
+    // A sorted list, for another crate may switch serde_json's maps to insertion order.
+    let mut cells: Vec<(&str, Value)> =
+        row.columns().iter().map(|column| (column.name(), cell(row, column.ordinal()))).collect();
+    cells.sort_by(|left, right| left.0.cmp(right.0));
+    Value::Object(cells.into_iter().map(|(name, value)| (name.to_owned(), value)).collect::<Map<_, _>>()).to_string()
+}
+
+/// A cell of a type that the store never writes is kept as its type's name: it can only be tampering.
+fn cell(row: &AnyRow, ordinal: usize) -> Value {
+    if let Ok(whole) = row.try_get::<Option<i64>, _>(ordinal) {
+        return whole.map_or(Value::Null, Value::from);
+    }
+    if let Ok(text) = row.try_get::<String, _>(ordinal) {
+        return Value::from(text);
+    }
+    let found = row.try_get_raw(ordinal).map(|raw| raw.type_info().name().to_owned());
+    Value::from(format!("<{}>", found.as_deref().unwrap_or("unreadable")))
+}
