@@ -1,0 +1,19 @@
+//! One file per page. Each holds what the page shows (a view: plain values, no handles) and a pure function
+//! from view to markup, so that a page is tested without a server.
+//!
+//! Handlers that fill the views from the rooms live beside the routes, in `serve/`.
+
+pub mod home;
+pub mod catalogue;
+pub mod entry;
+pub mod docket;
+pub mod request;
+pub mod apply;
+pub mod record;
+pub mod grants;
+pub mod ledger;
+pub mod login;
+pub mod refusal;
+
+mod clock;
+pub use clock::{ClockView, Stop};

@@ -1,0 +1,140 @@
+//! Grants of the visitor's department: what each lets out, until when, how to call it, and its token.
+
+use jiff::{Timestamp, civil::Date};
+use maud::{Markup, html};
+
+use crate::{
+    language::Text,
+    layout::{self, Frame},
+};
+
+/// What the page shows.
+#[derive(Debug, Clone)]
+pub struct GrantsView {
+    /// Grants, newest first.
+    pub grants: Vec<Grant>,
+    /// A token that was just made; shown once and never again.
+    pub new_token: Option<NewToken>,
+    /// Address of this server as callers write it, for the example.
+    pub server: String,
+}
+
+/// A token at its birth.
+#[derive(Debug, Clone)]
+pub struct NewToken {
+    /// Grant it belongs to.
+    pub grant: String,
+    /// The token itself.
+    pub token: String,
+}
+
+/// One grant.
+#[derive(Debug, Clone)]
+pub struct Grant {
+    /// Identifier.
+    pub id: String,
+    /// Title of the entry.
+    pub entry_title: Text,
+    /// Address of the entry.
+    pub entry_href: String,
+    /// Department that may use it.
+    pub holder: Text,
+    /// Purpose as it was granted.
+    pub purpose: String,
+    /// Columns: name, title, and whether it is masked.
+    pub columns: Vec<(String, Text, bool)>,
+    /// Row filter in words; `None`: all rows.
+    pub rows: Option<String>,
+    /// Last day.
+    pub until_on: Date,
+    /// How it stands.
+    pub state: GrantState,
+    /// Calls answered under it.
+    pub calls: u64,
+    /// Last call.
+    pub last_call_at: Option<Timestamp>,
+    /// Whether this visitor may make a token for it.
+    pub may_make_token: bool,
+}
+
+/// How a grant stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GrantState {
+    /// In force.
+    InForce,
+    /// Suspended by the authority or the provider (条例, art. 27).
+    Suspended,
+    /// Its term is over, or it was ended.
+    Over,
+}
+
+/// The page.
+#[must_use]
+pub fn page(frame: &Frame, view: &GrantsView) -> Markup {
+    let words = frame.words;
+    let title = words.of("授权与令牌", "Grants and tokens");
+    layout::page(
+        frame,
+        title,
+        &html! {
+            div.wrap {
+                header.pagehead {
+                    h1 { (title) }
+                    p { (words.of("每项授权写明列、行、脱敏、用途和期限；任何通道都不会多给一格。", "A grant names columns, rows, masks, purpose and term; no door gives a cell more.")) }
+                }
+                @if let Some(new) = &view.new_token {
+                    div.notice.warn role="status" {
+                        h2 { (words.of("新令牌只显示这一次，请立即保存", "This token is shown once; keep it now")) }
+                        p { span.code { (new.grant) } }
+                        pre tabindex="0" aria-label=(words.of("令牌", "Token")) { (new.token) }
+                    }
+                }
+                @if view.grants.is_empty() {
+                    p.empty { (words.of("本单位还没有授权。", "Your department has no grant yet. ")) a href="/catalogue" { (words.of("到目录里申请", "Request one from the catalogue")) } }
+                }
+                div.stack { @for grant in &view.grants { (card(frame, view, grant)) } }
+            }
+        },
+    )
+}
+
+fn card(frame: &Frame, view: &GrantsView, grant: &Grant) -> Markup {
+    let words = frame.words;
+    let (class, state) = match grant.state {
+        GrantState::InForce => ("tag good", words.of("有效", "in force")),
+        GrantState::Suspended => ("tag warn", words.of("已中止", "suspended")),
+        GrantState::Over => ("tag", words.of("已结束", "over")),
+    };
+    html! {
+        section.card id=(grant.id) aria-label=(grant.entry_title.get(words.0)) {
+            h2 { a href=(grant.entry_href) { (words.text(&grant.entry_title)) } " " span class=(class) { (state) } }
+            dl.facts {
+                dt { (words.of("授权编号", "Grant")) } dd.code { (grant.id) }
+                dt { (words.of("使用单位", "Holder")) } dd { (words.text(&grant.holder)) }
+                dt { (words.of("用途", "Purpose")) } dd { (grant.purpose) }
+                dt { (words.of("信息项", "Columns")) }
+                dd { @for (index, (name, title, masked)) in grant.columns.iter().enumerate() {
+                    @if index > 0 { (words.of("、", ", ")) } span title=(name) { (words.text(title)) } @if *masked { (words.of("（脱敏）", " (masked)")) } } }
+                dt { (words.of("行范围", "Rows")) } dd { @match &grant.rows { Some(rows) => span.code { (rows) }, None => (words.of("全部", "all")) } }
+                dt { (words.of("有效至", "Until")) } dd { (words.day(grant.until_on)) }
+                dt { (words.of("调用", "Calls")) } dd.num { (words.count(grant.calls)) @if let Some(at) = grant.last_call_at { " · " (words.instant(at)) } }
+            }
+            @if grant.state == GrantState::InForce {
+                details {
+                    summary { (words.of("怎样调用", "How to call")) }
+                    pre tabindex="0" aria-label=(words.of("调用示例", "Example call")) {
+                        "curl -H 'Authorization: Bearer …' -H 'X-Yihe-Case: " (words.of("办件编号", "CASE-NUMBER")) "' \\\n  " (view.server) "/api/v1/share/" (grant.id) "/records/" (words.of("主键", "KEY"))
+                    }
+                }
+            }
+            @if grant.may_make_token {
+                @if let Some(visitor) = &frame.visitor {
+                    form.act method="post" action={ "/grants/" (grant.id) "/token" } {
+                        (layout::form_token(&visitor.form_token))
+                        p.actions { button.button.quiet type="submit" { (words.of("生成新令牌", "Make a new token")) } }
+                    }
+                }
+            }
+        }
+    }
+}

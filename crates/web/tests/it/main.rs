@@ -1,0 +1,4 @@
+//! Integration tests of the doors.
+
+mod samples;
+mod pages;

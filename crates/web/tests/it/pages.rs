@@ -1,0 +1,52 @@
+//! What a person reads on each page, in both languages.
+
+use yihe_web::language::{Language, name};
+
+use crate::samples;
+
+#[test]
+fn every_page_reads_as_reviewed() {
+    for language in [Language::Zh, Language::En] {
+        for (page, markup) in samples::pages(language) {
+            insta::assert_snapshot!(format!("{page}.{}", name(language)), readable(&markup));
+        }
+    }
+}
+
+#[test]
+fn no_page_carries_inline_style_or_script() {
+    for (page, markup) in samples::pages(Language::Zh) {
+        assert!(!markup.contains(" style="), "{page} carries an inline style, which the content security policy refuses");
+        assert!(!markup.contains("<script"), "{page} carries a script");
+        assert!(!markup.contains(" onclick"), "{page} carries a handler");
+    }
+}
+
+#[test]
+fn every_page_has_one_first_heading_and_a_way_past_the_navigation() {
+    for language in [Language::Zh, Language::En] {
+        for (page, markup) in samples::pages(language) {
+            assert_eq!(markup.matches("<h1").count(), 1, "{page}");
+            assert!(markup.contains(r##"href="#content""##) && markup.contains(r#"id="content""#), "{page}");
+        }
+    }
+}
+
+#[test]
+fn an_english_page_says_nothing_in_chinese_without_marking_it() {
+    for (page, markup) in samples::pages(Language::En) {
+        let marked = regex::Regex::new(r#"<(\w+)[^>]* lang="zh-Hans"[^>]*>.*?</\w+>"#).expect("a pattern");
+        let rest = marked.replace_all(&markup, "");
+        // The name of the decree has no official English title; sample contents stand in Chinese.
+        let rest = rest.replace("政务数据共享条例", "").replace("《不动产登记暂行条例》", "");
+        let body = rest.split_once("<main").map_or("", |(_, body)| body);
+        let said: String = body.chars().filter(|character| ('\u{4e00}'..='\u{9fff}').contains(character)).collect();
+        let contents = ["request", "grants", "apply", "record", "refusal"];
+        assert!(said.is_empty() || contents.contains(&page), "{page}: {said}");
+    }
+}
+
+/// One element per line, so that a change shows where it is.
+fn readable(markup: &str) -> String {
+    markup.replace("><", ">\n<")
+}
