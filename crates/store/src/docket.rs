@@ -89,6 +89,8 @@ pub struct WorklistFilter {
     pub role: Option<String>,
     /// Only items whose last day lies before this day.
     pub due_before: Option<Date>,
+    /// Only items escalated at least so far.
+    pub escalation_min: i64,
 }
 
 impl Store {
@@ -132,12 +134,13 @@ impl Store {
     ) -> Result<Vec<ItemRow>, StoreError> {
         let rows = sqlx::query(
             "SELECT * FROM docket_item WHERE closed_at IS NULL AND ($1 = '' OR department = $1) \
-             AND ($2 = '' OR role = $2) AND ($3 = '' OR due_on < $3) \
-             ORDER BY CASE WHEN due_on IS NULL THEN 1 ELSE 0 END, due_on, opened_at, id LIMIT $4 OFFSET $5",
+             AND ($2 = '' OR role = $2) AND ($3 = '' OR due_on < $3) AND escalation >= $4 \
+             ORDER BY CASE WHEN due_on IS NULL THEN 1 ELSE 0 END, due_on, opened_at, id LIMIT $5 OFFSET $6",
         )
         .bind(filter.department.as_deref().unwrap_or(""))
         .bind(filter.role.as_deref().unwrap_or(""))
         .bind(filter.due_before.map_or_else(String::new, |day| day.to_string()))
+        .bind(filter.escalation_min)
         .bind(page(limit))
         .bind(offset.max(0))
         .fetch_all(&self.readers)
@@ -153,15 +156,44 @@ impl Store {
     pub async fn item_count_open(&self, filter: &WorklistFilter) -> Result<i64, StoreError> {
         sqlx::query(
             "SELECT COUNT(*) AS items FROM docket_item WHERE closed_at IS NULL AND ($1 = '' OR department = $1) \
-             AND ($2 = '' OR role = $2) AND ($3 = '' OR due_on < $3)",
+             AND ($2 = '' OR role = $2) AND ($3 = '' OR due_on < $3) AND escalation >= $4",
         )
         .bind(filter.department.as_deref().unwrap_or(""))
         .bind(filter.role.as_deref().unwrap_or(""))
         .bind(filter.due_before.map_or_else(String::new, |day| day.to_string()))
+        .bind(filter.escalation_min)
         .fetch_one(&self.readers)
         .await
         .map_err(failed("count open docket items"))?
         .whole("items")
+    }
+
+    /// Open items whose last day is on or before `until` and whose escalation is below `level`, the
+    /// earliest first; after `after` (last day and identifier). At most `limit`.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn item_list_due(
+        &self,
+        until: Date,
+        level: i64,
+        after: Option<(Date, &str)>,
+        limit: i64,
+    ) -> Result<Vec<ItemRow>, StoreError> {
+        let (day, id) = after.map_or_else(|| (String::new(), ""), |(day, id)| (day.to_string(), id));
+        let rows = sqlx::query(
+            "SELECT * FROM docket_item WHERE closed_at IS NULL AND due_on <= $1 AND escalation < $2 \
+             AND (due_on > $3 OR (due_on = $3 AND id > $4)) ORDER BY due_on, id LIMIT $5",
+        )
+        .bind(until.to_string())
+        .bind(level)
+        .bind(day)
+        .bind(id)
+        .bind(page(limit))
+        .fetch_all(&self.readers)
+        .await
+        .map_err(failed("list docket items that are due"))?;
+        rows.iter().map(read).collect()
     }
 
     /// An item's tasks, oldest first. At most [`crate::PAGE_ROWS_MAX`].
@@ -192,34 +224,6 @@ impl Tx {
             .await
             .map_err(failed("find an open docket item"))?;
         row.as_ref().map(read).transpose()
-    }
-
-    /// Open items whose last day is on or before `until` and whose escalation is below `level`, the
-    /// earliest first; after `after` (last day and identifier). At most `limit`.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub async fn item_list_due(
-        &mut self,
-        until: Date,
-        level: i64,
-        after: Option<(Date, &str)>,
-        limit: i64,
-    ) -> Result<Vec<ItemRow>, StoreError> {
-        let (day, id) = after.map_or_else(|| (String::new(), ""), |(day, id)| (day.to_string(), id));
-        let rows = sqlx::query(
-            "SELECT * FROM docket_item WHERE closed_at IS NULL AND due_on <= $1 AND escalation < $2 \
-             AND (due_on > $3 OR (due_on = $3 AND id > $4)) ORDER BY due_on, id LIMIT $5",
-        )
-        .bind(until.to_string())
-        .bind(level)
-        .bind(day)
-        .bind(id)
-        .bind(page(limit))
-        .fetch_all(self.connection())
-        .await
-        .map_err(failed("list docket items that are due"))?;
-        rows.iter().map(read).collect()
     }
 
     /// Inserts an item at version 1 together with its first task.

@@ -7,7 +7,7 @@ use sqlx::AssertSqlSafe;
 
 use crate::{
     error::{StoreError, failed},
-    object::{ObjectKind, canonical},
+    object::{ObjectKind, URN, canonical},
     outbox::{self, OutboxRow},
     row::Cells as _,
     store::{PAGE_ROWS_MAX, Store, page},
@@ -79,7 +79,7 @@ impl Store {
             let (table, key) = (kind.table(), kind.key());
             let sql = format!(
                 "SELECT t.{key} AS id FROM {table} t WHERE NOT EXISTS \
-                 (SELECT 1 FROM outbox o WHERE o.object = '{kind}/' || t.{key}) ORDER BY t.{key} LIMIT $1"
+                 (SELECT 1 FROM outbox o WHERE o.object = '{URN}{kind}:' || t.{key}) ORDER BY t.{key} LIMIT $1"
             );
             let rows = sqlx::query(AssertSqlSafe(sql))
                 .bind(PAGE_ROWS_MAX)

@@ -16,6 +16,9 @@ use crate::{
     tx::Tx,
 };
 
+/// How every object's name begins.
+pub const URN: &str = "urn:yihe:";
+
 /// A kind of object that the ledger knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ObjectKind {
@@ -42,7 +45,7 @@ impl ObjectKind {
     pub const ALL: [Self; 8] =
         [Self::Definition, Self::Batch, Self::Run, Self::Entry, Self::Request, Self::Grant, Self::Usage, Self::Item];
 
-    /// The word before the slash in an object's name.
+    /// The word in an object's name.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -57,16 +60,16 @@ impl ObjectKind {
         }
     }
 
-    /// The object's name: kind and identifier, e.g. `batch/0199…`.
+    /// The object's name: a URN of kind and identifier, e.g. `urn:yihe:batch:0199…`.
     #[must_use]
     pub fn name(self, id: &str) -> String {
-        format!("{self}/{id}")
+        format!("{URN}{self}:{id}")
     }
 
     /// Splits a name into kind and identifier; `None` when the kind is unknown.
     #[must_use]
     pub fn parse(name: &str) -> Option<(Self, &str)> {
-        let (kind, id) = name.split_once('/')?;
+        let (kind, id) = name.strip_prefix(URN)?.split_once(':')?;
         Self::ALL.into_iter().find(|candidate| candidate.as_str() == kind).map(|kind| (kind, id))
     }
 
