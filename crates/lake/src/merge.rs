@@ -1,0 +1,317 @@
+//! One bucket: new rows against the rows that lie there, both in key order.
+
+use std::cmp::Ordering;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::{Array, RecordBatch, new_null_array};
+use arrow::compute::interleave_record_batch;
+use arrow::datatypes::{Schema, SchemaRef};
+use arrow::error::ArrowError;
+use arrow::row::{RowConverter, Rows, SortField};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+
+use crate::commit::Changed;
+use crate::data_file::{FileShape, FileWriter, WrittenFile};
+use crate::error::LakeError;
+use crate::name::TableName;
+
+/// Rows handled at a time.
+const BATCH_ROWS: usize = 8_192;
+
+/// What a new row does to the row that has its key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// Takes its place.
+    Put,
+    /// Removes it.
+    Delete,
+}
+
+/// All that merging one bucket needs.
+pub(crate) struct BucketMerge<'a> {
+    pub table: &'a TableName,
+    pub shape: &'a FileShape,
+    pub bucket: u32,
+    /// Columns whose greatest value wins among new rows of one key.
+    pub order: &'a [String],
+    pub effect: Effect,
+    /// The bucket's files, each in key order.
+    pub old: Vec<PathBuf>,
+    /// New rows in order of arrival. For [`Effect::Delete`] they have the key's columns only.
+    pub new: Vec<RecordBatch>,
+    /// Path of the file to write, below the table's folder.
+    pub path: String,
+}
+
+impl BucketMerge<'_> {
+    /// Writes the bucket anew. No file comes back when no row is left; `None` when nothing changes.
+    pub(crate) fn run(self) -> Result<(Option<WrittenFile>, Changed), LakeError> {
+        let arranging = |source| LakeError::Arrow { action: "merge", table: self.table.clone(), source };
+        let mut keys = KeyOrder::new(&self.shape.schema, &self.shape.key).map_err(arranging)?;
+        let winners = Winners::choose(&mut keys, &self.new, self.order).map_err(arranging)?;
+        let mut changed = Changed::default();
+        let mut writer = FileWriter::create(self.shape, self.path.clone(), Some(self.bucket))?;
+        let mut next = 0;
+        let mut readers = Vec::with_capacity(self.old.len());
+        for path in &self.old {
+            readers.push(SortedFile::open(path, &self.shape.schema)?);
+        }
+        let mut old_rows = OldRows::new(readers, &mut keys)?;
+        let mut places: Vec<(usize, usize)> = Vec::with_capacity(BATCH_ROWS * 2);
+        while let Some((batch, rows)) = old_rows.next_batch(&mut keys).transpose()? {
+            places.clear();
+            let mut untouched = true;
+            for row in 0..batch.num_rows() {
+                let key = rows.row(row);
+                while next < winners.len() && winners.key(next) < key {
+                    if self.effect == Effect::Put {
+                        places.push(winners.place(next, 1));
+                        changed.inserted += 1;
+                        untouched = false;
+                    }
+                    next += 1;
+                }
+                if next < winners.len() && winners.key(next) == key {
+                    match self.effect {
+                        Effect::Put => {
+                            places.push(winners.place(next, 1));
+                            changed.updated += 1;
+                        }
+                        Effect::Delete => changed.deleted += 1,
+                    }
+                    untouched = false;
+                    next += 1;
+                } else {
+                    places.push((0, row));
+                }
+            }
+            if untouched {
+                writer.write(&batch)?;
+                continue;
+            }
+            let mut sources = vec![&batch];
+            if self.effect == Effect::Put {
+                sources.extend(&self.new);
+            }
+            write_places(&mut writer, &sources, &places, arranging)?;
+        }
+        if self.effect == Effect::Put {
+            let sources: Vec<&RecordBatch> = self.new.iter().collect();
+            let rest: Vec<_> = (next..winners.len()).map(|at| winners.place(at, 0)).collect();
+            changed.inserted += rest.len() as u64;
+            write_places(&mut writer, &sources, &rest, arranging)?;
+        }
+        if writer.rows() == 0 || changed == Changed::default() {
+            return Ok((None, changed));
+        }
+        Ok((Some(writer.finish()?), changed))
+    }
+}
+
+fn write_places(
+    writer: &mut FileWriter,
+    sources: &[&RecordBatch],
+    places: &[(usize, usize)],
+    failed: impl Fn(ArrowError) -> LakeError + Copy,
+) -> Result<(), LakeError> {
+    for part in places.chunks(BATCH_ROWS) {
+        writer.write(&interleave_record_batch(sources, part).map_err(failed)?)?;
+    }
+    Ok(())
+}
+
+/// Compares rows by key, as bytes.
+pub(crate) struct KeyOrder {
+    names: Vec<String>,
+    converter: RowConverter,
+}
+
+impl KeyOrder {
+    pub(crate) fn new(schema: &Schema, key: &[String]) -> Result<Self, ArrowError> {
+        let fields = key
+            .iter()
+            .map(|name| Ok(SortField::new(schema.field_with_name(name)?.data_type().clone())))
+            .collect::<Result<_, ArrowError>>()?;
+        Ok(Self { names: key.to_vec(), converter: RowConverter::new(fields)? })
+    }
+
+    pub(crate) fn rows(&mut self, batch: &RecordBatch) -> Result<Rows, ArrowError> {
+        let columns = self
+            .names
+            .iter()
+            .map(|name| Ok(Arc::clone(batch.column(batch.schema().index_of(name)?))))
+            .collect::<Result<Vec<_>, ArrowError>>()?;
+        self.converter.convert_columns(&columns)
+    }
+}
+
+/// The one row of each key that counts, in key order.
+struct Winners {
+    rows: Vec<Rows>,
+    chosen: Vec<(u32, u32)>,
+}
+
+impl Winners {
+    /// Among rows of one key the greatest by `order` counts, and of equals the last to arrive.
+    fn choose(keys: &mut KeyOrder, batches: &[RecordBatch], order: &[String]) -> Result<Self, ArrowError> {
+        let rows: Vec<Rows> = batches.iter().map(|batch| keys.rows(batch)).collect::<Result<_, _>>()?;
+        let ranks: Option<Vec<Rows>> = match (order.is_empty(), batches.first()) {
+            (false, Some(first)) => {
+                let mut by = KeyOrder::new(&first.schema(), order)?;
+                Some(batches.iter().map(|batch| by.rows(batch)).collect::<Result<_, _>>()?)
+            }
+            _ => None,
+        };
+        let mut places: Vec<(u32, u32)> = Vec::with_capacity(batches.iter().map(RecordBatch::num_rows).sum());
+        for (batch, found) in rows.iter().enumerate() {
+            let batch = u32::try_from(batch).map_err(|_| too_many())?;
+            let count = u32::try_from(found.num_rows()).map_err(|_| too_many())?;
+            places.extend((0..count).map(|row| (batch, row)));
+        }
+        let at = |rows: &[Rows], place: &(u32, u32), other: &(u32, u32)| {
+            rows[place.0 as usize].row(place.1 as usize).cmp(&rows[other.0 as usize].row(other.1 as usize))
+        };
+        places.sort_unstable_by(|a, b| {
+            at(&rows, a, b)
+                .then_with(|| ranks.as_ref().map_or(Ordering::Equal, |ranks| at(ranks, a, b)))
+                .then_with(|| a.cmp(b))
+        });
+        let mut chosen: Vec<(u32, u32)> = Vec::with_capacity(places.len());
+        for place in places {
+            match chosen.last_mut() {
+                Some(last) if at(&rows, last, &place) == Ordering::Equal => *last = place,
+                _ => chosen.push(place),
+            }
+        }
+        Ok(Self { rows, chosen })
+    }
+
+    fn len(&self) -> usize {
+        self.chosen.len()
+    }
+
+    fn key(&self, at: usize) -> arrow::row::Row<'_> {
+        let (batch, row) = self.chosen[at];
+        self.rows[batch as usize].row(row as usize)
+    }
+
+    /// Where the row lies when the new batches begin at source `first`.
+    fn place(&self, at: usize, first: usize) -> (usize, usize) {
+        let (batch, row) = self.chosen[at];
+        (batch as usize + first, row as usize)
+    }
+}
+
+fn too_many() -> ArrowError {
+    ArrowError::InvalidArgumentError("a bucket has more than 2^32 new rows".to_owned())
+}
+
+/// The old rows of a bucket as one sequence in key order.
+///
+/// A bucket normally is one file. Should another engine have added files to it, they are read
+/// whole and sorted, for nothing is known of their order.
+enum OldRows {
+    One(Option<SortedFile>),
+    Many { batches: Vec<RecordBatch>, places: Vec<(usize, usize)>, next: usize },
+}
+
+impl OldRows {
+    fn new(mut files: Vec<SortedFile>, keys: &mut KeyOrder) -> Result<Self, LakeError> {
+        if files.len() <= 1 {
+            return Ok(Self::One(files.pop()));
+        }
+        let mut batches = Vec::new();
+        for mut file in files {
+            while let Some(batch) = file.next_batch().transpose()? {
+                batches.push(batch);
+            }
+        }
+        let failed = |source| LakeError::Parquet { path: PathBuf::new(), source };
+        let rows = batches
+            .iter()
+            .map(|batch| keys.rows(batch))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|source| failed(source.into()))?;
+        let mut places: Vec<(usize, usize)> = batches
+            .iter()
+            .enumerate()
+            .flat_map(|(batch, rows)| (0..rows.num_rows()).map(move |row| (batch, row)))
+            .collect();
+        places.sort_by(|a, b| rows[a.0].row(a.1).cmp(&rows[b.0].row(b.1)));
+        Ok(Self::Many { batches, places, next: 0 })
+    }
+
+    fn next_batch(&mut self, keys: &mut KeyOrder) -> Option<Result<(RecordBatch, Rows), LakeError>> {
+        let failed = |source: ArrowError| LakeError::Parquet { path: PathBuf::new(), source: source.into() };
+        let batch = match self {
+            Self::One(None) => return None,
+            Self::One(Some(file)) => file.next_batch()?,
+            Self::Many { batches, places, next } => {
+                let part = places.get(*next..(*next + BATCH_ROWS).min(places.len()))?;
+                if part.is_empty() {
+                    return None;
+                }
+                *next += part.len();
+                let sources: Vec<&RecordBatch> = batches.iter().collect();
+                interleave_record_batch(&sources, part).map_err(failed)
+            }
+        };
+        Some(batch.and_then(|batch| {
+            let rows = keys.rows(&batch).map_err(failed)?;
+            Ok((batch, rows))
+        }))
+    }
+}
+
+/// A data file read in order, with the table's columns.
+pub(crate) struct SortedFile {
+    path: PathBuf,
+    reader: ParquetRecordBatchReader,
+    schema: SchemaRef,
+}
+
+impl SortedFile {
+    pub(crate) fn open(path: &Path, schema: &SchemaRef) -> Result<Self, LakeError> {
+        let file = File::open(path).map_err(|source| LakeError::file("read", path, source))?;
+        let failed = |source| LakeError::parquet("read", path, source);
+        let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(failed)?;
+        let known: Vec<usize> = builder
+            .schema()
+            .fields()
+            .iter()
+            .enumerate()
+            .filter(|(_, field)| schema.field_with_name(field.name()).is_ok())
+            .map(|(index, _)| index)
+            .collect();
+        let mask = ProjectionMask::roots(builder.parquet_schema(), known);
+        let reader = builder.with_projection(mask).with_batch_size(BATCH_ROWS).build().map_err(failed)?;
+        Ok(Self { path: path.to_owned(), reader, schema: Arc::clone(schema) })
+    }
+
+    pub(crate) fn next_batch(&mut self) -> Option<Result<RecordBatch, LakeError>> {
+        let batch = self.reader.next()?;
+        let adapted = batch.and_then(|batch| adapt(&batch, &self.schema));
+        Some(adapted.map_err(|source| LakeError::parquet("read", &self.path, source.into())))
+    }
+}
+
+/// Gives a file's rows the table's columns: those the file is older than are null.
+pub(crate) fn adapt(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
+    let columns = schema
+        .fields()
+        .iter()
+        .map(|field| match batch.column_by_name(field.name()) {
+            Some(column) if column.data_type() == field.data_type() => Ok(Arc::clone(column)),
+            Some(column) => arrow::compute::cast(column, field.data_type()),
+            None => Ok(new_null_array(field.data_type(), batch.num_rows())),
+        })
+        .collect::<Result<_, _>>()?;
+    RecordBatch::try_new_with_options(
+        Arc::clone(schema),
+        columns,
+        &arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows())),
+    )
+}

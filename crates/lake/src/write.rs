@@ -1,0 +1,372 @@
+//! Writing to a table: append, upsert, replace, delete. Rows go in, one commit comes out.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{Schema, SchemaRef};
+use deltalake_core::protocol::{DeltaOperation, SaveMode};
+use futures::stream::{self, StreamExt, TryStreamExt};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use crate::commit::{Base, Changed, Commit, Draft, write_operation};
+use crate::data_file::{BackgroundWriter, DataFile, FileWriter, WrittenFile};
+use crate::error::LakeError;
+use crate::lake::Lake;
+use crate::layout::{BUCKET_COLUMN, buckets_of};
+use crate::merge::{BucketMerge, Effect};
+use crate::name::{CommitKey, TableName};
+use crate::spill::{Buckets, Spill};
+use crate::table::{Table, fit_to};
+
+/// Rows after which an appended file is closed and the next begins.
+const FILE_ROWS: u64 = 2_097_152;
+/// Attempts at an upsert whose table another engine changed meanwhile.
+const REWRITES_MAX: u32 = 3;
+
+/// Takes rows for one commit. Dropped without [`Writer::commit`] it changes nothing; files it may
+/// leave are seen by nobody and taken by [`Lake::vacuum`].
+pub struct Writer {
+    lake: Lake,
+    table: Arc<Table>,
+    key: CommitKey,
+    mode: Mode,
+    done: Option<Commit>,
+    rows: u64,
+    /// Rows as they come, for tables without a key.
+    plain: Plain,
+    /// Rows by bucket, for keyed tables.
+    spill: Option<Spill>,
+    /// Columns expected of a batch: the table's, or the key's for a delete.
+    schema: SchemaRef,
+}
+
+#[derive(Debug, Clone)]
+enum Mode {
+    Append,
+    Replace,
+    Upsert { order: Vec<String> },
+    Delete,
+}
+
+#[derive(Default)]
+struct Plain {
+    open: Option<(BackgroundWriter, u64)>,
+    written: Vec<WrittenFile>,
+}
+
+impl Lake {
+    /// Adds rows to a table without a key.
+    ///
+    /// # Errors
+    /// [`LakeError::NotAllowed`] for a keyed table, whose rows must be upserted;
+    /// [`LakeError::NoTable`], [`LakeError::Log`].
+    pub async fn appender(&self, table: &TableName, key: CommitKey) -> Result<Writer, LakeError> {
+        self.writer(table, key, Mode::Append).await
+    }
+
+    /// Puts rows in a keyed table: a row whose key is known takes the old row's place.
+    ///
+    /// Of several rows given for one key, the one with the greatest `order` columns counts (empty
+    /// values are smallest), and of equals the last one given.
+    ///
+    /// # Errors
+    /// [`LakeError::NotAllowed`] for a table without a key; [`LakeError::NoColumn`] for an order
+    /// column that is not there; [`LakeError::NoTable`], [`LakeError::Log`].
+    pub async fn upserter(&self, table: &TableName, key: CommitKey, order: &[&str]) -> Result<Writer, LakeError> {
+        let order = order.iter().map(|&name| name.to_owned()).collect();
+        self.writer(table, key, Mode::Upsert { order }).await
+    }
+
+    /// Puts the rows given in the place of all rows there are, in one commit.
+    ///
+    /// For a keyed table the last row given for a key counts.
+    ///
+    /// # Errors
+    /// [`LakeError::NoTable`], [`LakeError::Log`].
+    pub async fn replacer(&self, table: &TableName, key: CommitKey) -> Result<Writer, LakeError> {
+        self.writer(table, key, Mode::Replace).await
+    }
+
+    /// Removes the rows of a keyed table whose keys are given. Batches have the key's columns.
+    ///
+    /// # Errors
+    /// [`LakeError::NotAllowed`] for a table without a key; [`LakeError::NoTable`], [`LakeError::Log`].
+    pub async fn deleter(&self, table: &TableName, key: CommitKey) -> Result<Writer, LakeError> {
+        self.writer(table, key, Mode::Delete).await
+    }
+
+    async fn writer(&self, name: &TableName, key: CommitKey, mode: Mode) -> Result<Writer, LakeError> {
+        let table = self.table(name, None).await?;
+        let keyed = table.layout.is_keyed();
+        let refused = |operation, reason| Err(LakeError::NotAllowed { table: name.clone(), operation, reason });
+        let mut schema = Arc::clone(&table.schema);
+        match &mode {
+            Mode::Append if keyed => return refused("append", "its rows have a key: upsert them"),
+            Mode::Upsert { .. } if !keyed => return refused("upsert", "its rows have no key"),
+            Mode::Delete if !keyed => return refused("delete by key", "its rows have no key"),
+            Mode::Upsert { order } => {
+                if let Some(absent) = order.iter().find(|column| schema.field_with_name(column).is_err()) {
+                    return Err(LakeError::NoColumn { table: name.clone(), column: absent.clone() });
+                }
+            }
+            Mode::Delete => schema = key_schema(&table)?,
+            Mode::Append | Mode::Replace => {}
+        }
+        let done = self.committed_in(&table, &key).await?;
+        let spill =
+            keyed.then(|| Spill::new(&self.inner.options.spill_dir, name, Arc::clone(&schema), table.layout.buckets));
+        Ok(Writer { lake: self.clone(), table, key, mode, done, rows: 0, plain: Plain::default(), spill, schema })
+    }
+}
+
+fn key_schema(table: &Table) -> Result<SchemaRef, LakeError> {
+    let fields = table
+        .layout
+        .key
+        .iter()
+        .map(|name| {
+            table
+                .schema
+                .field_with_name(name)
+                .cloned()
+                .map_err(|_| LakeError::NoColumn { table: table.name.clone(), column: name.clone() })
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(Arc::new(Schema::new(fields)))
+}
+
+impl Writer {
+    /// The commit that was made earlier with the same key. Writing more rows is then pointless,
+    /// though harmless.
+    #[must_use]
+    pub const fn already_done(&self) -> Option<&Commit> {
+        self.done.as_ref()
+    }
+
+    /// Rows given so far.
+    #[must_use]
+    pub const fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Takes rows. Columns go by name; nullable ones may be left out.
+    ///
+    /// # Errors
+    /// [`LakeError::Rows`] when the batch does not fit the table, among them rows of a keyed table
+    /// that lack a part of their key; [`LakeError::StorageFull`], [`LakeError::File`].
+    pub async fn write(&mut self, batch: RecordBatch) -> Result<(), LakeError> {
+        if self.done.is_some() || batch.num_rows() == 0 {
+            return Ok(());
+        }
+        let batch = fit_to(&self.table.name, &self.schema, &batch)?;
+        if self.rows == 0 {
+            self.lake.fault("lake.before_write");
+        }
+        self.rows += batch.num_rows() as u64;
+        let Some(spill) = &mut self.spill else {
+            return self.write_plain(batch).await;
+        };
+        let layout = &self.table.layout;
+        let buckets = buckets_of(&self.table.name, &batch, &layout.key, layout.buckets)?;
+        spill.push(batch, buckets);
+        if spill.is_full() {
+            let mut taken = self.spill.take().expect("it is there, see above");
+            let (taken, flushed) = blocking(move || {
+                let flushed = taken.flush();
+                (taken, flushed)
+            })
+            .await?;
+            self.spill = Some(taken);
+            flushed?;
+            self.lake.fault("lake.after_spill");
+        }
+        Ok(())
+    }
+
+    async fn write_plain(&mut self, batch: RecordBatch) -> Result<(), LakeError> {
+        let (mut writer, rows) = match self.plain.open.take() {
+            Some(open) => open,
+            None => {
+                let path = format!("part-{}.parquet", Uuid::now_v7());
+                let file = FileWriter::create(&self.table.shape(), path, None)?;
+                (BackgroundWriter::start(file), 0)
+            }
+        };
+        let rows = rows + batch.num_rows() as u64;
+        writer.write(batch).await?;
+        self.plain.open = Some((writer, rows));
+        if rows >= FILE_ROWS {
+            self.close_plain().await?;
+        }
+        Ok(())
+    }
+
+    async fn close_plain(&mut self) -> Result<(), LakeError> {
+        if let Some((writer, _)) = self.plain.open.take() {
+            self.plain.written.push(writer.finish().await?);
+            self.lake.fault("lake.after_data_file");
+        }
+        Ok(())
+    }
+
+    /// Makes the rows visible, all at once, with `meta` beside them in the log.
+    ///
+    /// Zero rows are a commit too: an empty delivery is recognised when it is sent again.
+    ///
+    /// # Errors
+    /// [`LakeError::Locked`] or [`LakeError::Contended`] when others keep the table;
+    /// [`LakeError::StorageFull`], [`LakeError::File`], [`LakeError::Parquet`], [`LakeError::Log`].
+    /// After an error nothing is visible and the whole may be repeated.
+    pub async fn commit(mut self, meta: Map<String, Value>) -> Result<Commit, LakeError> {
+        if let Some(done) = self.done.take() {
+            return Ok(done);
+        }
+        let Some(spill) = self.spill.take() else {
+            self.close_plain().await?;
+            return self.commit_plain(meta).await;
+        };
+        let buckets = Arc::new(blocking(move || spill.finish()).await??);
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            let outcome = self.rewrite(&buckets, meta.clone()).await;
+            match outcome {
+                Err(LakeError::Contended { .. }) if attempt < REWRITES_MAX => {
+                    tracing::warn!(table = %self.table.name, attempt, "rewriting once more");
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn commit_plain(&mut self, meta: Map<String, Value>) -> Result<Commit, LakeError> {
+        let name = &self.table.name;
+        let writing = self.lake.writing(name).await?;
+        let rows = self.rows;
+        let mut draft = Draft {
+            key: Some(self.key.clone()),
+            adds: std::mem::take(&mut self.plain.written),
+            removes: Vec::new(),
+            changed: Changed { inserted: rows, ..Changed::default() },
+            data_change: true,
+            operation: write_operation(SaveMode::Append, false),
+            meta,
+        };
+        let mut base = Base::Any;
+        if matches!(self.mode, Mode::Replace) {
+            let current = self.lake.table(name, None).await?;
+            draft.changed.deleted = current.files.iter().map(|file| file.rows).sum();
+            draft.removes.clone_from(&current.files);
+            draft.operation = write_operation(SaveMode::Overwrite, false);
+            base = Base::Version(current.version);
+        }
+        self.lake.commit(&writing, name, base, draft).await
+    }
+
+    /// Writes every touched bucket of a keyed table anew and commits.
+    async fn rewrite(&self, buckets: &Arc<Buckets>, meta: Map<String, Value>) -> Result<Commit, LakeError> {
+        let name = &self.table.name;
+        let writing = self.lake.writing(name).await?;
+        let current = self.lake.table(name, None).await?;
+        if let Some(done) = self.lake.committed_in(&current, &self.key).await? {
+            return Ok(done);
+        }
+        let (effect, order) = match &self.mode {
+            Mode::Upsert { order } => (Effect::Put, order.clone()),
+            Mode::Delete => (Effect::Delete, Vec::new()),
+            Mode::Append | Mode::Replace => (Effect::Put, Vec::new()),
+        };
+        let replacing = matches!(self.mode, Mode::Replace);
+        let tasks = buckets.occupied.iter().map(|&bucket| {
+            let buckets = Arc::clone(buckets);
+            let current = Arc::clone(&current);
+            let order = order.clone();
+            let old: Vec<Arc<DataFile>> = if replacing {
+                Vec::new()
+            } else {
+                current.files.iter().filter(|file| file.bucket == Some(bucket)).cloned().collect()
+            };
+            async move { blocking(move || rewrite_bucket(&current, &buckets, bucket, effect, &order, old)).await? }
+        });
+        let outcomes: Vec<Rewritten> = stream::iter(tasks)
+            .buffer_unordered(self.lake.inner.options.threads.max(1))
+            .inspect_ok(|_| self.lake.fault("lake.after_data_file"))
+            .try_collect()
+            .await?;
+        let mut draft = Draft {
+            key: Some(self.key.clone()),
+            adds: Vec::new(),
+            removes: Vec::new(),
+            changed: Changed::default(),
+            data_change: true,
+            operation: match (&self.mode, replacing) {
+                (Mode::Delete, _) => DeltaOperation::Delete { predicate: None },
+                (_, true) => write_operation(SaveMode::Overwrite, true),
+                (_, false) => DeltaOperation::Merge {
+                    predicate: None,
+                    merge_predicate: Some(self.table.layout.key.join(", ")),
+                    matched_predicates: Vec::new(),
+                    not_matched_predicates: Vec::new(),
+                    not_matched_by_source_predicates: Vec::new(),
+                },
+            },
+            meta,
+        };
+        for outcome in outcomes {
+            draft.changed.inserted += outcome.changed.inserted;
+            draft.changed.updated += outcome.changed.updated;
+            draft.changed.deleted += outcome.changed.deleted;
+            if outcome.changed != Changed::default() {
+                draft.adds.extend(outcome.written);
+                draft.removes.extend(outcome.old);
+            }
+        }
+        if replacing {
+            draft.changed.deleted = current.files.iter().map(|file| file.rows).sum();
+            draft.removes.clone_from(&current.files);
+        }
+        // Buckets finish in any order; the log lists them in theirs.
+        draft.adds.sort_by_key(|file| file.bucket);
+        self.lake.commit(&writing, name, Base::Version(current.version), draft).await
+    }
+}
+
+struct Rewritten {
+    written: Option<WrittenFile>,
+    changed: Changed,
+    old: Vec<Arc<DataFile>>,
+}
+
+fn rewrite_bucket(
+    table: &Table,
+    buckets: &Buckets,
+    bucket: u32,
+    effect: Effect,
+    order: &[String],
+    old: Vec<Arc<DataFile>>,
+) -> Result<Rewritten, LakeError> {
+    let shape = table.shape();
+    let mut new = buckets.read(bucket)?;
+    if effect == Effect::Put && buckets.schema() != table.schema {
+        // Columns were added since the writer was opened.
+        new = new.iter().map(|batch| table.fit(batch)).collect::<Result<_, _>>()?;
+    }
+    let (written, changed) = BucketMerge {
+        table: &table.name,
+        shape: &shape,
+        bucket,
+        order,
+        effect,
+        old: old.iter().map(|file| table.folder.join(&file.path)).collect(),
+        new,
+        path: format!("{BUCKET_COLUMN}={bucket}/part-{}.parquet", Uuid::now_v7()),
+    }
+    .run()?;
+    Ok(Rewritten { written, changed, old })
+}
+
+/// Runs blocking work on a thread meant for it.
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, LakeError> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| LakeError::Task { detail: error.to_string() })
+}
