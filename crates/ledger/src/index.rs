@@ -1,0 +1,119 @@
+//! Which entry has this id, and which was the last about this object.
+//!
+//! A cache of the log in a small embedded database, flushed when the log settles; what came since
+//! is kept in memory. Lost or damaged, it is made again from the log.
+
+use std::{collections::HashMap, path::Path};
+
+use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
+use sha2::{Digest, Sha256};
+
+use crate::error::LedgerError;
+
+/// Sixteen bytes of SHA-256 over a kind of key and the key: ids and objects share one table.
+type Key = [u8; 16];
+
+const ENTRIES: TableDefinition<&[u8; 16], u64> = TableDefinition::new("entries");
+const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
+const CACHE_BYTES: usize = 64 << 20;
+
+pub(crate) struct Index {
+    db: Database,
+    recent: HashMap<Key, u64>,
+    /// Entries `..flushed` are in the database.
+    flushed: u64,
+}
+
+impl Index {
+    /// Opens the index for a log of `size` entries; one that cannot be read, or knows more than the
+    /// log does, is begun again.
+    pub(crate) fn open(path: &Path, size: u64) -> Result<Self, LedgerError> {
+        if let Ok(index) = Self::open_existing(path)
+            && index.flushed <= size
+        {
+            return Ok(index);
+        }
+        if path.exists() {
+            std::fs::remove_file(path).map_err(LedgerError::file("remove", path))?;
+        }
+        Self::open_existing(path)
+    }
+
+    fn open_existing(path: &Path) -> Result<Self, LedgerError> {
+        let open = || -> Result<(Database, u64), redb::Error> {
+            let db = Database::builder().set_cache_size(CACHE_BYTES).create(path)?;
+            let transaction = db.begin_write()?;
+            transaction.open_table(ENTRIES)?;
+            let flushed = transaction.open_table(META)?.get("size")?.map_or(0, |size| size.value());
+            transaction.commit()?;
+            Ok((db, flushed))
+        };
+        let (db, flushed) = open().map_err(|source| LedgerError::Index { source: Box::new(source) })?;
+        Ok(Self { db, recent: HashMap::new(), flushed })
+    }
+
+    pub(crate) fn flushed(&self) -> u64 {
+        self.flushed
+    }
+
+    /// Index of the entry with this id.
+    pub(crate) fn by_id(&self, id: &str) -> Result<Option<u64>, LedgerError> {
+        self.get(&key(b'i', id))
+    }
+
+    /// Index of the last entry about this object.
+    pub(crate) fn last_of(&self, object: &str) -> Result<Option<u64>, LedgerError> {
+        self.get(&key(b'o', object))
+    }
+
+    fn get(&self, key: &Key) -> Result<Option<u64>, LedgerError> {
+        if let Some(index) = self.recent.get(key) {
+            return Ok(Some(*index));
+        }
+        if self.flushed == 0 {
+            return Ok(None);
+        }
+        let read = || -> Result<Option<u64>, redb::Error> {
+            let table = self.db.begin_read()?.open_table(ENTRIES)?;
+            Ok(table.get(key)?.map(|index| index.value()))
+        };
+        read().map_err(|source| LedgerError::Index { source: Box::new(source) })
+    }
+
+    pub(crate) fn note(&mut self, id: &str, object: &str, index: u64) {
+        self.recent.insert(key(b'i', id), index);
+        self.recent.insert(key(b'o', object), index);
+    }
+
+    pub(crate) fn recent_count(&self) -> usize {
+        self.recent.len()
+    }
+
+    /// Moves what is in memory to the database: entries `..size` are then known there.
+    pub(crate) fn flush(&mut self, size: u64) -> Result<(), LedgerError> {
+        let mut sorted: Vec<_> = self.recent.iter().collect();
+        // Neighbours in the tree are written together.
+        sorted.sort_unstable();
+        let write = || -> Result<(), redb::Error> {
+            let transaction = self.db.begin_write()?;
+            {
+                let mut table = transaction.open_table(ENTRIES)?;
+                for (key, index) in sorted {
+                    table.insert(key, index)?;
+                }
+                transaction.open_table(META)?.insert("size", size)?;
+            }
+            transaction.commit()?;
+            Ok(())
+        };
+        write().map_err(|source| LedgerError::Index { source: Box::new(source) })?;
+        self.recent.clear();
+        self.flushed = size;
+        Ok(())
+    }
+}
+
+fn key(kind: u8, text: &str) -> Key {
+    let digest = Sha256::new().chain_update([kind]).chain_update(text).finalize();
+    digest[..16].try_into().expect("SHA-256 has 32 bytes")
+}
