@@ -172,6 +172,51 @@ impl Store {
         .map_err(failed("sum batches"))?;
         Ok((row.whole("rows_in")?, row.whole("rows_accepted")?, row.whole("rows_quarantined")?))
     }
+
+    /// Landed batches and their rows by dataset; datasets without one are not in it.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn batch_tally(&self) -> Result<Vec<BatchTally>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT dataset, COUNT(*) AS batches, MAX(received_at) AS last_at, \
+             CAST(SUM(rows_in) AS BIGINT) AS rows_in, CAST(SUM(rows_accepted) AS BIGINT) AS rows_accepted, \
+             CAST(SUM(rows_quarantined) AS BIGINT) AS rows_quarantined \
+             FROM batch WHERE state = 'landed' GROUP BY dataset ORDER BY dataset",
+        )
+        .fetch_all(&self.readers)
+        .await
+        .map_err(failed("tally batches"))?;
+        rows.iter()
+            .map(|row| {
+                Ok(BatchTally {
+                    dataset: row.text("dataset")?,
+                    batches: row.whole("batches")?,
+                    rows_in: row.whole("rows_in")?,
+                    rows_accepted: row.whole("rows_accepted")?,
+                    rows_quarantined: row.whole("rows_quarantined")?,
+                    last_at: row.instant("last_at")?,
+                })
+            })
+            .collect()
+    }
+}
+
+/// What landed of one dataset.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BatchTally {
+    /// Dataset.
+    pub dataset: String,
+    /// Landed batches.
+    pub batches: i64,
+    /// Rows they held.
+    pub rows_in: i64,
+    /// Rows accepted.
+    pub rows_accepted: i64,
+    /// Rows quarantined.
+    pub rows_quarantined: i64,
+    /// When the last one was received.
+    pub last_at: Timestamp,
 }
 
 impl Tx {

@@ -58,6 +58,8 @@ pub struct EntryRow {
 /// What a list of entries is narrowed to. Empty fields do not narrow.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EntryFilter {
+    /// Only entries that are announced.
+    pub published: bool,
     /// State of the procedure.
     pub state: Option<String>,
     /// Providing department.
@@ -150,14 +152,14 @@ impl Store {
         query.fetch_one(&self.readers).await.map_err(failed("count catalogue entries"))?.whole("entries")
     }
 
-    /// Number of entries by department, sharing attribute and state.
+    /// Number of announced entries by department and sharing attribute.
     ///
     /// # Errors
     /// The database failed.
     pub async fn entry_tally(&self) -> Result<Vec<EntryTally>, StoreError> {
         let rows = sqlx::query(
-            "SELECT department, sharing, state, COUNT(*) AS entries FROM entry \
-             GROUP BY department, sharing, state ORDER BY department, sharing, state",
+            "SELECT department, sharing, COUNT(*) AS entries FROM entry WHERE published_at IS NOT NULL \
+             GROUP BY department, sharing ORDER BY department, sharing",
         )
         .fetch_all(&self.readers)
         .await
@@ -167,7 +169,6 @@ impl Store {
                 Ok(EntryTally {
                     department: row.text("department")?,
                     sharing: row.text("sharing")?,
-                    state: row.text("state")?,
                     entries: row.whole("entries")?,
                 })
             })
@@ -175,15 +176,13 @@ impl Store {
     }
 }
 
-/// Number of entries that agree in three things.
+/// Number of announced entries that agree in two things.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EntryTally {
     /// Providing department.
     pub department: String,
     /// Sharing attribute.
     pub sharing: String,
-    /// State of the procedure.
-    pub state: String,
     /// How many.
     pub entries: i64,
 }
@@ -318,6 +317,9 @@ fn condition(filter: &EntryFilter) -> Result<(String, Vec<String>), StoreError> 
     }
     let mut clauses = vec!["1 = 1".to_owned()];
     let mut arguments = Vec::new();
+    if filter.published {
+        clauses.push("published_at IS NOT NULL".to_owned());
+    }
     let fields = [("state", &filter.state), ("department", &filter.department), ("sharing", &filter.sharing)];
     for (column, wanted) in fields {
         if let Some(wanted) = wanted {

@@ -48,7 +48,7 @@ mod row;
 
 pub use account::{Account, Office};
 pub use actor::{Act, Actor, Role};
-pub use batch::{Batch, BatchBegun, BatchLanding, BatchState, NewBatch};
+pub use batch::{Batch, BatchBegun, BatchLanding, BatchState, BatchTally, NewBatch};
 pub use definition::{Definition, DefinitionDraft, PackApplied, PackVersion};
 pub use docket::{ItemRow, ItemStep, TaskRow, WorklistFilter};
 pub use entry::{EntryFilter, EntryRow, EntryTally, EntryWord};
