@@ -1,0 +1,368 @@
+//! The check of one dataset: landing rows in, metrics, faults and the checked table out.
+//!
+//! The rows of all batches that no run has checked yet are one scan. It is read twice: first only the columns that
+//! rules ask for, to judge; then whole, to put the accepted rows into the checked table and the failing ones,
+//! with the value found, into the faults table. The second reading knows the verdict of every row, so a rule on
+//! uniqueness can hold a row back like any other.
+//!
+//! Every table is committed under a key that follows from the batches and the rules: after a crash the same check is
+//! repeated and does only what is missing.
+
+mod gate;
+mod inputs;
+
+use std::{sync::Arc, time::Duration};
+
+use futures::StreamExt;
+use serde_json::{Map, json};
+use yihe_definitions::{Dataset, Language, Mode, Pack, Severity};
+use yihe_lake::{CommitKey, FaultHook, Lake, LakeError, Layout, Scan, TableName, Writer, Zone};
+use yihe_store::{Actor, Batch, Metric as StoredMetric, NewRun, RunBegun, Store, StoreError};
+use yihe_vocabulary::Clock;
+
+use crate::{
+    checker::{Checker, Surroundings},
+    error::QualityError,
+    outcome::{Metric, Outcome},
+    session::{SessionOptions, finish},
+};
+
+pub use gate::faults_schema;
+
+/// The points at which [`Walk::faults`] is called, in the order in which a check meets them.
+pub const FAULT_POINTS: [&str; 4] =
+    ["check.after_begin", "check.after_scan", "check.after_faults", "check.after_checked"];
+
+/// How long a check may be silent before another may take it over.
+const LEASE: Duration = Duration::from_secs(120);
+/// How long a check may take in all.
+const DEADLINE: Duration = Duration::from_secs(12 * 3600);
+/// Batches that one check takes together; more are left to the next.
+const BATCHES_MAX: i64 = 1_000;
+/// Rows of one batch of the scans.
+const SCAN_ROWS: usize = 16_384;
+/// Name under which a row without its key is reported; not a rule of the dataset.
+pub const KEY_RULE: &str = "_key";
+
+/// Checks datasets.
+#[derive(Clone)]
+pub struct Walk {
+    /// Where tables are.
+    pub lake: Lake,
+    /// Where runs, batches and figures are recorded.
+    pub store: Store,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Who checks.
+    pub actor: Actor,
+    /// Name of this process, for the lease.
+    pub holder: String,
+    /// Crash tests' hook.
+    pub faults: FaultHook,
+}
+
+/// Why a dataset was not checked. What was checked before still stands.
+#[derive(Debug, thiserror::Error)]
+pub enum WalkError {
+    /// The kernel refused: rules that do not fit, a bound, a full disk.
+    #[error("failed to check dataset `{dataset}`")]
+    Check {
+        /// Dataset.
+        dataset: String,
+        /// Cause.
+        source: QualityError,
+    },
+    /// The lake failed.
+    #[error("failed to {action} of dataset `{dataset}`")]
+    Lake {
+        /// What was tried.
+        action: &'static str,
+        /// Dataset.
+        dataset: String,
+        /// Cause.
+        source: LakeError,
+    },
+    /// The store failed.
+    #[error("failed to record the check of dataset `{dataset}`")]
+    Store {
+        /// Dataset.
+        dataset: String,
+        /// Cause.
+        source: StoreError,
+    },
+    /// A code table of the pack is not one.
+    #[error("dataset `{dataset}`: {reason}")]
+    Definition {
+        /// Dataset.
+        dataset: String,
+        /// What was found and what was expected.
+        reason: String,
+    },
+    /// Somebody else checks the same dataset.
+    #[error("dataset `{dataset}` is being checked by {holder}; wait for it, its lease ends by itself")]
+    Busy {
+        /// Dataset.
+        dataset: String,
+        /// Who holds the check.
+        holder: String,
+    },
+}
+
+impl WalkError {
+    /// The sentence people read.
+    #[must_use]
+    pub fn message(&self, language: Language) -> String {
+        use std::error::Error as _;
+        let cause = self.source().map_or_else(String::new, |cause| format!(": {cause}"));
+        match language {
+            Language::En => format!("{self}{cause}"),
+            Language::Zh => match self {
+                Self::Check { dataset, source } => format!("数据集 {dataset} 检查失败：{source}"),
+                Self::Lake { dataset, source, .. } => format!("数据集 {dataset} 读写失败：{source}。已检查的结果不受影响。"),
+                Self::Store { dataset, source } => format!("数据集 {dataset} 的检查结果登记失败：{source}。"),
+                Self::Definition { dataset, reason } => format!("数据集 {dataset} 的定义有误：{reason}"),
+                Self::Busy { dataset, holder } => format!("数据集 {dataset} 正由 {holder} 检查，请稍候；其租约到期会自动释放。"),
+            },
+        }
+    }
+}
+
+/// What a check came to.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct CheckReport {
+    /// Dataset.
+    pub dataset: String,
+    /// Batches that were checked; 0 when there was nothing new.
+    pub batches: usize,
+    /// Rows of these batches.
+    pub rows: u64,
+    /// Rows that fail at least one rule.
+    pub faulty: u64,
+    /// Rows held back from the checked table.
+    pub held: u64,
+    /// Rows that went into the checked table.
+    pub accepted: u64,
+    /// Measures, in the order of the rules.
+    pub metrics: Vec<Metric>,
+}
+
+impl Walk {
+    /// Checks what has landed of `dataset` and was not checked yet.
+    ///
+    /// # Errors
+    /// Rules that do not fit the dataset, somebody else at the same work, or the lake, store or disk failing.
+    pub async fn check(&self, pack: &Pack, dataset: &Dataset) -> Result<CheckReport, WalkError> {
+        let store_failed = |source| WalkError::Store { dataset: dataset.id.clone(), source };
+        let batches = self.store.batch_list_unchecked(&dataset.id, BATCHES_MAX).await.map_err(store_failed)?;
+        if batches.is_empty() {
+            return Ok(CheckReport { dataset: dataset.id.clone(), ..CheckReport::default() });
+        }
+        let now = self.clock.now();
+        let new = NewRun {
+            step: "check",
+            subject: &dataset.id,
+            holder: &self.holder,
+            lease_until: now + LEASE,
+            deadline_at: now + DEADLINE,
+        };
+        let mut tx = self.store.begin().await.map_err(store_failed)?;
+        let run = match tx.run_begin(&new, &self.actor.act("run.started", now)).await.map_err(store_failed)? {
+            RunBegun::Started(run) => run,
+            RunBegun::Busy(run) if run.holder == self.holder => run,
+            RunBegun::Busy(run) => return Err(WalkError::Busy { dataset: dataset.id.clone(), holder: run.holder }),
+        };
+        tx.commit().await.map_err(store_failed)?;
+        (self.faults)("check.after_begin");
+
+        let beating = self.beat(run.id.clone());
+        let outcome = self.work(pack, dataset, &batches).await;
+        beating.abort();
+
+        let at = self.clock.now();
+        let mut tx = self.store.begin().await.map_err(store_failed)?;
+        match outcome {
+            Ok(report) => {
+                let ids: Vec<String> = batches.iter().map(|batch| batch.id.clone()).collect();
+                let body = serde_json::to_string(&report.metrics).expect("metrics serialise");
+                tx.batch_checked(&ids, &run.id, &self.actor.act("batch.checked", at)).await.map_err(store_failed)?;
+                let metric = StoredMetric {
+                    dataset: dataset.id.clone(),
+                    run: run.id.clone(),
+                    measured_at: at,
+                    rows_checked: report.rows.cast_signed(),
+                    rows_faulty: report.faulty.cast_signed(),
+                    rows_held: report.held.cast_signed(),
+                    body,
+                };
+                tx.metric_put(&metric).await.map_err(store_failed)?;
+                let result = json!({
+                    "batches": report.batches, "rows": report.rows, "faulty": report.faulty,
+                    "held": report.held, "accepted": report.accepted,
+                });
+                let act = self.actor.act("dataset.checked", at);
+                tx.run_finish(&run.id, &result.to_string(), &act).await.map_err(store_failed)?;
+                tx.commit().await.map_err(store_failed)?;
+                Ok(report)
+            }
+            Err(error) => {
+                let act = self.actor.act("run.failed", at);
+                tx.run_fail(&run.id, &error.message(Language::Zh), &act).await.map_err(store_failed)?;
+                tx.commit().await.map_err(store_failed)?;
+                Err(error)
+            }
+        }
+    }
+
+    /// Renews the lease while the check works.
+    fn beat(&self, run: String) -> tokio::task::JoinHandle<()> {
+        let (store, clock, holder) = (self.store.clone(), Arc::clone(&self.clock), self.holder.clone());
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(LEASE / 4).await;
+                let until = clock.now() + LEASE;
+                // A missed beat is made good by the next; a lost lease shows when the run is finished.
+                if let Ok(mut tx) = store.begin().await
+                    && tx.run_heartbeat(&run, &holder, until).await.is_ok()
+                {
+                    let _ = tx.commit().await;
+                }
+            }
+        })
+    }
+
+    async fn work(&self, pack: &Pack, dataset: &Dataset, batches: &[Batch]) -> Result<CheckReport, WalkError> {
+        let lake_failed = |action| move |source| WalkError::Lake { action, dataset: dataset.id.clone(), source };
+        let check_failed = |source| WalkError::Check { dataset: dataset.id.clone(), source };
+        let landing = self.table(Zone::Landing, dataset)?;
+        let schema = self.lake.schema(&landing).await.map_err(lake_failed("read the columns"))?;
+        let version = self.lake.version(&landing).await.map_err(lake_failed("read the version"))?;
+
+        let codes = inputs::code_tables(pack, dataset)?;
+        let references = self.references(pack, dataset).await?;
+        let around = Surroundings {
+            codes: &codes,
+            references: &references,
+            predicates: Some(&inputs::Engine),
+            now: self.clock.now(),
+        };
+        let checker = Checker::compile(&dataset.rules, &schema, &around).map_err(QualityError::Rules).map_err(check_failed)?;
+
+        let filter = inputs::batch_filter(batches);
+        let outcome = self.judge(&landing, version, &filter, &checker).await?;
+        (self.faults)("check.after_scan");
+
+        let metrics = outcome.metrics(&checker, None);
+        let key = inputs::commit_key(dataset, batches).map_err(lake_failed("name the check"))?;
+        let (faults, checked) = self.create_tables(dataset, &schema, outcome.rows).await?;
+        let mut fault_rows = self.lake.appender(&faults, key.clone()).await.map_err(lake_failed("write faults"))?;
+        let mut accepted_rows = self.checked_writer(pack, dataset, &checked, key).await?;
+
+        let mut gate = gate::Gate::new(dataset, &checker, &outcome);
+        let scan = Scan {
+            version: Some(version),
+            filter_sql: Some(filter),
+            batch_size: Some(SCAN_ROWS),
+            ordered: true,
+            ..Scan::default()
+        };
+        let mut stream = self.lake.scan(&landing, scan).await.map_err(lake_failed("read the landing table"))?;
+        while let Some(batch) = stream.next().await {
+            let batch = batch.map_err(lake_failed("read the landing table"))?;
+            let split = gate.split(&batch).map_err(check_failed)?;
+            if let Some(faults) = split.faults {
+                fault_rows.write(faults).await.map_err(lake_failed("write faults"))?;
+            }
+            accepted_rows.write(split.accepted).await.map_err(lake_failed("write the checked table"))?;
+        }
+        fault_rows.commit(Map::new()).await.map_err(lake_failed("write faults"))?;
+        (self.faults)("check.after_faults");
+        accepted_rows.commit(Map::new()).await.map_err(lake_failed("write the checked table"))?;
+        (self.faults)("check.after_checked");
+        Ok(CheckReport {
+            dataset: dataset.id.clone(),
+            batches: batches.len(),
+            rows: outcome.rows,
+            faulty: gate.faulty,
+            held: gate.held,
+            accepted: outcome.rows - gate.held,
+            metrics,
+        })
+    }
+
+    /// The first reading: every rule over every row.
+    async fn judge(&self, landing: &TableName, version: i64, filter: &str, checker: &Checker) -> Result<Outcome, WalkError> {
+        let dataset = || landing.name().to_owned();
+        let mut columns = checker.columns().to_vec();
+        if columns.is_empty() {
+            // Rules or not, rows are counted; the row number is the cheapest column there is.
+            columns.push("_row".to_owned());
+        }
+        let scan = Scan {
+            version: Some(version),
+            columns: Some(columns),
+            filter_sql: Some(filter.to_owned()),
+            batch_size: Some(SCAN_ROWS),
+            ordered: true,
+            ..Scan::default()
+        };
+        let mut stream = self.lake.scan(landing, scan).await.map_err(|source| WalkError::Lake {
+            action: "read the landing table",
+            dataset: dataset(),
+            source,
+        })?;
+        let options = SessionOptions { spill_dir: self.lake.options().spill_dir.clone(), ..SessionOptions::default() };
+        let mut session = checker.session(options);
+        let mut first_row = 0;
+        while let Some(batch) = stream.next().await {
+            let batch = batch.map_err(|source| WalkError::Lake { action: "read the landing table", dataset: dataset(), source })?;
+            session.check(&batch, first_row).map_err(|source| WalkError::Check { dataset: dataset(), source })?;
+            first_row += batch.num_rows() as u64;
+        }
+        finish(checker, vec![session], 1, None).map_err(|source| WalkError::Check { dataset: dataset(), source })
+    }
+
+    fn table(&self, zone: Zone, dataset: &Dataset) -> Result<TableName, WalkError> {
+        TableName::new(zone, dataset.id.as_str()).map_err(|source| WalkError::Lake {
+            action: "name a table",
+            dataset: dataset.id.clone(),
+            source,
+        })
+    }
+
+    async fn create_tables(
+        &self,
+        dataset: &Dataset,
+        landing: &arrow::datatypes::SchemaRef,
+        rows: u64,
+    ) -> Result<(TableName, TableName), WalkError> {
+        let failed = |source| WalkError::Lake { action: "create the tables", dataset: dataset.id.clone(), source };
+        let faults = self.table(Zone::Faults, dataset)?;
+        let checked = self.table(Zone::Checked, dataset)?;
+        self.lake.create(&faults, faults_schema(), Layout::rows()).await.map_err(failed)?;
+        let layout = if self.lake.exists(&checked) {
+            self.lake.layout(&checked).await.map_err(failed)?
+        } else if dataset.key.is_empty() {
+            Layout::rows()
+        } else {
+            Layout::keyed(dataset.key.iter().map(String::as_str), Layout::buckets_for(rows))
+        };
+        self.lake.create(&checked, Arc::clone(landing), layout).await.map_err(failed)?;
+        Ok((faults, checked))
+    }
+
+    async fn checked_writer(&self, pack: &Pack, dataset: &Dataset, checked: &TableName, key: CommitKey) -> Result<Writer, WalkError> {
+        let order = inputs::order_columns(pack, dataset);
+        let order: Vec<&str> = order.iter().map(String::as_str).collect();
+        let writer = match dataset.source.mode {
+            Mode::Full => self.lake.replacer(checked, key).await,
+            Mode::Increment if dataset.key.is_empty() => self.lake.appender(checked, key).await,
+            Mode::Increment => self.lake.upserter(checked, key, &order).await,
+        };
+        writer.map_err(|source| WalkError::Lake { action: "write the checked table", dataset: dataset.id.clone(), source })
+    }
+}
+
+/// Whether a failing row of this severity is held back.
+pub(crate) fn holds(severity: Severity) -> bool {
+    matches!(severity, Severity::Hold)
+}

@@ -1,0 +1,151 @@
+//! The second reading: which rows pass, and which faults are written down.
+
+use std::sync::Arc;
+
+use arrow::{
+    array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, StringBuilder},
+    compute::{cast, filter_record_batch},
+    datatypes::{DataType, Field, Int64Type, Schema, SchemaRef},
+};
+use yihe_definitions::{Dataset, Severity};
+
+use super::{KEY_RULE, holds};
+use crate::{bits::Bits, checker::Checker, error::QualityError, outcome::Outcome};
+
+/// Schema of every faults table: the row by batch and number, the rule, what a failing row means, the columns
+/// looked at and the value found.
+#[must_use]
+pub fn faults_schema() -> SchemaRef {
+    let text = |name: &str, nullable: bool| Field::new(name, DataType::Utf8, nullable);
+    Arc::new(Schema::new(vec![
+        text("_batch", false),
+        Field::new("_row", DataType::Int64, false),
+        text("rule", false),
+        text("severity", false),
+        text("columns", false),
+        text("found", true),
+    ]))
+}
+
+/// Applies the outcome of the first reading to the rows of the second, which come in the same order.
+pub(super) struct Gate<'a> {
+    checker: &'a Checker,
+    outcome: &'a Outcome,
+    key: &'a [String],
+    next: u64,
+    /// Rows that fail at least one rule.
+    pub faulty: u64,
+    /// Rows held back.
+    pub held: u64,
+}
+
+pub(super) struct Split {
+    pub accepted: RecordBatch,
+    pub faults: Option<RecordBatch>,
+}
+
+impl<'a> Gate<'a> {
+    pub fn new(dataset: &'a Dataset, checker: &'a Checker, outcome: &'a Outcome) -> Self {
+        Self { checker, outcome, key: &dataset.key, next: 0, faulty: 0, held: 0 }
+    }
+
+    pub fn split(&mut self, batch: &RecordBatch) -> Result<Split, QualityError> {
+        let rows = batch.num_rows();
+        let first = u32::try_from(self.next).expect("the first reading bounded the rows");
+        let end = u32::try_from(self.next + rows as u64).expect("the first reading bounded the rows");
+        self.next += rows as u64;
+
+        let mut faulty = Bits::none(rows);
+        let mut held = Bits::none(rows);
+        let mut writer = FaultRows::new(batch)?;
+        for (index, rule) in self.checker.rules().iter().enumerate() {
+            for row in self.outcome.failed[index].range(first..end) {
+                let row = (row - first) as usize;
+                faulty.insert(row);
+                if holds(rule.severity) {
+                    held.insert(row);
+                }
+                let columns = self.checker.shown_columns(index).join(", ");
+                writer.push(row, &rule.id, rule.severity, &columns, self.checker.found(batch, index, row).as_deref());
+            }
+        }
+        // A row that lacks a part of its key cannot be told from others and so cannot be kept by key.
+        for column in self.key {
+            let Some(values) = batch.column_by_name(column) else { continue };
+            for row in 0..rows {
+                if values.is_null(row) {
+                    faulty.insert(row);
+                    held.insert(row);
+                    writer.push(row, KEY_RULE, Severity::Hold, column, None);
+                }
+            }
+        }
+        self.faulty += faulty.count();
+        self.held += held.count();
+        let accepted = if held.count() == 0 {
+            batch.clone()
+        } else {
+            let passes = BooleanArray::new(held.complement().to_buffer(), None);
+            filter_record_batch(batch, &passes).expect("the mask has one bit per row")
+        };
+        Ok(Split { accepted, faults: writer.finish() })
+    }
+}
+
+/// Builds rows of the faults table out of one batch.
+struct FaultRows {
+    batches: ArrayRef,
+    rows: ArrayRef,
+    batch: StringBuilder,
+    row: Vec<i64>,
+    rule: StringBuilder,
+    severity: StringBuilder,
+    columns: StringBuilder,
+    found: StringBuilder,
+}
+
+impl FaultRows {
+    fn new(batch: &RecordBatch) -> Result<Self, QualityError> {
+        let column = |name: &str| {
+            batch.column_by_name(name).ok_or_else(|| QualityError::BatchColumn { column: name.to_owned() })
+        };
+        Ok(Self {
+            batches: cast(column("_batch")?, &DataType::Utf8).expect("text is text"),
+            rows: cast(column("_row")?, &DataType::Int64).expect("a row number is a whole number"),
+            batch: StringBuilder::new(),
+            row: Vec::new(),
+            rule: StringBuilder::new(),
+            severity: StringBuilder::new(),
+            columns: StringBuilder::new(),
+            found: StringBuilder::new(),
+        })
+    }
+
+    fn push(&mut self, row: usize, rule: &str, severity: Severity, columns: &str, found: Option<&str>) {
+        self.batch.append_value(self.batches.as_string::<i32>().value(row));
+        self.row.push(self.rows.as_primitive::<Int64Type>().value(row));
+        self.rule.append_value(rule);
+        self.severity.append_value(match severity {
+            Severity::Info => "info",
+            Severity::Warn => "warn",
+            Severity::Hold => "hold",
+        });
+        self.columns.append_value(columns);
+        self.found.append_option(found);
+    }
+
+    fn finish(mut self) -> Option<RecordBatch> {
+        if self.row.is_empty() {
+            return None;
+        }
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(self.batch.finish()),
+            Arc::new(Int64Array::from(self.row)),
+            Arc::new(self.rule.finish()),
+            Arc::new(self.severity.finish()),
+            Arc::new(self.columns.finish()),
+            Arc::new(self.found.finish()),
+        ];
+        Some(RecordBatch::try_new(faults_schema(), columns).expect("the builders follow the schema"))
+    }
+}
