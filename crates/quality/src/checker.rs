@@ -1,0 +1,248 @@
+//! Rules of a table, compiled: every fault of the rules is told at once, before the first row is read.
+
+use arrow::datatypes::Schema;
+use jiff::Timestamp;
+use yihe_definitions::{Rule, RuleKind};
+
+use crate::{
+    column::Reading,
+    error::RuleFault,
+    rules::{
+        Plan, RowRule,
+        citizen::Citizen,
+        code_list::{CodeTables, DatedCode, listed},
+        order::Order,
+        predicate::{Predicate, Predicates},
+        present::Present,
+        range::Range,
+        reference::{Reconcile, Reference, References},
+        table::TableRule,
+        text::TextRule,
+        unique::Unique,
+        when::When,
+    },
+};
+
+/// Most rules of one table.
+pub const RULES_MAX: usize = 1024;
+/// Longest identifier of a rule, in bytes.
+pub const RULE_ID_BYTES_MAX: usize = 128;
+
+/// What rules refer to outside their table.
+#[derive(Clone, Copy)]
+pub struct Surroundings<'a> {
+    /// Code tables by identifier.
+    pub codes: &'a CodeTables,
+    /// Keys of other tables.
+    pub references: &'a References,
+    /// The engine for SQL predicates; `None`: rules of that kind are refused.
+    pub predicates: Option<&'a dyn Predicates>,
+    /// The moment of the check.
+    pub now: Timestamp,
+}
+
+impl std::fmt::Debug for Surroundings<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Surroundings").field("now", &self.now).finish_non_exhaustive()
+    }
+}
+
+/// Rules of one table, ready to judge batches. Shared by every thread of a scan.
+#[derive(Debug)]
+pub struct Checker {
+    rules: Vec<Rule>,
+    compiled: Vec<Compiled>,
+    slots: Vec<(String, Reading)>,
+    columns: Vec<String>,
+    now: Timestamp,
+}
+
+#[derive(Debug)]
+pub(crate) struct Compiled {
+    pub when: Option<When>,
+    pub demand: Demand,
+}
+
+/// The three ways of judging: a row at once, a row at the end of the scan, the table at the end.
+#[derive(Debug)]
+pub(crate) enum Demand {
+    Row(RowRule),
+    Unique(Unique),
+    Table(TableRule),
+}
+
+impl Checker {
+    /// Compiles rules for tables of this schema. The order of the rules is that of every answer.
+    ///
+    /// # Errors
+    /// Every fault of every rule: unknown columns, columns of the wrong class, unknown code tables and references,
+    /// expressions that are none, identifiers that occur twice.
+    pub fn compile(rules: &[Rule], schema: &Schema, around: &Surroundings<'_>) -> Result<Self, Vec<RuleFault>> {
+        let mut faults = Vec::new();
+        if rules.len() > RULES_MAX {
+            let reason = format!("is one of {} rules, expected at most {RULES_MAX}", rules.len());
+            return Err(vec![RuleFault { rule: rules[RULES_MAX].id.clone(), reason }]);
+        }
+        let mut plan = Plan::new(schema);
+        let mut compiled = Vec::new();
+        let mut columns: Vec<String> = Vec::new();
+        for (index, rule) in rules.iter().enumerate() {
+            let mut fault = |reason: String| faults.push(RuleFault { rule: rule.id.clone(), reason });
+            if rule.id.is_empty() || rule.id.len() > RULE_ID_BYTES_MAX {
+                fault(format!("has an identifier of {} bytes, expected 1 to {RULE_ID_BYTES_MAX}", rule.id.len()));
+            }
+            if rules[..index].iter().any(|earlier| earlier.id == rule.id) {
+                fault("has an identifier that another rule has".to_owned());
+            }
+            let mut unknown: Vec<&str> =
+                rule.columns().into_iter().filter(|column| schema.field_with_name(column).is_err()).collect();
+            unknown.dedup();
+            for column in &unknown {
+                fault(format!("the table has no column `{column}`"));
+            }
+            if !unknown.is_empty() {
+                continue;
+            }
+            match compile_one(rule, schema, around, &mut plan) {
+                Ok(one) => {
+                    let mut read: Vec<String> = rule.columns().into_iter().map(str::to_owned).collect();
+                    if let Demand::Row(RowRule::Predicate(predicate)) = &one.demand {
+                        read.extend(predicate.columns());
+                    }
+                    for column in read {
+                        if !columns.contains(&column) {
+                            columns.push(column);
+                        }
+                    }
+                    compiled.push(one);
+                }
+                Err(reason) => fault(reason),
+            }
+        }
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        Ok(Self { rules: rules.to_vec(), compiled, slots: plan.into_slots(), columns, now: around.now })
+    }
+
+    /// The rules, in the order of every answer.
+    #[must_use]
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// Columns that batches must have; others are not looked at.
+    #[must_use]
+    pub fn columns(&self) -> &[String] {
+        &self.columns
+    }
+
+    /// The moment of the check.
+    #[must_use]
+    pub const fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    pub(crate) fn compiled(&self) -> &[Compiled] {
+        &self.compiled
+    }
+
+    pub(crate) fn slots(&self) -> &[(String, Reading)] {
+        &self.slots
+    }
+
+    /// Columns whose values explain a fault of a rule, the one a reader looks at first in front.
+    #[must_use]
+    pub fn shown_columns(&self, rule: usize) -> Vec<String> {
+        let columns: Vec<String> = self.rules[rule].kind.columns().into_iter().map(str::to_owned).collect();
+        match &self.compiled[rule].demand {
+            Demand::Row(RowRule::Predicate(predicate)) => predicate.columns(),
+            _ => columns,
+        }
+    }
+}
+
+fn compile_one(
+    rule: &Rule,
+    schema: &Schema,
+    around: &Surroundings<'_>,
+    plan: &mut Plan<'_>,
+) -> Result<Compiled, String> {
+    let row = match &rule.kind {
+        RuleKind::NotNull { column } => RowRule::Present(Present::compile(column, plan)?),
+        RuleKind::Pattern { column, pattern } => RowRule::Text(TextRule::pattern(column, pattern, plan)?),
+        RuleKind::Length { column, min, max } => RowRule::Text(TextRule::length(column, *min, *max, plan)?),
+        RuleKind::CodeList { column, table, codes, valid_at } => {
+            code_list(column, table.as_deref(), codes, valid_at.as_deref(), around, plan)?
+        }
+        RuleKind::Range { column, min, max } => {
+            RowRule::Range(Range::compile(column, min.as_deref(), max.as_deref(), plan)?)
+        }
+        RuleKind::CheckDigit { column, identifier } => RowRule::Text(TextRule::identifier(column, *identifier, plan)?),
+        RuleKind::CitizenAgrees { column, birth_on, sex } => {
+            RowRule::Citizen(Citizen::compile(column, birth_on.as_deref(), sex.as_deref(), plan)?)
+        }
+        RuleKind::Order { earlier, later } => RowRule::Order(Order::compile(earlier, later, plan)?),
+        RuleKind::Reference { columns, table, key } => {
+            RowRule::Reference(Reference::compile(columns, table, key, around.references, plan)?)
+        }
+        RuleKind::Reconcile { columns, table, key, compare, required } => {
+            RowRule::Reconcile(Reconcile::compile(columns, (table, key), compare, *required, around.references, plan)?)
+        }
+        RuleKind::Freshness { column, within_days, every_row: true } => {
+            let span = i64::from(*within_days).saturating_mul(crate::value::DAY_MICROS);
+            RowRule::Range(Range::not_before(column, around.now.as_microsecond().saturating_sub(span), plan)?)
+        }
+        RuleKind::Predicate { sql } => {
+            RowRule::Predicate(Predicate::compile(&rule.id, sql, around.predicates, schema)?)
+        }
+        RuleKind::Unique { columns } => {
+            return with_when(rule, Demand::Unique(Unique::compile(columns, plan)?), plan);
+        }
+        RuleKind::Freshness { column, within_days, every_row: false } => {
+            return with_when(rule, Demand::Table(TableRule::freshness(column, *within_days, plan)?), plan);
+        }
+        RuleKind::Drift { column, distance } => {
+            return with_when(rule, Demand::Table(TableRule::drift(column, *distance, plan)?), plan);
+        }
+        RuleKind::Volume { min, max, change_percent } => {
+            if rule.when.is_some() {
+                return Err("has a `when`, which the kind volume does not read".to_owned());
+            }
+            return with_when(rule, Demand::Table(TableRule::volume(*min, *max, *change_percent)?), plan);
+        }
+    };
+    with_when(rule, Demand::Row(row), plan)
+}
+
+fn with_when(rule: &Rule, demand: Demand, plan: &mut Plan<'_>) -> Result<Compiled, String> {
+    let when = rule.when.as_ref().map(|condition| When::compile(condition, plan)).transpose()?;
+    Ok(Compiled { when, demand })
+}
+
+fn code_list(
+    column: &str,
+    table: Option<&str>,
+    codes: &[String],
+    valid_at: Option<&str>,
+    around: &Surroundings<'_>,
+    plan: &mut Plan<'_>,
+) -> Result<RowRule, String> {
+    match (table, codes.is_empty()) {
+        (None, true) => Err("has neither `table` nor `codes`, expected one".to_owned()),
+        (Some(_), false) => Err("has both `table` and `codes`, expected one".to_owned()),
+        (None, false) if valid_at.is_some() => {
+            Err("has `valid_at` beside `codes`, which have no days of validity".to_owned())
+        }
+        (None, false) => Ok(RowRule::Text(TextRule::one_of(column, listed(codes), plan)?)),
+        (Some(id), true) => {
+            let Some(known) = around.codes.get(id) else {
+                return Err(format!("there is no code table `{id}`"));
+            };
+            Ok(match valid_at {
+                None => RowRule::Text(TextRule::one_of(column, known.all().clone(), plan)?),
+                Some(day) => RowRule::DatedCode(DatedCode::compile(column, day, known.clone(), plan)?),
+            })
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! What can go wrong in a check, apart from the data being bad.
+
+use std::path::PathBuf;
+
+/// A check that could not be carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum QualityError {
+    /// Rules that cannot be evaluated on this table; all of them.
+    #[error("{} of the rules cannot be evaluated: {}", .0.len(), joined(.0))]
+    Rules(Vec<RuleFault>),
+    /// The rule document is not one.
+    #[error("failed to read the rules in {place}: {reason}")]
+    RuleDocument {
+        /// File, or `the text`.
+        place: String,
+        /// Line, what was found, what was expected.
+        reason: String,
+    },
+    /// A batch lacks a column that a rule reads.
+    #[error("found a batch without the column `{column}`, which rules read")]
+    BatchColumn {
+        /// The column.
+        column: String,
+    },
+    /// More rows than a scan numbers.
+    #[error("found row {row}, expected at most {bound} rows in one scan")]
+    RowBound {
+        /// The row that is too many.
+        row: u64,
+        /// The bound.
+        bound: u64,
+    },
+    /// A value that is too long for a key.
+    #[error("row {row} has a key of {bytes} bytes for rule `{rule}`, expected at most {bound}")]
+    KeyBound {
+        /// The rule.
+        rule: String,
+        /// The row, 0-based.
+        row: u64,
+        /// Length found.
+        bytes: usize,
+        /// The bound.
+        bound: usize,
+    },
+    /// The predicate of a rule stopped.
+    #[error("the predicate of rule `{rule}` stopped: {reason}")]
+    Predicate {
+        /// The rule.
+        rule: String,
+        /// What the engine said.
+        reason: String,
+    },
+    /// States of different rules or of different versions of them.
+    #[error("found a state of {found}, expected one of {expected}")]
+    ForeignState {
+        /// What the state says.
+        found: String,
+        /// What the checker says.
+        expected: String,
+    },
+    /// A file of ours that is damaged.
+    #[error("{path} is damaged: {reason}", path = path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What was found and what was expected.
+        reason: String,
+    },
+    /// An input file that cannot be read as what it is named.
+    #[error("failed to read {path}: {reason}", path = path.display())]
+    Input {
+        /// The file.
+        path: PathBuf,
+        /// Where in it, what was found and what was expected.
+        reason: String,
+    },
+    /// Reading or writing failed.
+    #[error("failed to {doing} {path}", path = path.display())]
+    Io {
+        /// What was being done: `read`, `write`, `create`.
+        doing: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The Arrow library refused.
+    #[error("failed to {doing}")]
+    Arrow {
+        /// What was being done.
+        doing: &'static str,
+        /// Why.
+        source: arrow::error::ArrowError,
+    },
+    /// A thread of ours stopped.
+    #[error("a checking thread stopped before its work was done")]
+    Thread,
+}
+
+/// Batches that we put together ourselves; a reason that needs more words has a `doing` of its own.
+impl From<arrow::error::ArrowError> for QualityError {
+    fn from(source: arrow::error::ArrowError) -> Self {
+        Self::Arrow { doing: "work on a batch", source }
+    }
+}
+
+/// Why a rule cannot be evaluated on a table.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("rule `{rule}`: {reason}")]
+pub struct RuleFault {
+    /// The rule.
+    pub rule: String,
+    /// What was found and what was expected.
+    pub reason: String,
+}
+
+fn joined(faults: &[RuleFault]) -> String {
+    faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}

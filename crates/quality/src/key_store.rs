@@ -1,0 +1,414 @@
+//! Keys with their rows, spread over partitions, in bounded memory.
+//!
+//! What is beyond the budget goes to an unnamed file in the spill folder, partition by partition, and comes back
+//! one partition at a time. A partition of a table of 100 M rows is about 2 MB.
+
+use std::{
+    fs::File,
+    io::{Read, Seek, SeekFrom, Write},
+    path::{Path, PathBuf},
+};
+
+use roaring::RoaringBitmap;
+
+use crate::{error::QualityError, key::spread};
+
+/// How many parts the keys are spread over.
+pub const PARTITIONS: usize = 512;
+/// Longest key that is kept, in bytes.
+pub const KEY_BYTES_MAX: usize = 1 << 20;
+/// Numbers in a block. Blocks are filled once and never copied, as a growing array would be.
+const BLOCK: usize = 512;
+/// Bytes in a block of longer keys.
+const BLOCK_BYTES: usize = 8 << 10;
+/// Hash, row and length before the bytes of a longer key.
+const RECORD_HEAD: usize = 16;
+
+/// The keys of one rule.
+#[derive(Debug)]
+pub struct KeyStore {
+    rule: String,
+    parts: Vec<Part>,
+    bytes: usize,
+    spilled: Vec<Chunk>,
+    spill: Option<Spill>,
+}
+
+#[derive(Debug, Default)]
+struct Part {
+    blocks: Vec<Block>,
+    longer: Vec<Vec<u8>>,
+}
+
+#[derive(Debug, Default)]
+struct Block {
+    numbers: Vec<u64>,
+    rows: Vec<u32>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Chunk {
+    partition: usize,
+    offset: u64,
+    numbers: usize,
+    longer_bytes: usize,
+}
+
+#[derive(Debug)]
+struct Spill {
+    file: File,
+    path: PathBuf,
+    end: u64,
+}
+
+/// The keys of one partition, together.
+#[derive(Debug, Default)]
+pub struct Keys {
+    /// Packed keys.
+    pub numbers: Vec<u64>,
+    /// Their rows.
+    pub rows: Vec<u32>,
+    /// Records of longer keys: hash (8 bytes), row (4), length (4), bytes; little-endian.
+    pub longer: Vec<u8>,
+}
+
+/// Rows whose key occurs more than once.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub struct Duplicates {
+    /// Every row of every group.
+    pub rows: RoaringBitmap,
+    /// Rows beyond the first of each group.
+    pub surplus: u64,
+}
+
+impl KeyStore {
+    /// An empty store for the keys of `rule`.
+    #[must_use]
+    pub fn new(rule: &str) -> Self {
+        let mut parts = Vec::new();
+        parts.resize_with(PARTITIONS, Part::default);
+        Self { rule: rule.to_owned(), parts, bytes: 0, spilled: Vec::new(), spill: None }
+    }
+
+    /// Bytes held in memory.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Keeps a packed key.
+    #[inline]
+    pub fn put_number(&mut self, number: u64, row: u32) {
+        let part = &mut self.parts[(spread(number) >> 55) as usize];
+        if let Some(block) = part.blocks.last_mut()
+            && block.numbers.len() < BLOCK
+        {
+            block.numbers.push(number);
+            block.rows.push(row);
+            return;
+        }
+        // The first block of a partition grows with it, so that a small table stays small.
+        let capacity = if part.blocks.is_empty() { 16 } else { BLOCK };
+        let mut block = Block { numbers: Vec::with_capacity(capacity), rows: Vec::with_capacity(capacity) };
+        block.numbers.push(number);
+        block.rows.push(row);
+        part.blocks.push(block);
+        self.bytes += BLOCK * 12;
+    }
+
+    /// Keeps a longer key.
+    ///
+    /// # Errors
+    /// The key is longer than [`KEY_BYTES_MAX`].
+    pub fn put_bytes(&mut self, hash: u64, key: &[u8], row: u32) -> Result<(), QualityError> {
+        if key.len() > KEY_BYTES_MAX {
+            return Err(QualityError::KeyBound {
+                rule: self.rule.clone(),
+                row: u64::from(row),
+                bytes: key.len(),
+                bound: KEY_BYTES_MAX,
+            });
+        }
+        let part = &mut self.parts[(spread(hash) >> 55) as usize];
+        let size = RECORD_HEAD + key.len();
+        if part.longer.last().is_none_or(|block| block.len() + size > BLOCK_BYTES) {
+            let capacity = if part.longer.is_empty() { size } else { size.max(BLOCK_BYTES) };
+            part.longer.push(Vec::with_capacity(capacity));
+            self.bytes += size.max(BLOCK_BYTES);
+        }
+        if let Some(block) = part.longer.last_mut() {
+            block.extend_from_slice(&hash.to_le_bytes());
+            block.extend_from_slice(&row.to_le_bytes());
+            // The bound above is far below 2^32.
+            block.extend_from_slice(&(key.len() as u32).to_le_bytes());
+            block.extend_from_slice(key);
+        }
+        Ok(())
+    }
+
+    /// Writes everything in memory to the spill folder.
+    ///
+    /// # Errors
+    /// The file cannot be created or written.
+    pub fn spill(&mut self, folder: &Path) -> Result<(), QualityError> {
+        if self.spill.is_none() {
+            let file = tempfile::tempfile_in(folder).map_err(|source| QualityError::Io {
+                doing: "create a spill file in",
+                path: folder.to_owned(),
+                source,
+            })?;
+            self.spill = Some(Spill { file, path: folder.to_owned(), end: 0 });
+        }
+        let Some(spill) = &mut self.spill else { return Ok(()) };
+        let mut buffer = Vec::new();
+        for (partition, part) in self.parts.iter_mut().enumerate() {
+            let part = std::mem::take(part);
+            let mut chunk = Chunk { partition, offset: spill.end, numbers: 0, longer_bytes: 0 };
+            buffer.clear();
+            for block in &part.blocks {
+                chunk.numbers += block.numbers.len();
+                buffer.extend(block.numbers.iter().flat_map(|number| number.to_le_bytes()));
+            }
+            for block in &part.blocks {
+                buffer.extend(block.rows.iter().flat_map(|row| row.to_le_bytes()));
+            }
+            for block in &part.longer {
+                chunk.longer_bytes += block.len();
+                buffer.extend_from_slice(block);
+            }
+            if buffer.is_empty() {
+                continue;
+            }
+            spill.file.write_all(&buffer).map_err(|source| spill.error("write", source))?;
+            spill.end += buffer.len() as u64;
+            self.spilled.push(chunk);
+        }
+        self.bytes = 0;
+        Ok(())
+    }
+
+    /// Takes the keys of a partition out of the store, those that were spilled included.
+    ///
+    /// # Errors
+    /// The spill file cannot be read.
+    pub fn take(&mut self, partition: usize, keys: &mut Keys) -> Result<(), QualityError> {
+        for chunk in self.spilled.iter().filter(|chunk| chunk.partition == partition) {
+            let Some(spill) = &mut self.spill else { break };
+            let mut bytes = vec![0; chunk.numbers * 12 + chunk.longer_bytes];
+            spill.file.seek(SeekFrom::Start(chunk.offset)).and_then(|_| spill.file.read_exact(&mut bytes)).map_err(
+                |source| QualityError::Io { doing: "read a spill file in", path: spill.path.clone(), source },
+            )?;
+            keys.add(&bytes, chunk.numbers);
+        }
+        let part = std::mem::take(&mut self.parts[partition]);
+        for block in part.blocks {
+            keys.numbers.extend_from_slice(&block.numbers);
+            keys.rows.extend_from_slice(&block.rows);
+        }
+        for block in part.longer {
+            keys.longer.extend_from_slice(&block);
+        }
+        Ok(())
+    }
+}
+
+impl Spill {
+    fn error(&self, doing: &'static str, source: std::io::Error) -> QualityError {
+        QualityError::Io { doing, path: self.path.clone(), source }
+    }
+}
+
+impl Keys {
+    /// Adds a chunk as it stands in a file: numbers, their rows, records of longer keys.
+    pub fn add(&mut self, bytes: &[u8], numbers: usize) {
+        let (packed, rest) = bytes.split_at(numbers * 8);
+        let (rows, longer) = rest.split_at(numbers * 4);
+        self.numbers.extend(packed.as_chunks::<8>().0.iter().map(|bytes| u64::from_le_bytes(*bytes)));
+        self.rows.extend(rows.as_chunks::<4>().0.iter().map(|bytes| u32::from_le_bytes(*bytes)));
+        self.longer.extend_from_slice(longer);
+    }
+
+    /// Forgets everything and keeps the memory.
+    pub fn clear(&mut self) {
+        self.numbers.clear();
+        self.rows.clear();
+        self.longer.clear();
+    }
+
+    /// The records of longer keys: hash, row, bytes.
+    pub fn records(&self) -> Records<'_> {
+        Records { rest: &self.longer }
+    }
+
+    /// Finds the rows whose key occurs more than once and calls `found` for each, with its key.
+    ///
+    /// # Errors
+    /// What `found` refuses.
+    pub fn duplicates(
+        &self,
+        scratch: &mut Vec<u32>,
+        mut found: impl FnMut(u32, Option<u64>, &[u8]) -> Result<(), QualityError>,
+    ) -> Result<u64, QualityError> {
+        let mut surplus = 0;
+        let slots = (self.numbers.len() * 2).next_power_of_two().max(2);
+        let shift = 64 - slots.trailing_zeros();
+        scratch.clear();
+        scratch.resize(slots, 0);
+        let mut repeated = vec![false; self.numbers.len()];
+        for (index, number) in self.numbers.iter().enumerate() {
+            // The partition took the highest bits; the multiplication brings the others up.
+            let mut at = (spread(*number).wrapping_mul(0xd6e8_feb8_6659_fd93) >> shift) as usize;
+            loop {
+                let slot = &mut scratch[at & (slots - 1)];
+                if *slot == 0 {
+                    *slot = index as u32 + 1;
+                    break;
+                }
+                let first = *slot as usize - 1;
+                if self.numbers[first] == *number {
+                    repeated[first] = true;
+                    repeated[index] = true;
+                    surplus += 1;
+                    break;
+                }
+                at += 1;
+            }
+        }
+        for ((repeated, row), number) in repeated.iter().zip(&self.rows).zip(&self.numbers) {
+            if *repeated {
+                found(*row, Some(*number), &[])?;
+            }
+        }
+        Ok(surplus + self.longer_duplicates(scratch, &mut found)?)
+    }
+
+    fn longer_duplicates(
+        &self,
+        scratch: &mut Vec<u32>,
+        found: &mut impl FnMut(u32, Option<u64>, &[u8]) -> Result<(), QualityError>,
+    ) -> Result<u64, QualityError> {
+        let records: Vec<(u64, u32, &[u8])> = self.records().collect();
+        let mut surplus = 0;
+        let slots = (records.len() * 2).next_power_of_two().max(2);
+        let shift = 64 - slots.trailing_zeros();
+        scratch.clear();
+        scratch.resize(slots, 0);
+        let mut repeated = vec![false; records.len()];
+        for (index, (hash, _, key)) in records.iter().enumerate() {
+            let mut at = (spread(*hash).wrapping_mul(0xd6e8_feb8_6659_fd93) >> shift) as usize;
+            loop {
+                let slot = &mut scratch[at & (slots - 1)];
+                if *slot == 0 {
+                    *slot = index as u32 + 1;
+                    break;
+                }
+                let first = *slot as usize - 1;
+                if records[first].0 == *hash && records[first].2 == *key {
+                    repeated[first] = true;
+                    repeated[index] = true;
+                    surplus += 1;
+                    break;
+                }
+                at += 1;
+            }
+        }
+        for ((_, row, key), _) in records.iter().zip(&repeated).filter(|(_, repeated)| **repeated) {
+            found(*row, None, key)?;
+        }
+        Ok(surplus)
+    }
+}
+
+/// Iterates over records of longer keys; stops at the end or at a record that is cut off.
+#[derive(Debug)]
+pub struct Records<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Iterator for Records<'a> {
+    type Item = (u64, u32, &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (hash, rest) = self.rest.split_first_chunk::<8>()?;
+        let (row, rest) = rest.split_first_chunk::<4>()?;
+        let (length, rest) = rest.split_first_chunk::<4>()?;
+        let (key, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+        self.rest = rest;
+        Some((u64::from_le_bytes(*hash), u32::from_le_bytes(*row), key))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use proptest::prelude::*;
+    use xxhash_rust::xxh3::xxh3_64;
+
+    use super::*;
+    use crate::key::packed;
+
+    fn duplicates(texts: &[String], spill_every: usize, hash: fn(&[u8]) -> u64) -> (Vec<u32>, u64) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = KeyStore::new("r");
+        for (row, text) in (0..).zip(texts) {
+            match packed(text.as_bytes()) {
+                Some(number) => store.put_number(number, row),
+                None => store.put_bytes(hash(text.as_bytes()), text.as_bytes(), row).unwrap(),
+            }
+            if row as usize % spill_every == spill_every - 1 {
+                store.spill(folder.path()).unwrap();
+            }
+        }
+        let mut rows = Vec::new();
+        let mut surplus = 0;
+        let mut keys = Keys::default();
+        for partition in 0..PARTITIONS {
+            keys.clear();
+            store.take(partition, &mut keys).unwrap();
+            let take = |row, _: Option<u64>, _: &[u8]| {
+                rows.push(row);
+                Ok(())
+            };
+            surplus += keys.duplicates(&mut Vec::new(), take).unwrap();
+        }
+        rows.sort_unstable();
+        (rows, surplus)
+    }
+
+    fn plain(texts: &[String]) -> (Vec<u32>, u64) {
+        let mut groups: HashMap<&str, Vec<u32>> = HashMap::new();
+        for (row, text) in (0..).zip(texts) {
+            groups.entry(text).or_default().push(row);
+        }
+        let repeated: Vec<Vec<u32>> = groups.into_values().filter(|rows| rows.len() > 1).collect();
+        let surplus = repeated.iter().map(|rows| rows.len() as u64 - 1).sum();
+        let mut rows: Vec<u32> = repeated.into_iter().flatten().collect();
+        rows.sort_unstable();
+        (rows, surplus)
+    }
+
+    #[test]
+    fn equal_hashes_alone_make_no_duplicate() {
+        let texts: Vec<String> =
+            ["a long key, number one", "a long key, number two", "a long key, number one"].map(str::to_owned).to_vec();
+        assert_eq!(duplicates(&texts, usize::MAX, |_| 7), (vec![0, 2], 1));
+    }
+
+    #[test]
+    fn a_key_beyond_the_bound_is_refused_with_its_row() {
+        let key = vec![b'x'; KEY_BYTES_MAX + 1];
+        let refusal = KeyStore::new("r").put_bytes(0, &key, 5).unwrap_err().to_string();
+        assert!(refusal.contains("row 5") && refusal.contains("1048577"), "{refusal}");
+    }
+
+    proptest! {
+        #[test]
+        fn duplicates_are_those_of_a_plain_grouping(
+            texts in prop::collection::vec("[0-9]{0,2}|[0-9]{17}X|[a-b]{18,20}", 0..300),
+            spill_every in 1_usize..400,
+        ) {
+            prop_assert_eq!(duplicates(&texts, spill_every, xxh3_64), plain(&texts));
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! One file per kind of rule; here is what they have in common.
+//!
+//! A row rule is compiled once against the table's schema and then judges batches. It answers with two sets of
+//! rows: those it evaluated (they had a value, and `when` held) and, among them, those that failed.
+
+pub mod citizen;
+pub mod code_list;
+pub mod order;
+pub mod predicate;
+pub mod present;
+pub mod range;
+pub mod reference;
+pub mod table;
+pub mod text;
+pub mod unique;
+pub mod when;
+
+use arrow::{array::RecordBatch, datatypes::Schema};
+
+use crate::{
+    bits::{Bits, Rows},
+    column::{Class, Column, Memory, Reading},
+    error::QualityError,
+};
+
+/// The answer of a rule for one batch.
+#[derive(Debug, Clone)]
+pub struct Verdict {
+    /// Rows that were judged.
+    pub evaluated: Rows,
+    /// Rows among them that failed.
+    pub failed: Bits,
+}
+
+/// A column as a rule reads it; its place among the prepared columns of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Slot(usize);
+
+/// Which columns of a table are read, and how. Rules that read a column the same way share its preparation.
+#[derive(Debug)]
+pub struct Plan<'a> {
+    schema: &'a Schema,
+    slots: Vec<(String, Reading)>,
+}
+
+impl<'a> Plan<'a> {
+    /// Nothing is read yet.
+    #[must_use]
+    pub const fn new(schema: &'a Schema) -> Self {
+        Self { schema, slots: Vec::new() }
+    }
+
+    /// The class of a column.
+    ///
+    /// # Errors
+    /// The schema has no such column.
+    pub fn class(&self, column: &str) -> Result<Class, String> {
+        match self.schema.field_with_name(column) {
+            Ok(field) => Ok(Class::of(field.data_type())),
+            Err(_) => Err(format!("the table has no column `{column}`")),
+        }
+    }
+
+    /// Where the column will stand.
+    ///
+    /// # Errors
+    /// The schema has no such column, or it holds a type that cannot be read so.
+    pub fn slot(&mut self, column: &str, reading: Reading) -> Result<Slot, String> {
+        let class = self.class(column)?;
+        if reading == Reading::Text && class == Class::Other {
+            return Err(format!("column `{column}` holds {}, expected text", class.name()));
+        }
+        let reading = if class == Class::Text { Reading::Text } else { reading };
+        let known = self.slots.iter().position(|(name, known)| name == column && *known == reading);
+        Ok(Slot(known.unwrap_or_else(|| {
+            self.slots.push((column.to_owned(), reading));
+            self.slots.len() - 1
+        })))
+    }
+
+    /// Places for several columns, as text.
+    ///
+    /// # Errors
+    /// As [`Self::slot`].
+    pub fn texts(&mut self, columns: &[String]) -> Result<Vec<Slot>, String> {
+        columns.iter().map(|column| self.slot(column, Reading::Text)).collect()
+    }
+
+    /// What to prepare of each batch, in order.
+    #[must_use]
+    pub fn into_slots(self) -> Vec<(String, Reading)> {
+        self.slots
+    }
+}
+
+/// A batch whose columns are prepared.
+#[derive(Debug)]
+pub struct Batch<'a> {
+    /// The batch as it came.
+    pub record_batch: &'a RecordBatch,
+    /// By slot.
+    pub columns: Vec<Column>,
+}
+
+impl Batch<'_> {
+    /// Rows of the batch.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.record_batch.num_rows()
+    }
+
+    /// The column of a slot.
+    #[must_use]
+    pub fn column(&self, slot: Slot) -> &Column {
+        &self.columns[slot.0]
+    }
+}
+
+/// A rule that judges single rows.
+#[derive(Debug)]
+pub enum RowRule {
+    /// A value is there.
+    Present(present::Present),
+    /// One text, one test.
+    Text(text::TextRule),
+    /// A code that was valid on a day.
+    DatedCode(code_list::DatedCode),
+    /// Between two bounds.
+    Range(range::Range),
+    /// What a citizen's number says of its holder.
+    Citizen(citizen::Citizen),
+    /// One before the other.
+    Order(order::Order),
+    /// A key of another table.
+    Reference(reference::Reference),
+    /// The same values as another source.
+    Reconcile(reference::Reconcile),
+    /// An expression of the query engine.
+    Predicate(predicate::Predicate),
+}
+
+impl RowRule {
+    /// Judges the rows of a batch.
+    ///
+    /// # Errors
+    /// The predicate of an engine stopped; other kinds do not fail.
+    pub fn judge(&self, batch: &Batch<'_>, memory: &mut Memory) -> Result<Verdict, QualityError> {
+        match self {
+            Self::Present(rule) => Ok(rule.judge(batch, memory)),
+            Self::Text(rule) => Ok(rule.judge(batch, memory)),
+            Self::DatedCode(rule) => Ok(rule.judge(batch)),
+            Self::Range(rule) => Ok(rule.judge(batch, memory)),
+            Self::Citizen(rule) => Ok(rule.judge(batch)),
+            Self::Order(rule) => Ok(rule.judge(batch)),
+            Self::Reference(rule) => Ok(rule.judge(batch, memory)),
+            Self::Reconcile(rule) => Ok(rule.judge(batch)),
+            Self::Predicate(rule) => rule.judge(batch),
+        }
+    }
+}
+
+/// Rows in which all of these columns have a value.
+#[must_use]
+pub fn all_valid(batch: &Batch<'_>, slots: &[Slot]) -> Rows {
+    slots.iter().fold(Rows::All, |rows, slot| rows.and(&batch.column(*slot).valid))
+}

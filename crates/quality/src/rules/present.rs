@@ -1,0 +1,44 @@
+//! `not_null`: a value is there (GB/T 36344, completeness).
+
+use crate::{
+    bits::{Bits, Rows},
+    column::{Memory, Reading},
+    rules::{Batch, Plan, Slot, Verdict},
+    value::is_blank,
+};
+
+/// A value is there; blank text counts as missing.
+#[derive(Debug)]
+pub struct Present {
+    slot: Slot,
+}
+
+impl Present {
+    /// Compiles the rule.
+    ///
+    /// # Errors
+    /// The table has no such column.
+    pub fn compile(column: &str, plan: &mut Plan<'_>) -> Result<Self, String> {
+        Ok(Self { slot: plan.slot(column, Reading::Native)? })
+    }
+
+    /// Every row is evaluated.
+    #[must_use]
+    pub fn judge(&self, batch: &Batch<'_>, memory: &mut Memory) -> Verdict {
+        Verdict { evaluated: Rows::All, failed: missing(batch, self.slot, memory) }
+    }
+}
+
+/// Rows without a value.
+#[must_use]
+pub fn missing(batch: &Batch<'_>, slot: Slot, memory: &mut Memory) -> Bits {
+    let column = batch.column(slot);
+    let mut missing = match &column.valid {
+        Rows::All => Bits::none(batch.rows()),
+        Rows::Some(valid) => valid.complement(),
+    };
+    if let Some(text) = column.text() {
+        missing.unite(&text.select(&column.valid, memory, is_blank));
+    }
+    missing
+}

@@ -1,0 +1,166 @@
+//! Rules that look at one text: `pattern`, `length`, `code_list`, `check_digit`.
+
+use std::sync::Arc;
+
+use yihe_definitions::rule::Identifier;
+use yihe_vocabulary as vocabulary;
+
+use crate::{
+    bits::Rows,
+    column::{Memory, Reading},
+    key::KeyMap,
+    pattern::Pattern,
+    rules::{Batch, Plan, Slot, Verdict},
+};
+
+/// One column, read as text, and what is asked of it.
+#[derive(Debug)]
+pub struct TextRule {
+    slot: Slot,
+    test: Test,
+}
+
+#[derive(Debug)]
+enum Test {
+    Pattern(Pattern),
+    Length { min: usize, max: usize },
+    OneOf(Arc<KeyMap>),
+    Identifier(Identifier),
+}
+
+impl TextRule {
+    /// The whole text matches.
+    ///
+    /// # Errors
+    /// No such column, or the expression is none.
+    pub fn pattern(column: &str, pattern: &str, plan: &mut Plan<'_>) -> Result<Self, String> {
+        Ok(Self { slot: plan.slot(column, Reading::Text)?, test: Test::Pattern(Pattern::new(pattern)?) })
+    }
+
+    /// Characters, not bytes, are counted.
+    ///
+    /// # Errors
+    /// No such column, no bound, or bounds that leave nothing.
+    pub fn length(column: &str, min: Option<u32>, max: Option<u32>, plan: &mut Plan<'_>) -> Result<Self, String> {
+        if min.is_none() && max.is_none() {
+            return Err("has neither `min` nor `max`, expected one or both".to_owned());
+        }
+        let (min, max) = (min.unwrap_or(0), max.unwrap_or(u32::MAX));
+        if min > max {
+            return Err(format!("asks for {min} to {max} characters, expected min ≤ max"));
+        }
+        let test = Test::Length { min: min as usize, max: max as usize };
+        Ok(Self { slot: plan.slot(column, Reading::Text)?, test })
+    }
+
+    /// The text is one of these codes.
+    ///
+    /// # Errors
+    /// No such column.
+    pub fn one_of(column: &str, codes: Arc<KeyMap>, plan: &mut Plan<'_>) -> Result<Self, String> {
+        Ok(Self { slot: plan.slot(column, Reading::Text)?, test: Test::OneOf(codes) })
+    }
+
+    /// The text is an identifier of this kind.
+    ///
+    /// # Errors
+    /// No such column.
+    pub fn identifier(column: &str, identifier: Identifier, plan: &mut Plan<'_>) -> Result<Self, String> {
+        Ok(Self { slot: plan.slot(column, Reading::Text)?, test: Test::Identifier(identifier) })
+    }
+
+    /// Rows with a value are evaluated.
+    #[must_use]
+    pub fn judge(&self, batch: &Batch<'_>, memory: &mut Memory) -> Verdict {
+        let column = batch.column(self.slot);
+        let Some(text) = column.text() else {
+            return Verdict {
+                evaluated: Rows::Some(crate::Bits::none(batch.rows())),
+                failed: crate::Bits::none(batch.rows()),
+            };
+        };
+        let valid = &column.valid;
+        // One loop per test, so that the test is known inside the loop.
+        let failed = match &self.test {
+            Test::Pattern(pattern) => text.select(valid, memory, |text| !pattern.matches(text)),
+            Test::Length { min, max } => text.select(valid, memory, |text| !(*min..=*max).contains(&characters(text))),
+            Test::OneOf(codes) => text.select(valid, memory, |text| !codes.contains(text)),
+            Test::Identifier(Identifier::CitizenId) => {
+                text.select(valid, memory, |text| !vocabulary::citizen_id::is_valid(text))
+            }
+            Test::Identifier(Identifier::CreditCode) => {
+                text.select(valid, memory, |text| !vocabulary::credit_code::is_valid(text))
+            }
+            Test::Identifier(Identifier::Mobile) => {
+                text.select(valid, memory, |text| !vocabulary::mobile::is_valid(text))
+            }
+            Test::Identifier(identifier) => text.select(valid, memory, |text| !is_identifier(*identifier, text)),
+        };
+        Verdict { evaluated: valid.clone(), failed }
+    }
+}
+
+/// Characters of UTF-8: bytes that do not continue one.
+#[inline]
+fn characters(text: &[u8]) -> usize {
+    text.iter().filter(|byte| byte.cast_signed() >= -0x40).count()
+}
+
+/// Whether a text is an identifier of a kind, exactly as it stands: no trimming, no case folding.
+#[must_use]
+pub fn is_identifier(identifier: Identifier, text: &[u8]) -> bool {
+    match identifier {
+        Identifier::CitizenId => vocabulary::citizen_id::is_valid(text),
+        Identifier::CitizenIdLegacy => vocabulary::citizen_id::is_valid(text) || is_legacy_citizen_id(text),
+        Identifier::CreditCode => vocabulary::credit_code::is_valid(text),
+        Identifier::OrganisationCode => match text {
+            [first @ .., b'-', check] if first.len() == 8 => {
+                let mut joined = [*check; 9];
+                joined[..8].copy_from_slice(first);
+                vocabulary::organisation_code::is_valid(&joined)
+            }
+            _ => vocabulary::organisation_code::is_valid(text),
+        },
+        Identifier::CertificateId => vocabulary::certificate_id::is_valid(text),
+        Identifier::ServiceItem => vocabulary::item_code::is_valid(text),
+        Identifier::RealEstateUnit => vocabulary::real_estate_unit::is_valid(text),
+        Identifier::Mobile => vocabulary::mobile::is_valid(text),
+        Identifier::PostalCode => text.len() == 6 && text.iter().all(u8::is_ascii_digit),
+    }
+}
+
+/// The 15-digit form of before 1999: 6 division, 6 birth date, 3 sequence, no check character.
+fn is_legacy_citizen_id(text: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(text) else { return false };
+    text.len() == 15 && vocabulary::CitizenId::from_legacy15(text).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn characters_are_counted_as_people_count_them() {
+        for (text, expected) in [("", 0), ("abc", 3), ("沂河", 2), ("𠮷野", 2), ("é", 1)] {
+            assert_eq!(characters(text.as_bytes()), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn every_identifier_has_a_good_and_a_broken_example() {
+        for (identifier, good, broken) in [
+            (Identifier::CitizenId, "11010519491231002X", "110105194912310021"),
+            (Identifier::CitizenIdLegacy, "110105491231002", "110105491331002"),
+            (Identifier::CreditCode, "91350100M000100Y43", "91350100M000100Y44"),
+            (Identifier::OrganisationCode, "00433881-6", "00433881-7"),
+            (Identifier::OrganisationCode, "M000100Y4", "M000100Y5"),
+            (Identifier::ServiceItem, "11370800MB285591843370117002011", "11370800MB285591853370117002011"),
+            (Identifier::RealEstateUnit, "371302001001GB00001F00010001", "371302001001GQ00001F00010001"),
+            (Identifier::Mobile, "13812345678", "12812345678"),
+            (Identifier::PostalCode, "276000", "27600"),
+        ] {
+            assert!(is_identifier(identifier, good.as_bytes()), "{identifier:?} {good}");
+            assert!(!is_identifier(identifier, broken.as_bytes()), "{identifier:?} {broken}");
+        }
+    }
+}

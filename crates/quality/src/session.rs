@@ -1,0 +1,355 @@
+//! One scan: batches in, faults of each batch out, metrics at the end.
+//!
+//! A session is one thread's share of a scan. Sessions of the same checker are finished together
+//! ([`finish`]), in any number and order; the outcome is the same for every way of sharing the batches.
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use arrow::{
+    array::{BooleanArray, RecordBatch},
+    datatypes::SchemaRef,
+};
+use roaring::RoaringBitmap;
+
+use crate::{
+    bits::{Bits, Rows},
+    checker::{Checker, Demand},
+    column::{Column, Memory},
+    error::QualityError,
+    key_store::{Duplicates, KeyStore, Keys, PARTITIONS},
+    outcome::{Counts, Outcome},
+    rules::{
+        Batch, Verdict,
+        table::Gathered,
+        unique::{Form, written},
+    },
+    value,
+};
+
+/// Rows of one scan are numbered with 32 bits.
+pub const ROWS_MAX: u64 = u32::MAX as u64;
+
+/// What a scan may use.
+#[derive(Debug, Clone)]
+pub struct SessionOptions {
+    /// Bytes for keys of uniqueness rules, before they are spilled. Default 128 MiB.
+    pub memory_bytes: usize,
+    /// Folder for what does not fit. Default: that of the system.
+    pub spill_dir: PathBuf,
+}
+
+impl Default for SessionOptions {
+    fn default() -> Self {
+        Self { memory_bytes: 128 << 20, spill_dir: std::env::temp_dir() }
+    }
+}
+
+/// One thread's share of a scan.
+#[derive(Debug)]
+pub struct Session<'a> {
+    checker: &'a Checker,
+    options: SessionOptions,
+    rules: Vec<RuleState>,
+    rows: u64,
+    schema: Option<SchemaRef>,
+    positions: Vec<usize>,
+}
+
+#[derive(Debug)]
+struct RuleState {
+    counts: Counts,
+    failed: RoaringBitmap,
+    gathered: Gathered,
+    keys: Option<KeyStore>,
+    memory: Memory,
+    when_memory: Memory,
+}
+
+/// Faults of one batch, one bit per rule and row. Faults of uniqueness are known only at the end of the scan.
+#[derive(Debug, Clone)]
+pub struct FaultBatch {
+    rows: usize,
+    first_row: u64,
+    failed: Vec<Option<Bits>>,
+}
+
+impl FaultBatch {
+    /// Rows of the batch.
+    #[must_use]
+    pub const fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Number of its first row in the scan.
+    #[must_use]
+    pub const fn first_row(&self) -> u64 {
+        self.first_row
+    }
+
+    /// Rows of the batch that fail a rule; `None`: none does.
+    #[must_use]
+    pub fn failed(&self, rule: usize) -> Option<&Bits> {
+        self.failed.get(rule).and_then(Option::as_ref)
+    }
+
+    /// The fault bitmap of a row: bit *r* of the words tells of rule *r*.
+    #[must_use]
+    pub fn row_words(&self, row: usize) -> Vec<u64> {
+        let mut words = vec![0; self.failed.len().div_ceil(64)];
+        for (rule, failed) in self.failed.iter().enumerate() {
+            if failed.as_ref().is_some_and(|failed| failed.contains(row)) {
+                words[rule / 64] |= 1 << (rule % 64);
+            }
+        }
+        words
+    }
+
+    /// True for every row that fails none of `rules`: the filter of a gate.
+    #[must_use]
+    pub fn passes(&self, rules: &[usize]) -> BooleanArray {
+        let mut failed = Bits::none(self.rows);
+        for rule in rules {
+            if let Some(bits) = self.failed(*rule) {
+                failed.unite(bits);
+            }
+        }
+        BooleanArray::new(failed.complement().to_buffer(), None)
+    }
+}
+
+/// Receives the faults of uniqueness rules, which are known at the end of a scan, in no order.
+pub trait LateFaults: Send {
+    /// `row` fails `rule` with the key `found`.
+    ///
+    /// # Errors
+    /// What stops the scan.
+    fn fault(&mut self, rule: usize, row: u64, found: String) -> Result<(), QualityError>;
+}
+
+impl Checker {
+    /// Begins a share of a scan.
+    #[must_use]
+    pub fn session(&self, options: SessionOptions) -> Session<'_> {
+        let rules = self.compiled().iter().zip(self.rules()).map(|(compiled, rule)| RuleState {
+            counts: Counts::default(),
+            failed: RoaringBitmap::new(),
+            gathered: Gathered::default(),
+            keys: matches!(compiled.demand, Demand::Unique(_)).then(|| KeyStore::new(&rule.id)),
+            memory: Memory::default(),
+            when_memory: Memory::default(),
+        });
+        Session { checker: self, options, rules: rules.collect(), rows: 0, schema: None, positions: Vec::new() }
+    }
+
+    /// The values that explain a fault of `rule` in a row of a batch; `None` where all of them are NULL.
+    #[must_use]
+    pub fn found(&self, batch: &RecordBatch, rule: usize, row: usize) -> Option<String> {
+        let columns = self.shown_columns(rule);
+        let values: Vec<Option<String>> = columns
+            .iter()
+            .map(|column| batch.column_by_name(column).and_then(|array| value::shown(array.as_ref(), row)))
+            .collect();
+        match values.as_slice() {
+            [one] => one.clone(),
+            several if several.iter().all(Option::is_none) => None,
+            several => {
+                let written: Vec<&str> = several.iter().map(|value| value.as_deref().unwrap_or("NULL")).collect();
+                Some(written.join(", "))
+            }
+        }
+    }
+}
+
+impl Session<'_> {
+    /// Judges a batch whose first row is number `first_row` (0-based) of the scan. Batches may come in any order;
+    /// no two of a scan may overlap.
+    ///
+    /// # Errors
+    /// A column is missing, a predicate stopped, a key or the number of rows is beyond its bound, spilling failed.
+    pub fn check(&mut self, record_batch: &RecordBatch, first_row: u64) -> Result<FaultBatch, QualityError> {
+        let rows = record_batch.num_rows();
+        let end = first_row.saturating_add(rows as u64);
+        let Some(first) = u32::try_from(first_row).ok().filter(|_| end <= ROWS_MAX) else {
+            return Err(QualityError::RowBound { row: end, bound: ROWS_MAX });
+        };
+        let batch = self.prepare(record_batch)?;
+        let mut faults = FaultBatch { rows, first_row, failed: Vec::with_capacity(self.rules.len()) };
+        let mut key_bytes = 0;
+        for (state, compiled) in self.rules.iter_mut().zip(self.checker.compiled()) {
+            let among = match &compiled.when {
+                None => Rows::All,
+                Some(when) => when.rows(&batch, &mut state.when_memory),
+            };
+            let failed = match &compiled.demand {
+                Demand::Row(rule) => {
+                    let Verdict { evaluated, mut failed } = rule.judge(&batch, &mut state.memory)?;
+                    among.confine(&mut failed);
+                    state.counts.evaluated += match among {
+                        Rows::All => evaluated.count(rows),
+                        among @ Rows::Some(_) => evaluated.and(&among).count(rows),
+                    };
+                    let count = failed.count();
+                    state.counts.failed += count;
+                    (count > 0).then_some(failed)
+                }
+                Demand::Unique(rule) => {
+                    if let Some(store) = &mut state.keys {
+                        state.counts.evaluated += rule.keep(&batch, &among, first, store)?.count(rows);
+                        key_bytes += store.bytes();
+                    }
+                    None
+                }
+                Demand::Table(rule) => {
+                    rule.gather(&batch, &among, &mut state.gathered);
+                    None
+                }
+            };
+            if let Some(failed) = &failed {
+                remember(&mut state.failed, failed, first);
+            }
+            faults.failed.push(failed);
+        }
+        self.rows += rows as u64;
+        if key_bytes > self.options.memory_bytes {
+            for store in self.rules.iter_mut().filter_map(|state| state.keys.as_mut()) {
+                store.spill(&self.options.spill_dir)?;
+            }
+        }
+        Ok(faults)
+    }
+
+    /// Rows seen so far.
+    #[must_use]
+    pub const fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    fn prepare<'b>(&mut self, record_batch: &'b RecordBatch) -> Result<Batch<'b>, QualityError> {
+        let schema = record_batch.schema();
+        if !self.schema.as_ref().is_some_and(|known| std::sync::Arc::ptr_eq(known, &schema)) {
+            self.positions = self
+                .checker
+                .slots()
+                .iter()
+                .map(|(name, _)| schema.index_of(name).map_err(|_| QualityError::BatchColumn { column: name.clone() }))
+                .collect::<Result<_, _>>()?;
+            self.schema = Some(schema);
+        }
+        let columns = self.checker.slots().iter().zip(&self.positions);
+        let columns = columns.map(|((_, reading), at)| Column::prepare(record_batch.column(*at), *reading));
+        Ok(Batch { record_batch, columns: columns.collect::<Result<_, _>>()? })
+    }
+}
+
+/// Adds the rows of a batch to those of the scan.
+fn remember(failed: &mut RoaringBitmap, batch: &Bits, first: u32) {
+    let rows = batch.iter().map(|row| first + row as u32);
+    if failed.max().is_none_or(|last| last < first) {
+        // The rows ascend and are above all known ones, which is all that `append` asks for.
+        let _ = failed.append(rows);
+    } else {
+        failed.extend(rows);
+    }
+}
+
+/// Brings the shares of a scan to its outcome, with as many threads as are allowed.
+///
+/// # Errors
+/// Spilled keys cannot be read, or `late` refused a fault.
+pub fn finish(
+    checker: &Checker,
+    sessions: Vec<Session<'_>>,
+    threads: usize,
+    mut late: Option<&mut (dyn LateFaults + '_)>,
+) -> Result<Outcome, QualityError> {
+    let mut rows = 0;
+    let mut counts = vec![Counts::default(); checker.rules().len()];
+    let mut failed = vec![RoaringBitmap::new(); checker.rules().len()];
+    let mut gathered = vec![Gathered::default(); checker.rules().len()];
+    let mut stores: Vec<Vec<KeyStore>> = Vec::new();
+    stores.resize_with(checker.rules().len(), Vec::new);
+    for session in sessions {
+        rows += session.rows;
+        for (rule, state) in session.rules.into_iter().enumerate() {
+            counts[rule].add(&state.counts);
+            failed[rule] |= state.failed;
+            gathered[rule].merge(&state.gathered);
+            stores[rule].extend(state.keys);
+        }
+    }
+    for (rule, stores) in stores.into_iter().enumerate() {
+        let Demand::Unique(unique) = &checker.compiled()[rule].demand else { continue };
+        let duplicates = search(rule, unique.form(), stores, threads, late.as_deref_mut())?;
+        counts[rule].failed = duplicates.rows.len();
+        counts[rule].surplus = Some(duplicates.surplus);
+        failed[rule] = duplicates.rows;
+    }
+    Ok(Outcome { rows, counts, failed, gathered })
+}
+
+/// Rows that are gathered before they go into the bitmap, which likes them sorted.
+const PENDING_MAX: usize = 1 << 20;
+
+fn search(
+    rule: usize,
+    form: Form,
+    stores: Vec<KeyStore>,
+    threads: usize,
+    late: Option<&mut (dyn LateFaults + '_)>,
+) -> Result<Duplicates, QualityError> {
+    let next = AtomicUsize::new(0);
+    let stores = Mutex::new(stores);
+    let wanted = late.is_some();
+    let late = Mutex::new(late);
+    let total = Mutex::new(Duplicates::default());
+    let work = || -> Result<(), QualityError> {
+        let mut keys = Keys::default();
+        let mut scratch = Vec::new();
+        let mut pending = Vec::new();
+        let mut surplus = 0;
+        let settle = |pending: &mut Vec<u32>, surplus: &mut u64| {
+            pending.sort_unstable();
+            let part: RoaringBitmap = pending.drain(..).collect();
+            let mut total = total.lock().unwrap_or_else(PoisonError::into_inner);
+            total.rows |= part;
+            total.surplus += std::mem::take(surplus);
+        };
+        loop {
+            let partition = next.fetch_add(1, Ordering::Relaxed);
+            if partition >= PARTITIONS {
+                break;
+            }
+            keys.clear();
+            for store in stores.lock().unwrap_or_else(PoisonError::into_inner).iter_mut() {
+                store.take(partition, &mut keys)?;
+            }
+            surplus += keys.duplicates(&mut scratch, |row, number, bytes| {
+                pending.push(row);
+                if wanted && let Some(late) = late.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+                    late.fault(rule, u64::from(row), written(form, number, bytes))?;
+                }
+                Ok(())
+            })?;
+            if pending.len() >= PENDING_MAX {
+                settle(&mut pending, &mut surplus);
+            }
+        }
+        settle(&mut pending, &mut surplus);
+        Ok(())
+    };
+    if threads <= 1 {
+        work()?;
+    } else {
+        std::thread::scope(|scope| {
+            let handles: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+            handles.into_iter().try_for_each(|handle| handle.join().map_err(|_| QualityError::Thread)?)
+        })?;
+    }
+    Ok(total.into_inner().unwrap_or_else(PoisonError::into_inner))
+}
