@@ -1,7 +1,10 @@
 //! What a reader is told when something cannot be done: what happened and what to do, as a page or as
 //! problem details (RFC 9457). The cause stays in the log under the same trace identifier.
 
-use axum::http::StatusCode;
+use axum::{
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
 use serde_json::json;
 
 use crate::language::{Language, Text};
@@ -201,6 +204,18 @@ impl Problem {
             "instance": instance,
             "trace_id": trace_id,
         })
+    }
+}
+
+/// Carries the problem to the outermost step, which knows the reader's language and writes it (`router`).
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = self.kind.status_code().into_response();
+        if let Some(seconds) = self.retry_after_seconds {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response.extensions_mut().insert(self);
+        response
     }
 }
 

@@ -3,6 +3,8 @@
 use jiff::civil::Date;
 use maud::{Markup, html};
 
+pub use yihe_catalogue::SharingKind;
+
 use super::home::search_form;
 use crate::{
     language::{Text, Words},
@@ -90,8 +92,8 @@ pub struct FacetValue {
     pub value: String,
     /// Title people read.
     pub title: Text,
-    /// Entries it leaves.
-    pub count: u64,
+    /// Entries it leaves; `None` when there are too many to count for every value.
+    pub count: Option<u64>,
 }
 
 /// One entry in the list.
@@ -108,60 +110,22 @@ pub struct Hit {
     /// Sharing attribute.
     pub sharing: SharingKind,
     /// Update cycle.
-    pub update_cycle: Text,
+    pub update_cycle: Option<Text>,
     /// Columns.
     pub columns: u64,
-    /// Rows that can be shared; `None` when nothing was delivered.
-    pub rows: Option<u64>,
     /// Day of publication.
     pub published_on: Option<Date>,
 }
 
-/// Sharing attribute without its conditions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SharingKind {
-    /// 无条件共享
-    Unconditional,
-    /// 有条件共享
-    Conditional,
-    /// 不予共享
-    Withheld,
-}
-
-impl SharingKind {
-    /// All, in the order of the law.
-    pub const ALL: [Self; 3] = [Self::Unconditional, Self::Conditional, Self::Withheld];
-
-    /// Name in addresses and JSON.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Unconditional => "unconditional",
-            Self::Conditional => "conditional",
-            Self::Withheld => "withheld",
-        }
-    }
-
-    /// Title people read.
-    #[must_use]
-    pub fn title(self) -> Text {
-        match self {
-            Self::Unconditional => Text::new("无条件共享", "Shared unconditionally"),
-            Self::Conditional => Text::new("有条件共享", "Shared on conditions"),
-            Self::Withheld => Text::new("不予共享", "Not shared"),
-        }
-    }
-
-    /// The mark on pages.
-    #[must_use]
-    pub fn tag(self, words: Words) -> Markup {
-        let class = match self {
-            Self::Unconditional => "tag good",
-            Self::Conditional => "tag warn",
-            Self::Withheld => "tag bad",
-        };
-        html! { span class=(class) { (words.text(&self.title())) } }
-    }
+/// The mark of a sharing attribute.
+#[must_use]
+pub fn sharing_tag(words: Words, kind: SharingKind) -> Markup {
+    let class = match kind {
+        SharingKind::Unconditional => "tag good",
+        SharingKind::Conditional => "tag warn",
+        SharingKind::Withheld => "tag bad",
+    };
+    html! { span class=(class) { (words.text(&kind.title())) } }
 }
 
 /// Address of an entry's page. Resource codes hold a slash, which stays readable in the path.
@@ -217,7 +181,7 @@ fn facet_list(words: Words, asked: &Asked, facet: &Facet) -> Markup {
     let item = |value: &FacetValue| {
         let is_chosen = chosen == Some(value.value.as_str());
         let href = asked.with(facet.name, (!is_chosen).then_some(value.value.as_str()));
-        html! { li { a href=(href) aria-current=[is_chosen.then_some("true")] { span { (words.text(&value.title)) } span.n { (words.count(value.count)) } } } }
+        html! { li { a href=(href) aria-current=[is_chosen.then_some("true")] { span { (words.text(&value.title)) } @if let Some(count) = value.count { span.n { (words.count(count)) } } } } }
     };
     let (first, rest) = facet.values.split_at(facet.values.len().min(SHOWN));
     html! {
@@ -259,11 +223,10 @@ fn line(words: Words, hit: &Hit) -> Markup {
             h3 { a href=(entry_href(&hit.code)) { (words.text(&hit.title)) } }
             @if let Some(summary) = &hit.summary { p { (words.text(summary)) } }
             div.meta {
-                (hit.sharing.tag(words))
+                (sharing_tag(words, hit.sharing))
                 span { (words.text(&hit.department)) }
                 span { (words.many(hit.columns, "个信息项", "column", "columns")) }
-                @if let Some(rows) = hit.rows { span.num { (words.many(rows, "行", "row", "rows")) } }
-                span { (words.of("更新：", "Updated: ")) (words.text(&hit.update_cycle)) }
+                @if let Some(cycle) = &hit.update_cycle { span { (words.of("更新：", "Updated: ")) (words.text(cycle)) } }
                 span.code { (hit.code) }
             }
         }

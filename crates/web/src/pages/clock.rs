@@ -1,6 +1,6 @@
 //! A legal clock as people read it: working days left, of how many, until when, and why it stood still.
 
-use jiff::{Timestamp, civil::Date};
+use jiff::civil::Date;
 use maud::{Markup, html};
 
 use crate::{
@@ -28,10 +28,10 @@ pub struct ClockView {
 /// One time a clock stood still.
 #[derive(Debug, Clone)]
 pub struct Stop {
-    /// When it stopped.
-    pub from_at: Timestamp,
-    /// When it went on; `None`: still stands.
-    pub until_at: Option<Timestamp>,
+    /// Day on which it stopped.
+    pub from_on: Date,
+    /// Day on which it went on; `None`: still stands.
+    pub until_on: Option<Date>,
     /// Why.
     pub reason: Text,
 }
@@ -40,7 +40,7 @@ impl ClockView {
     /// Whether the clock stands still now.
     #[must_use]
     pub fn stands_still(&self) -> bool {
-        self.stops.last().is_some_and(|stop| stop.until_at.is_none())
+        self.stops.last().is_some_and(|stop| stop.until_on.is_none())
     }
 
     /// How urgent it is, as the class of the style sheet: late `bad`, a day or less `warn`.
@@ -103,8 +103,8 @@ impl ClockView {
                 ul.under.stops {
                     @for stop in &self.stops {
                         li {
-                            (words.instant(stop.from_at)) " – "
-                            @match stop.until_at { Some(until) => (words.instant(until)), None => (words.of("至今", "now")) }
+                            (words.day(stop.from_on)) " – "
+                            @match stop.until_on { Some(until) => (words.day(until)), None => (words.of("至今", "now")) }
                             (words.of("：", ": ")) (words.text(&stop.reason))
                         }
                     }
@@ -141,7 +141,7 @@ mod tests {
     #[test]
     fn a_stopped_clock_is_never_urgent() {
         let mut stopped = clock(-2);
-        stopped.stops.push(Stop { from_at: Timestamp::UNIX_EPOCH, until_at: None, reason: Text::new("补正", "Completion") });
+        stopped.stops.push(Stop { from_on: "2026-11-19".parse().expect("a day"), until_on: None, reason: Text::new("补正", "Completion") });
         assert_eq!(stopped.class(), "");
         assert_eq!(stopped.sentence(Words(Language::Zh)), "暂停计时");
     }

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use maud::{Markup, html};
 
-use super::catalogue::SharingKind;
+use super::catalogue::{SharingKind, sharing_tag};
 use crate::{
     chart::{Tone, bar},
     language::{Text, Words},
@@ -90,8 +90,10 @@ pub struct BatchLine {
 pub struct ProofLine {
     /// Index of the leaf, from 0.
     pub index: u64,
-    /// Digest of the leaf, hexadecimal.
-    pub digest: String,
+    /// Identifier of the entry.
+    pub id: String,
+    /// When it was published.
+    pub at: Timestamp,
 }
 
 /// The page.
@@ -107,7 +109,7 @@ pub fn page(frame: &Frame, view: &EntryView) -> Markup {
                     (layout::crumbs(words, &[("/catalogue", html! { (words.of("数据目录", "Catalogue")) })], &html! { (words.text(&view.title)) }))
                     h1 { (words.text(&view.title)) }
                     @if let Some(summary) = &view.summary { p { (words.text(summary)) } }
-                    ul.tags { li { (view.sharing.tag(words)) } li { span.tag.code { (view.code) } } }
+                    ul.tags { li { (sharing_tag(words, view.sharing)) } li { span.tag.code { (view.code) } } }
                 }
                 div.split {
                     div.stack {
@@ -177,9 +179,10 @@ fn proof(words: Words, view: &EntryView) -> Markup {
                 Some(proof) => {
                     dl.facts {
                         dt { (words.of("账本序号", "Ledger entry")) } dd.num { (words.count(proof.index)) }
-                        dt { (words.of("叶子摘要", "Leaf digest")) } dd.hash { (proof.digest) }
+                        dt { (words.of("条目标识", "Identifier")) } dd.hash { (proof.id) }
+                        dt { (words.of("入账时间", "Entered")) } dd { (words.instant(proof.at)) }
                     }
-                    p.note { a href="/ledger" { (words.of("如何验证", "How to verify")) } }
+                    p.note { a href={ "/ledger/proof/" (proof.index) } { (words.of("下载证明", "Download the proof")) } " · " a href="/ledger" { (words.of("如何验证", "How to verify")) } }
                 }
                 None => p { (words.of("尚未入账。", "Not on the ledger yet.")) },
             }

@@ -31,6 +31,8 @@ pub struct HomeView {
     pub waiting: Vec<WaitingLine>,
     /// All open items on the docket.
     pub waiting_total: u64,
+    /// Why they cannot be shown.
+    pub waiting_fault: Option<Text>,
 }
 
 /// What came in.
@@ -156,7 +158,10 @@ pub fn page(frame: &Frame, view: &HomeView) -> Markup {
                         h2 #waiting { (words.of("谁在等谁", "Who waits for whom")) }
                         p { (words.many(view.waiting_total, "件未办结，按剩余工作日排列。", "open item, by working days left.", "open items, by working days left.")) }
                     }
-                    (waiting(words, &view.waiting))
+                    @match &view.waiting_fault {
+                        Some(fault) => div.notice.warn { p { (words.text(fault)) } },
+                        None => (waiting(words, &view.waiting)),
+                    }
                 }
                 section.section aria-labelledby="ledger" {
                     h2 #ledger { (words.of("存证账本", "Ledger")) }

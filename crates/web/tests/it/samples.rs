@@ -118,6 +118,7 @@ fn home() -> HomeView {
             WaitingLine { title: text("供数：法人登记信息", "Supply: legal entities"), href: None, who: text("市市场监督管理局", "Market Regulation Bureau"), clock: Some(clock(12)) },
         ],
         waiting_total: 3,
+        waiting_fault: None,
     }
 }
 
@@ -126,11 +127,11 @@ fn head() -> LedgerHead {
 }
 
 fn catalogue() -> CatalogueView {
-    let value = |value: &str, zh: &str, en: &str, count| FacetValue { value: value.into(), title: text(zh, en), count };
+    let value = |value: &str, zh: &str, en: &str, count| FacetValue { value: value.into(), title: text(zh, en), count: Some(count) };
     CatalogueView {
         asked: Asked { query: "lsq".into(), filters: vec![("sharing".into(), "conditional".into())], page: 1 },
         facets: vec![
-            Facet { name: "sharing", title: text("共享类型", "Sharing"), values: SharingKind::ALL.iter().map(|kind| FacetValue { value: kind.name().into(), title: kind.title(), count: 12 }).collect() },
+            Facet { name: "sharing", title: text("共享类型", "Sharing"), values: SharingKind::ALL.iter().map(|kind| FacetValue { value: kind.as_str().into(), title: kind.title(), count: Some(12) }).collect() },
             Facet { name: "class", title: text("资源分类", "Class"), values: vec![value("1", "基础信息资源", "Base registries", 3), value("2", "主题信息资源", "Themes", 8), value("3", "部门信息资源", "Departments", 30)] },
             Facet { name: "department", title: text("提供部门", "Department"), values: (0..11).map(|number| value(&format!("d{number}"), "市自然资源和规划局", "Natural Resources and Planning Bureau", 3)).collect() },
         ],
@@ -138,11 +139,11 @@ fn catalogue() -> CatalogueView {
             Hit {
                 code: "1/01/001/01".into(), title: text("人口基本信息", "Population"),
                 summary: Some(text("户籍人口的身份、户籍与住址信息，由公安、民政、人社等部门共同维护。", "Identity, household and residence of registered persons, kept by several departments.")),
-                department: text("市公安局", "Public Security Bureau"), sharing: SharingKind::Conditional, update_cycle: text("每日", "daily"), columns: 21, rows: Some(5_398_112), published_on: Some(day("2026-11-20")),
+                department: text("市公安局", "Public Security Bureau"), sharing: SharingKind::Conditional, update_cycle: Some(text("每日", "daily")), columns: 21, published_on: Some(day("2026-11-20")),
             },
             Hit {
                 code: "3/12/004/02".into(), title: text("兰山区行政许可信息", "Permits of Lanshan District"), summary: None,
-                department: text("兰山区行政审批服务局", "Lanshan District Approval Service Bureau"), sharing: SharingKind::Unconditional, update_cycle: text("每周", "weekly"), columns: 14, rows: None, published_on: None,
+                department: text("兰山区行政审批服务局", "Lanshan District Approval Service Bureau"), sharing: SharingKind::Unconditional, update_cycle: Some(text("每周", "weekly")), columns: 14, published_on: None,
             },
         ],
         total: 41,
@@ -175,7 +176,7 @@ fn entry() -> EntryView {
         ],
         batches: vec![BatchLine { id: "b-20261121-003".into(), landed_at: at("2026-11-21T18:02:11Z"), rows_in: 12_004, accepted: 11_998, quarantined: 6 }],
         batches_total: 14,
-        proof: Some(ProofLine { index: 86, digest: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08".into() }),
+        proof: Some(ProofLine { index: 86, id: "019aa8c1-7b1e-7d53-b9a4-0e6f3c2d1b00".into(), at: at("2026-11-20T02:15:00Z") }),
         requestable: true,
     }
 }
@@ -205,7 +206,7 @@ fn request() -> RequestView {
             step("供数", "Supply", None, None, None, StepState::Ahead),
         ],
         waits_for: Some(text("市民政局", "Civil Affairs Bureau")),
-        clock: Some(ClockView { stops: vec![Stop { from_at: at("2026-11-19T02:00:00Z"), until_at: Some(at("2026-11-20T03:00:00Z")), reason: text("等待申请部门补正", "the requester completes the file") }], ..clock(8) }),
+        clock: Some(ClockView { stops: vec![Stop { from_on: day("2026-11-19"), until_on: Some(day("2026-11-20")), reason: text("等待申请部门补正", "the requester completes the file") }], ..clock(8) }),
         acts: vec![
             Act { name: "consent", title: text("同意共享", "Consent"), explains: Some(text("同意后 20 个工作日内供数。", "Supply is due within 20 working days.")), says: Some((text("意见", "Opinion"), Need::Optional)), weight: Weight::Main },
             Act { name: "refuse", title: text("不同意", "Refuse"), explains: None, says: Some((text("理由", "Reason"), Need::Required)), weight: Weight::Grave },

@@ -1,0 +1,114 @@
+//! Every door of the house in one table. The router, the API description and the test that knocks at each
+//! door in each role are made from it.
+
+use std::sync::Arc;
+
+use axum::{
+    http::Method,
+    routing::{MethodRouter, get, post},
+};
+use yihe_store::Role;
+
+use crate::{api, serve, state::AppState};
+
+/// One door.
+#[derive(Debug)]
+pub struct Route {
+    /// Method.
+    pub method: Method,
+    /// Path as axum reads it; `{name}` is one segment, `{*name}` the rest.
+    pub path: &'static str,
+    /// Who may pass.
+    pub who: Who,
+    /// What is behind it.
+    pub face: Face,
+    /// One line for the API description.
+    pub summary: &'static str,
+    /// Parameters in the query, name and meaning.
+    pub query: &'static [(&'static str, &'static str)],
+    /// The handler.
+    pub handler: fn() -> MethodRouter<Arc<AppState>>,
+}
+
+/// Who may pass a door.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Who {
+    /// Everybody.
+    Anyone,
+    /// Every account.
+    SignedIn,
+    /// Accounts with one of these roles. What they may do there is the room's to decide.
+    Roles(&'static [Role]),
+    /// Who brings an access token. What it opens is decided where the supply is planned.
+    Token,
+}
+
+/// What is behind a door.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Face {
+    /// A page.
+    Page,
+    /// A form of a page: its token is checked.
+    Form,
+    /// JSON.
+    Api,
+    /// A file.
+    File,
+}
+
+const PARTIES: &[Role] = &[Role::Officer, Role::Head, Role::Reviewer];
+
+const SEARCH: Query = &[
+    ("q", "Words, pinyin or initials"),
+    ("department", "Identifier of the providing department"),
+    ("sharing", "unconditional, conditional or withheld"),
+    ("page", "Page, from 1"),
+];
+
+/// The table.
+pub static ROUTES: [Route; 21] = [
+    page("/", Who::Anyone, "The city's numbers", &[], || get(serve::home::show)),
+    page("/catalogue", Who::Anyone, "Searches the catalogue", SEARCH, || get(serve::catalogue::show)),
+    page("/catalogue/{*code}", Who::Anyone, "An entry of the catalogue", &[], || get(serve::entry::show)),
+    page("/docket", Who::Roles(PARTIES), "What waits for the account", &[], || get(serve::docket::show)),
+    page("/ledger", Who::Anyone, "The ledger's state and how to verify it", &[], || get(serve::ledger::show)),
+    page("/login", Who::Anyone, "The sign-in form", &[("next", "Where to go afterwards")], || get(serve::login::show)),
+    form("/login", Who::Anyone, "Signs in", || post(serve::login::sign_in)),
+    form("/logout", Who::SignedIn, "Signs out", || post(serve::login::sign_out)),
+    page("/problems/{slug}", Who::Anyone, "What a problem type means", &[], || get(serve::problems::show)),
+    file("/assets/{file}", "An embedded file", || get(serve::assets::show)),
+    file("/ledger/checkpoint", "The signed head of the SHA-256 tree (C2SP tlog-checkpoint)", || get(serve::ledger::checkpoint)),
+    file("/ledger/proof/{index}", "The proof that an entry stands in the tree (C2SP tlog-proof)", || get(serve::ledger::proof)),
+    file("/ledger/tile/{*path}", "A tile or entry bundle (C2SP tlog-tiles)", || get(serve::ledger::tile)),
+    file("/ledger/sm3/checkpoint", "The signed head of the SM3 tree", || get(serve::ledger::sm3_checkpoint)),
+    file("/ledger/sm3/tile/{*path}", "A tile of the SM3 tree", || get(serve::ledger::sm3_tile)),
+    api_route(Method::GET, "/healthz", Who::Anyone, "Whether the store answers", &[], || get(api::health::show)),
+    api_route(Method::GET, "/api/v1/openapi.json", Who::Anyone, "This description", &[], || get(api::openapi::show)),
+    api_route(Method::GET, "/api/v1/city", Who::Anyone, "The numbers of the home page", &[], || get(api::city::show)),
+    api_route(Method::GET, "/api/v1/catalogue", Who::Anyone, "Searches the catalogue", SEARCH, || get(api::catalogue::list)),
+    api_route(Method::GET, "/api/v1/catalogue/{*code}", Who::Anyone, "An entry of the catalogue", &[], || {
+        get(api::catalogue::show)
+    }),
+    api_route(Method::GET, "/api/v1/ledger/checkpoint", Who::Anyone, "The signed head of the ledger", &[], || {
+        get(serve::ledger::checkpoint)
+    }),
+];
+
+type Query = &'static [(&'static str, &'static str)];
+type Handler = fn() -> MethodRouter<Arc<AppState>>;
+
+const fn page(path: &'static str, who: Who, summary: &'static str, query: Query, handler: Handler) -> Route {
+    Route { method: Method::GET, path, who, face: Face::Page, summary, query, handler }
+}
+
+const fn form(path: &'static str, who: Who, summary: &'static str, handler: Handler) -> Route {
+    Route { method: Method::POST, path, who, face: Face::Form, summary, query: &[], handler }
+}
+
+const fn file(path: &'static str, summary: &'static str, handler: Handler) -> Route {
+    Route { method: Method::GET, path, who: Who::Anyone, face: Face::File, summary, query: &[], handler }
+}
+
+const fn api_route(method: Method, path: &'static str, who: Who, summary: &'static str, query: Query, handler: Handler) -> Route {
+    Route { method, path, who, face: Face::Api, summary, query, handler }
+}
