@@ -113,15 +113,14 @@ impl FileWriter {
     /// Closes the file and makes it durable.
     pub(crate) fn finish(mut self) -> Result<WrittenFile, LakeError> {
         let mut writer = self.writer.take().expect("the writer leaves only here");
-        let closed = writer.finish().and_then(|metadata| Ok((metadata, writer.into_inner()?)));
-        let (metadata, file) = match closed {
-            Ok(closed) => closed,
+        let metadata = match writer.finish() {
+            Ok(metadata) => metadata,
             Err(source) => {
                 self.remove();
                 return Err(LakeError::parquet("write", &self.absolute, source));
             }
         };
-        let (size, sha256) = match file.finish() {
+        let (size, sha256) = match writer.inner_mut().finish() {
             Ok(finished) => finished,
             Err(source) => {
                 self.remove();
@@ -194,10 +193,10 @@ impl HashingFile {
         Ok(Self { file: BufWriter::with_capacity(1 << 18, file), digest: Sha256::new(), length: 0 })
     }
 
-    fn finish(mut self) -> io::Result<(u64, String)> {
+    fn finish(&mut self) -> io::Result<(u64, String)> {
         self.file.flush()?;
         self.file.get_ref().sync_all()?;
-        Ok((self.length, hex(&self.digest.finalize())))
+        Ok((self.length, hex(&self.digest.clone().finalize())))
     }
 }
 

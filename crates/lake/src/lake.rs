@@ -11,15 +11,19 @@ use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use datafusion::execution::SessionState;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use futures::Stream;
+use tokio::sync::Semaphore;
 
 use crate::error::LakeError;
 use crate::layout::Layout;
 use crate::lookup::FooterCache;
 use crate::name::{TableName, Zone};
+use crate::scan::trusted_state;
+use crate::sql::restricted_state;
 use crate::table::Table;
 
 /// Rows as they come, a batch at a time. After an error nothing more comes.
@@ -38,6 +42,9 @@ pub const FAULT_POINTS: [&str; 6] = [
     "lake.after_log_commit",
     "lake.after_checkpoint",
 ];
+
+/// Callers' queries that may run at the same time; the next one waits within its own time.
+const SQL_TURNS: usize = 8;
 
 /// Bounds and places a lake works with.
 #[derive(Clone)]
@@ -101,6 +108,12 @@ pub(crate) struct Inner {
     pub writers: Mutex<HashMap<TableName, Arc<tokio::sync::Mutex<()>>>>,
     /// Parquet footers with page indexes for look-ups.
     pub footers: FooterCache,
+    /// The engine's session for trusted work, and the one for what callers write; each read
+    /// begins with a copy.
+    pub trusted: SessionState,
+    pub restricted: SessionState,
+    /// Callers' queries that may run at the same time.
+    pub sql_turns: Semaphore,
 }
 
 impl fmt::Debug for Lake {
@@ -138,11 +151,14 @@ impl Lake {
             inner: Arc::new(Inner {
                 root,
                 options,
-                runtime,
+                runtime: Arc::clone(&runtime),
                 tables: Mutex::default(),
                 versions: Mutex::default(),
                 writers: Mutex::default(),
                 footers: FooterCache::default(),
+                trusted: trusted_state(&runtime),
+                restricted: restricted_state(),
+                sql_turns: Semaphore::new(SQL_TURNS),
             }),
         })
     }

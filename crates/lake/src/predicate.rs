@@ -36,7 +36,9 @@ impl RowCondition {
         let shape = DFSchema::try_from(Arc::clone(&schema)).map_err(|error| error.strip_backtrace())?;
         let expression = context.parse_sql_expr(sql, &shape).map_err(|error| error.strip_backtrace())?;
         if !is_row_local(&expression) {
-            return Err("found a subquery, an aggregate or a changing function, expected a condition on one row".to_owned());
+            return Err(
+                "found a subquery, an aggregate or a changing function, expected a condition on one row".to_owned()
+            );
         }
         let mut columns: Vec<String> = expression.column_refs().into_iter().map(|column| column.name.clone()).collect();
         columns.sort();
@@ -66,8 +68,11 @@ impl RowCondition {
             Some(array) => arrow::compute::cast(array, field.data_type()).map_err(|error| error.to_string()),
             None => Ok(arrow::array::new_null_array(field.data_type(), batch.num_rows())),
         });
-        let nullable: Schema = Schema::new(self.schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect::<Vec<_>>());
-        let full = RecordBatch::try_new(Arc::new(nullable), arrays.collect::<Result<Vec<_>, String>>()?).map_err(|error| error.to_string())?;
+        let nullable: Schema = Schema::new(
+            self.schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect::<Vec<_>>(),
+        );
+        let full = RecordBatch::try_new(Arc::new(nullable), arrays.collect::<Result<Vec<_>, String>>()?)
+            .map_err(|error| error.to_string())?;
         let answer = self.expression.evaluate(&full).and_then(|value| value.into_array(batch.num_rows()));
         let answer = answer.map_err(|error| error.strip_backtrace())?;
         match answer.data_type() {
@@ -82,7 +87,11 @@ fn is_row_local(expression: &Expr) -> bool {
     let mut local = true;
     let walked = expression.apply(|part| {
         let allowed = match part {
-            Expr::ScalarSubquery(_) | Expr::InSubquery(_) | Expr::Exists(_) | Expr::AggregateFunction(_) | Expr::WindowFunction(_) => false,
+            Expr::ScalarSubquery(_)
+            | Expr::InSubquery(_)
+            | Expr::Exists(_)
+            | Expr::AggregateFunction(_)
+            | Expr::WindowFunction(_) => false,
             Expr::ScalarFunction(call) => call.func.signature().volatility == Volatility::Immutable,
             _ => true,
         };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use async_trait::async_trait;
-use datafusion::catalog::Session;
+use datafusion::catalog::{MemoryCatalogProviderList, Session};
 use datafusion::common::pruning::PrunableStatistics;
 use datafusion::common::stats::Precision;
 use datafusion::common::{DFSchema, ScalarValue, Statistics};
@@ -18,6 +18,7 @@ use datafusion::datasource::{TableProvider, TableType};
 use datafusion::error::{DataFusionError, Result as EngineResult};
 use datafusion::execution::SessionState;
 use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
@@ -125,12 +126,20 @@ impl Lake {
 
     /// A session of the engine for trusted work, with all of its functions.
     pub(crate) fn state(&self, threads: usize, batch_rows: usize) -> SessionState {
-        SessionStateBuilder::new()
+        SessionStateBuilder::new_from_existing(self.inner.trusted.clone())
             .with_config(session_config(threads, batch_rows))
-            .with_runtime_env(Arc::clone(&self.inner.runtime))
-            .with_default_features()
+            .with_catalog_list(Arc::new(MemoryCatalogProviderList::new()))
             .build()
     }
+}
+
+/// What every trusted session begins as.
+pub(crate) fn trusted_state(runtime: &Arc<RuntimeEnv>) -> SessionState {
+    SessionStateBuilder::new()
+        .with_config(session_config(1, BATCH_ROWS))
+        .with_runtime_env(Arc::clone(runtime))
+        .with_default_features()
+        .build()
 }
 
 /// Settings every session of ours shares.

@@ -278,17 +278,18 @@ impl Writer {
             Mode::Append | Mode::Replace => (Effect::Put, Vec::new()),
         };
         let replacing = matches!(self.mode, Mode::Replace);
-        let tasks = buckets.occupied.iter().map(|&bucket| {
-            let buckets = Arc::clone(buckets);
-            let current = Arc::clone(&current);
-            let order = order.clone();
+        let mut tasks = Vec::with_capacity(buckets.occupied.len());
+        for &bucket in &buckets.occupied {
             let old: Vec<Arc<DataFile>> = if replacing {
                 Vec::new()
             } else {
                 current.files.iter().filter(|file| file.bucket == Some(bucket)).cloned().collect()
             };
-            async move { blocking(move || rewrite_bucket(&current, &buckets, bucket, effect, &order, old)).await? }
-        });
+            let (buckets, current, order) = (Arc::clone(buckets), Arc::clone(&current), order.clone());
+            tasks.push(async move {
+                blocking(move || rewrite_bucket(&current, &buckets, bucket, effect, &order, old)).await?
+            });
+        }
         let outcomes: Vec<Rewritten> = stream::iter(tasks)
             .buffer_unordered(self.lake.inner.options.threads.max(1))
             .inspect_ok(|_| self.lake.fault("lake.after_data_file"))

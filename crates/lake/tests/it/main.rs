@@ -1,0 +1,4 @@
+//! The lake against real folders and files.
+
+mod support;
+mod writing;
