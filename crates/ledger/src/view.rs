@@ -14,6 +14,8 @@ use std::{
     collections::HashMap,
     fs, io,
     path::{Path, PathBuf},
+    thread,
+    time::Duration,
 };
 
 use crate::{
@@ -30,6 +32,9 @@ use crate::{
 
 /// Longest file read: a full bundle of the longest entries any log may hold.
 const FILE_BYTES_MAX: u64 = 257 * 65_537;
+/// How often, and how long apart, two heads are read again when a writer is between them.
+pub(crate) const HEAD_TRIES: u32 = 50;
+pub(crate) const HEAD_PAUSE: Duration = Duration::from_millis(20);
 /// Most entries walked back along one object's chain.
 pub const HISTORY_MAX: usize = 10_000;
 
@@ -94,6 +99,25 @@ impl LogView {
     /// A checkpoint that is absent, malformed, of another origin, or not signed by a trusted key.
     pub fn head(&self, hash: TreeHash) -> Result<Head, LedgerError> {
         self.head_at(hash, &self.checkpoint_path(hash))
+    }
+
+    /// Both heads at one size, canonical first; read again while a writer is between the two.
+    ///
+    /// # Errors
+    /// As [`Self::head`], or heads that stay apart.
+    pub fn heads(&self) -> Result<[Head; 2], LedgerError> {
+        for attempt in 1.. {
+            let (sha256, sm3) = (self.head(TreeHash::Sha256)?, self.head(TreeHash::Sm3)?);
+            if sha256.size == sm3.size {
+                return Ok([sha256, sm3]);
+            }
+            if attempt == HEAD_TRIES {
+                let expected = format!("size {}", sha256.size);
+                return Err(LedgerError::Disagrees { hash: TreeHash::Sm3, found: format!("size {}", sm3.size), expected });
+            }
+            thread::sleep(HEAD_PAUSE);
+        }
+        unreachable!("the loop ends by returning")
     }
 
     /// The last head that witnesses cosigned, or `None` when there is none yet.
