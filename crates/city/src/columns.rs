@@ -171,6 +171,7 @@ pub fn make(dataset: &str, column: &Column) -> Option<Make> {
             id(row, &s.world.person(first + s.draw(8).below(last - first)).id);
         },
         (_, "hospital") => |s, row| row.push_str(s.of(9, words::HOSPITALS)),
+        (_, "diagnosis_code") => |s, row| row.push_str(s.of(112, words::DIAGNOSES)),
         (_, "weight_g") => |s, row| row.push(Cell::Integer(s.draw(10).between(2_300, 4_300))),
         (_, "blood_type") => |s, row| row.push_str(s.world.facts(s.person().index, 7, Version::Current).of(words::BLOOD)),
         (_, "height_cm") => |s, row| decimal(row, s.draw(11).between(1_420, 1_900), 1),

@@ -21,7 +21,7 @@
 //! | sum off by one | 900 | each `predicate` over amounts | the rule fails |
 //! | same row twice | 800 | every dataset | both rows fail `unique` |
 //! | stale | 30,000 | datasets that are not the authority for what changes | a conflict |
-//! | name misheard or written with another form | 6,000 | person names, not the authority's | a conflict |
+//! | name misheard or written with another form | 6,000 | names of persons and places, not the authority's | a conflict |
 //! | corrected in a later file | 12,000 | see [`CORRECTED`] | the later value counts |
 
 use yihe_definitions::{ColumnType, Dataset, Format, Pack, RuleKind, Severity, rule::Identifier};
@@ -422,13 +422,15 @@ impl List<'_> {
             })
         };
         let has = |names: &[&str]| self.dataset.columns.iter().any(|column| names.contains(&column.name.as_str()));
-        let (stale, renamed) = (has(MOVABLE) && !is_authority(MOVABLE), has(&["name"]) && !is_authority(&["name"]));
+        let stale = has(MOVABLE) && !is_authority(MOVABLE);
         if stale {
             self.add(30_000, Fault::Stale, None, false);
         }
-        if renamed {
-            let column = self.column("name");
-            self.add(6_000, Fault::NameConfused { column }, None, false);
+        for name in ["name", "place_name"] {
+            if has(&[name]) && !is_authority(&[name]) {
+                let column = self.column(name);
+                self.add(6_000, Fault::NameConfused { column }, None, false);
+            }
         }
         if CORRECTED.contains(&self.dataset.id.as_str()) {
             self.add(12_000, Fault::Corrected, None, false);
