@@ -51,6 +51,8 @@ const SQL_TURNS: usize = 8;
 pub struct LakeOptions {
     /// Memory for sorts, joins and aggregates of trusted queries, in bytes.
     pub memory_limit: usize,
+    /// Memory in which one upsert gathers rows before it spills them, in bytes.
+    pub upsert_memory: usize,
     /// Folder for what does not fit in memory. Emptied when the lake opens.
     pub spill_dir: PathBuf,
     /// Most bytes of spilled data at any time.
@@ -64,11 +66,13 @@ pub struct LakeOptions {
 }
 
 impl LakeOptions {
-    /// One GiB of memory, 64 GiB of spill, two threads, a minute's wait for locks.
+    /// One GiB of memory, 96 MiB of it for an upsert's gathering, 64 GiB of spill, two threads, a
+    /// minute's wait for locks.
     #[must_use]
     pub fn new(spill_dir: impl Into<PathBuf>) -> Self {
         Self {
             memory_limit: 1 << 30,
+            upsert_memory: 96 << 20,
             spill_dir: spill_dir.into(),
             spill_limit: 64 << 30,
             threads: 2,
@@ -83,6 +87,7 @@ impl fmt::Debug for LakeOptions {
         formatter
             .debug_struct("LakeOptions")
             .field("memory_limit", &self.memory_limit)
+            .field("upsert_memory", &self.upsert_memory)
             .field("spill_dir", &self.spill_dir)
             .field("spill_limit", &self.spill_limit)
             .field("threads", &self.threads)

@@ -5,6 +5,7 @@
 //! department or a grant's paperwork is, keeps no clock, and never runs a caller's SQL on a table:
 //! a caller's query sees only views that a grant has filtered, projected and masked.
 
+mod changes;
 mod commit;
 mod data_file;
 mod error;
@@ -12,6 +13,7 @@ mod granted;
 mod lake;
 mod layout;
 mod lookup;
+mod maintain;
 mod mask;
 mod merge;
 mod name;
@@ -24,11 +26,13 @@ mod sql;
 mod table;
 mod write;
 
+pub use changes::CHANGE_COLUMN;
 pub use commit::{Changed, Commit, FileRecord};
 pub use error::LakeError;
 pub use granted::{Answer, Condition, Limits, Order, Selection, Test};
 pub use lake::{BatchStream, FAULT_POINTS, FaultHook, Lake, LakeOptions};
 pub use layout::{BUCKET_COLUMN, Layout, bucket_of};
+pub use maintain::{Compacted, Vacuumed};
 pub use mask::{Mask, Salt};
 pub use name::{CommitKey, TableName, Zone};
 pub use predicate::RowCondition;

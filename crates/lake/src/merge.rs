@@ -213,13 +213,13 @@ fn too_many() -> ArrowError {
 ///
 /// A bucket normally is one file. Should another engine have added files to it, they are read
 /// whole and sorted, for nothing is known of their order.
-enum OldRows {
+pub(crate) enum OldRows {
     One(Option<SortedFile>),
     Many { batches: Vec<RecordBatch>, places: Vec<(usize, usize)>, next: usize },
 }
 
 impl OldRows {
-    fn new(mut files: Vec<SortedFile>, keys: &mut KeyOrder) -> Result<Self, LakeError> {
+    pub(crate) fn new(mut files: Vec<SortedFile>, keys: &mut KeyOrder) -> Result<Self, LakeError> {
         if files.len() <= 1 {
             return Ok(Self::One(files.pop()));
         }
@@ -244,7 +244,7 @@ impl OldRows {
         Ok(Self::Many { batches, places, next: 0 })
     }
 
-    fn next_batch(&mut self, keys: &mut KeyOrder) -> Option<Result<(RecordBatch, Rows), LakeError>> {
+    pub(crate) fn next_batch(&mut self, keys: &mut KeyOrder) -> Option<Result<(RecordBatch, Rows), LakeError>> {
         let failed = |source: ArrowError| LakeError::Parquet { path: PathBuf::new(), source: source.into() };
         let batch = match self {
             Self::One(None) => return None,

@@ -17,11 +17,11 @@ use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::StreamWriter;
 
 use crate::error::LakeError;
+use crate::lake::LakeOptions;
 use crate::name::TableName;
 
-/// Rows and bytes kept in memory before they are spilled.
+/// Rows kept in memory before they are spilled, however small they are.
 const MEMORY_ROWS: usize = 524_288;
-const MEMORY_BYTES: usize = 96 << 20;
 /// Rows of one batch read back.
 const BATCH_ROWS: usize = 16_384;
 
@@ -32,6 +32,7 @@ pub(crate) struct Spill {
     table: TableName,
     schema: SchemaRef,
     buckets: usize,
+    memory: usize,
     folder: PathBuf,
     waiting: Vec<RecordBatch>,
     waiting_buckets: Vec<Vec<u32>>,
@@ -48,13 +49,14 @@ struct Run {
 }
 
 impl Spill {
-    pub(crate) fn new(spill_dir: &Path, table: &TableName, schema: SchemaRef, buckets: u32) -> Self {
+    pub(crate) fn new(options: &LakeOptions, table: &TableName, schema: SchemaRef, buckets: u32) -> Self {
         let number = NEXT_FOLDER.fetch_add(1, Ordering::Relaxed);
         Self {
             table: table.clone(),
             schema,
             buckets: buckets as usize,
-            folder: spill_dir.join(format!("{}-{}-{number}", table.zone(), table.name())),
+            memory: options.upsert_memory,
+            folder: options.spill_dir.join(format!("{}-{}-{number}", table.zone(), table.name())),
             waiting: Vec::new(),
             waiting_buckets: Vec::new(),
             waiting_rows: 0,
@@ -65,7 +67,7 @@ impl Spill {
 
     /// True when so much waits in memory that [`Self::flush`] should be called.
     pub(crate) const fn is_full(&self) -> bool {
-        self.waiting_rows >= MEMORY_ROWS || self.waiting_bytes >= MEMORY_BYTES
+        self.waiting_rows >= MEMORY_ROWS || self.waiting_bytes >= self.memory
     }
 
     /// Takes rows with their buckets.
@@ -241,7 +243,8 @@ mod tests {
         let schema: SchemaRef = Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, false)]));
         let table = TableName::new(crate::Zone::Checked, "t").expect("a valid name");
         for flush_every in [usize::MAX, 3] {
-            let mut spill = Spill::new(folder.path(), &table, Arc::clone(&schema), 4);
+            let options = LakeOptions::new(folder.path());
+            let mut spill = Spill::new(&options, &table, Arc::clone(&schema), 4);
             for part in 0..10_i64 {
                 let numbers: Vec<i64> = (part * 100..(part + 1) * 100).collect();
                 let buckets = numbers.iter().map(|n| u32::try_from(n % 3).expect("small")).collect();

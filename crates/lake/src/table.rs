@@ -155,6 +155,8 @@ impl Lake {
             // Grants and proofs point at versions for as long as use records must be kept.
             ("delta.logRetentionDuration", Some("interval 1461 days".to_owned())),
             ("delta.enableExpiredLogCleanup", Some("false".to_owned())),
+            // Tombstones tell files that were once part of the table from those that never were.
+            ("delta.deletedFileRetentionDuration", Some("interval 1461 days".to_owned())),
         ];
         self.fault("lake.before_log_commit");
         builder.with_columns(columns).with_configuration(configuration).await.map_err(fail)?;

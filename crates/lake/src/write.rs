@@ -20,7 +20,7 @@ use crate::spill::{Buckets, Spill};
 use crate::table::{Table, fit_to};
 
 /// Rows after which an appended file is closed and the next begins.
-const FILE_ROWS: u64 = 2_097_152;
+pub(crate) const FILE_ROWS: u64 = 2_097_152;
 /// Attempts at an upsert whose table another engine changed meanwhile.
 const REWRITES_MAX: u32 = 3;
 
@@ -114,8 +114,7 @@ impl Lake {
             Mode::Append | Mode::Replace => {}
         }
         let done = self.committed_in(&table, &key).await?;
-        let spill =
-            keyed.then(|| Spill::new(&self.inner.options.spill_dir, name, Arc::clone(&schema), table.layout.buckets));
+        let spill = keyed.then(|| Spill::new(&self.inner.options, name, Arc::clone(&schema), table.layout.buckets));
         Ok(Writer { lake: self.clone(), table, key, mode, done, rows: 0, plain: Plain::default(), spill, schema })
     }
 }

@@ -1,4 +1,9 @@
 //! The lake against real folders and files.
 
+mod crash;
+mod maintenance;
+mod property;
+mod rights;
+mod slt;
 mod support;
 mod writing;
