@@ -229,12 +229,6 @@ impl Faults {
         self.planned.iter().find(|planned| ticket < planned.until)
     }
 
-    /// Every deviation that the dataset can have.
-    #[cfg(test)]
-    pub fn all(&self) -> impl Iterator<Item = &Planned> {
-        self.planned.iter()
-    }
-
     /// What a dataset's columns, rules and format allow to go wrong.
     pub fn of(pack: &Pack, dataset: &Dataset) -> Self {
         let mut list = List { dataset, faults: Self::default() };
@@ -293,9 +287,11 @@ impl List<'_> {
                 (RuleKind::CitizenAgrees { sex, .. }, Fault::SexDiffers { column: at }) => {
                     sex.as_ref().is_some_and(|sex| is(sex, *at))
                 }
-                (RuleKind::CitizenAgrees { birth_on, .. }, Fault::BirthDiffers { column: at }) => {
-                    birth_on.as_ref().is_some_and(|birth| is(birth, *at))
-                }
+                // A birth date behind the calendar is not that of the number either.
+                (
+                    RuleKind::CitizenAgrees { birth_on, .. },
+                    Fault::BirthDiffers { column: at } | Fault::OutOfRange { column: at, .. },
+                ) => birth_on.as_ref().is_some_and(|birth| is(birth, *at)),
                 (RuleKind::Predicate { .. }, Fault::SumOff { .. }) => true,
                 _ => false,
             }
