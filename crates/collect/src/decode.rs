@@ -1,10 +1,10 @@
 //! Reading what departments send. Every decoder hands records to one sink and knows nothing of types.
 
-mod csv;
-mod jsonl;
+pub(crate) mod csv;
+pub(crate) mod jsonl;
 mod parquet;
 mod text;
-mod xlsx;
+pub(crate) mod xlsx;
 
 use std::path::Path;
 

@@ -9,7 +9,7 @@
 //! what was delivered: text lands as it was sent.
 //!
 //! Reading order: [`inbox`] → [`receive`] → [`decode`] → [`headers`] → [`record`] → [`fit`] →
-//! [`quarantine`] → [`extract`].
+//! [`quarantine`] → [`extract`]; [`sketch`] looks at files that no definition describes yet.
 //!
 //! # Recipe: a new format
 //! 1. Write `decode/<name>.rs` after `decode/jsonl.rs`: it hands records to the sink and bounds every one.
@@ -25,6 +25,7 @@ pub mod inbox;
 pub mod quarantine;
 pub mod receive;
 pub mod record;
+pub mod sketch;
 
 pub use error::CollectError;
 pub use inbox::{Delivery, Origin, deliveries};

@@ -149,7 +149,7 @@ fn split(registry: &Registry, member: &Member, batch: &RecordBatch, schema: &Sch
     for field in &registry.fields {
         if let Some(name) = member.fields.get(&field.name) {
             let values = cast(column(name)?, &shape::data_type(field.column_type))?;
-            columns.push(pick(&values, &linked)?);
+            columns.push(trimmed(pick(&values, &linked)?));
         }
     }
     let places = UInt32Array::from(unlinked);
@@ -160,6 +160,17 @@ fn split(registry: &Registry, member: &Member, batch: &RecordBatch, schema: &Sch
         linked: RecordBatch::try_new(Arc::clone(schema), columns)?,
         unlinked: RecordBatch::try_new(shape::unlinked_schema(), lost)?,
     })
+}
+
+/// Text without outer blanks; what is blank altogether is no value. Other types stay as they are.
+fn trimmed(array: ArrayRef) -> ArrayRef {
+    let Some(texts) = array.as_string_opt::<i32>() else { return array };
+    let clean = |text: &str| text.trim().len() == text.len() && !text.is_empty();
+    if texts.iter().flatten().all(clean) {
+        return array;
+    }
+    let trim = |text: Option<&str>| text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+    Arc::new(texts.iter().map(trim).collect::<StringArray>())
 }
 
 /// Dates and instants as numbers that order as they do.

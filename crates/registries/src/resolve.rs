@@ -3,7 +3,7 @@
 //! Within one dataset the record that was changed last speaks for the entity; of equals, the one delivered
 //! last. A field is taken from the first dataset in its authority order that has a value. Fields of one
 //! group are taken from one record together: the first dataset that has any of them gives them all. Every
-//! dataset that says otherwise is kept as a conflict.
+//! dataset that says otherwise is kept as a conflict; where nothing was chosen there is nothing to disagree with.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -169,18 +169,19 @@ impl<'a> Output<'a> {
                     self.from[index].append_null();
                 }
             }
+            let (Some((chosen, _)), Some(kept_text)) = (kept, kept_text) else { continue };
             for (place, column) in plan.columns.iter().enumerate() {
                 let Some(row) = speakers[column.dataset] else { continue };
                 let Some(text) = column.text(row) else { continue };
-                if kept.is_some_and(|(kept, _)| kept == place) || kept_text == Some(text) {
+                if chosen == place || kept_text == text {
                     continue;
                 }
                 conflicts += 1;
                 let batch = &members[column.dataset];
                 self.lost.entity.append_value(key);
                 self.lost.field.append_value(&self.registry.fields[index].name);
-                self.lost.kept.append_option(kept_text);
-                self.lost.kept_from.append_option(kept_text.and(kept).map(|(kept, _)| name(kept)));
+                self.lost.kept.append_value(kept_text);
+                self.lost.kept_from.append_value(name(chosen));
                 self.lost.lost.append_value(text);
                 self.lost.lost_from.append_value(name(place));
                 self.lost.batch.append_value(batch.column(2).as_string::<i32>().value(row));

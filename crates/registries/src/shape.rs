@@ -73,15 +73,15 @@ pub fn golden_schema(registry: &Registry) -> SchemaRef {
 /// value than the one kept. Values are text as Arrow writes them.
 #[must_use]
 pub fn conflicts_schema() -> SchemaRef {
-    let text = |name: &str, nullable: bool| Field::new(name, DataType::Utf8, nullable);
+    let text = |name: &str| Field::new(name, DataType::Utf8, false);
     Arc::new(Schema::new(vec![
-        text("entity", false),
-        text("field", false),
-        text("kept", true),
-        text("kept_from", true),
-        text("lost", false),
-        text("lost_from", false),
-        text("lost_batch", false),
+        text("entity"),
+        text("field"),
+        text("kept"),
+        text("kept_from"),
+        text("lost"),
+        text("lost_from"),
+        text("lost_batch"),
         Field::new("lost_row", DataType::Int64, false),
     ]))
 }

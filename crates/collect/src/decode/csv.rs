@@ -33,6 +33,14 @@ pub(super) fn decode(
     Ok(())
 }
 
+/// The first line of a file whose dataset is not known yet.
+pub(crate) fn header(path: &Path, inspection: &Inspection) -> Result<Vec<String>, CollectError> {
+    let mut reader = CsvReader::open(path, inspection.is_utf8(yihe_definitions::Encoding::Auto)?, b',')?;
+    let mut record = Record::default();
+    reader.next(&mut record)?;
+    Ok((0..record.len()).map(|index| record.cell(index).unwrap_or_default().to_owned()).collect())
+}
+
 fn delimiter(dataset: &Dataset) -> Result<u8, CollectError> {
     let delimiter = dataset.source.delimiter.unwrap_or(',');
     u8::try_from(delimiter)

@@ -64,6 +64,22 @@ pub(super) fn decode(
     Ok(())
 }
 
+/// The keys of the first object of a file whose dataset is not known yet.
+pub(crate) fn header(path: &Path, inspection: &Inspection) -> Result<Vec<String>, CollectError> {
+    let mut text = TextReader::open(path, inspection.is_utf8(yihe_definitions::Encoding::Auto)?)?;
+    let mut buffer = String::new();
+    while buffer.trim_start().find('\n').is_none() && text.read(&mut buffer)? {
+        if buffer.len() > RECORD_BYTES_MAX {
+            return Err(CollectError::RecordTooLong { line: 1, limit: RECORD_BYTES_MAX });
+        }
+    }
+    let line = buffer.trim_start().lines().next().unwrap_or_default();
+    match serde_json::from_str::<Value>(line) {
+        Ok(Value::Object(object)) => Ok(object.keys().cloned().collect()),
+        Ok(_) | Err(_) => Ok(Vec::new()),
+    }
+}
+
 /// The file's columns by its first object: an unknown key is refused as an unknown header is.
 fn first_columns(content: &str, dataset: &Dataset, line: u64, width: usize) -> Result<Headers, CollectError> {
     let mut places: Vec<Option<usize>> = vec![None; width];

@@ -57,6 +57,36 @@ pub(super) fn decode(path: &Path, dataset: &Dataset, sink: &mut dyn Sink) -> Res
     rows.finish()
 }
 
+/// The header of a workbook whose dataset is not known yet: of the top rows the one with the most text cells, the
+/// first of equals.
+pub(crate) fn header(path: &Path) -> Result<Vec<String>, CollectError> {
+    guard::check(path)?;
+    let file = File::open(path).map_err(read_error(path))?;
+    let mut workbook: Xlsx<_> = Xlsx::new(BufReader::new(file)).map_err(damaged)?;
+    let sheet = workbook.sheet_names().first().cloned().ok_or_else(|| CollectError::Workbook { detail: "no sheet".to_owned() })?;
+    let mut cells = workbook.worksheet_cells_reader(&sheet).map_err(damaged)?;
+    let mut rows: std::collections::BTreeMap<u32, Vec<String>> = std::collections::BTreeMap::new();
+    while let Some(cell) = cells.next_cell().map_err(damaged)? {
+        let (line, column) = cell.get_position();
+        if rows.len() >= HEADER_ROWS_MAX && !rows.contains_key(&line) {
+            break;
+        }
+        if column as usize >= FIELDS_MAX {
+            return Err(CollectError::TooManyFields { line: u64::from(line) + 1, limit: FIELDS_MAX });
+        }
+        if let DataRef::String(_) | DataRef::SharedString(_) = cell.get_value() {
+            rows.entry(line).or_default().push(Cell::read(cell.get_value()).text);
+        }
+    }
+    let mut best: Vec<String> = Vec::new();
+    for row in rows.into_values() {
+        if row.len() > best.len() {
+            best = row;
+        }
+    }
+    Ok(best)
+}
+
 fn damaged(error: XlsxError) -> CollectError {
     CollectError::Workbook { detail: error.to_string() }
 }

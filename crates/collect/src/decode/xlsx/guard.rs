@@ -25,7 +25,7 @@ pub(super) fn check(path: &Path) -> Result<(), CollectError> {
     let mut buffer = vec![0; 256 << 10];
     for index in 0..archive.len() {
         let mut part = archive.by_index(index).map_err(damaged)?;
-        let name = part.name().to_owned();
+        let name = part.name().map_err(damaged)?.into_owned();
         loop {
             let read = part.read(&mut buffer).map_err(|error| CollectError::Workbook { detail: error.to_string() })?;
             if read == 0 {
