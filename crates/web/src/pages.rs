@@ -9,7 +9,6 @@ pub mod entry;
 pub mod docket;
 pub mod request;
 pub mod apply;
-pub mod record;
 pub mod grants;
 pub mod ledger;
 pub mod login;

@@ -58,6 +58,8 @@ pub enum Face {
 
 const PARTIES: &[Role] = &[Role::Officer, Role::Head, Role::Reviewer];
 
+const OFFICERS: &[Role] = &[Role::Officer];
+
 const SEARCH: Query = &[
     ("q", "Words, pinyin or initials"),
     ("department", "Identifier of the providing department"),
@@ -66,10 +68,22 @@ const SEARCH: Query = &[
 ];
 
 /// The table.
-pub static ROUTES: [Route; 21] = [
+pub static ROUTES: [Route; 30] = [
     page("/", Who::Anyone, "The city's numbers", &[], || get(serve::home::show)),
     page("/catalogue", Who::Anyone, "Searches the catalogue", SEARCH, || get(serve::catalogue::show)),
     page("/catalogue/{*code}", Who::Anyone, "An entry of the catalogue", &[], || get(serve::entry::show)),
+    page("/requests/new", Who::Roles(OFFICERS), "The form that asks for a share", &[("entry", "Resource code")], || {
+        get(serve::apply::show)
+    }),
+    form("/requests", Who::Roles(OFFICERS), "Drafts a share request and sends it for signature", || post(serve::apply::create)),
+    page("/requests/{id}", Who::Roles(PARTIES), "A share request with its clock", &[], || get(serve::request::show)),
+    page("/requests/{id}/edit", Who::Roles(OFFICERS), "The form of a request that may be rewritten", &[], || get(serve::apply::edit)),
+    form("/requests/{id}/edit", Who::Roles(OFFICERS), "Rewrites a request", || post(serve::apply::amend)),
+    form("/requests/{id}/{act}", Who::Roles(PARTIES), "Takes a step on a request", || post(serve::request::act)),
+    page("/grants", Who::Roles(PARTIES), "Grants of the account's department", &[], || get(serve::grants::show)),
+    form("/grants/{id}/{act}", Who::Roles(PARTIES), "Makes a token, or suspends, resumes or ends a grant", || {
+        post(serve::grants::act)
+    }),
     page("/docket", Who::Roles(PARTIES), "What waits for the account", &[], || get(serve::docket::show)),
     page("/ledger", Who::Anyone, "The ledger's state and how to verify it", &[], || get(serve::ledger::show)),
     page("/login", Who::Anyone, "The sign-in form", &[("next", "Where to go afterwards")], || get(serve::login::show)),
@@ -88,6 +102,9 @@ pub static ROUTES: [Route; 21] = [
     api_route(Method::GET, "/api/v1/catalogue", Who::Anyone, "Searches the catalogue", SEARCH, || get(api::catalogue::list)),
     api_route(Method::GET, "/api/v1/catalogue/{*code}", Who::Anyone, "An entry of the catalogue", &[], || {
         get(api::catalogue::show)
+    }),
+    api_route(Method::GET, "/api/v1/share/{resource}/records/{*key}", Who::Token, "One record by its key, under a grant", &[], || {
+        get(api::share::record)
     }),
     api_route(Method::GET, "/api/v1/ledger/checkpoint", Who::Anyone, "The signed head of the ledger", &[], || {
         get(serve::ledger::checkpoint)

@@ -1,9 +1,13 @@
 //! Handlers of the pages: ask the rooms, fill the view, render. No rule is decided here.
 
 pub mod home;
+pub mod items;
 pub mod catalogue;
 pub mod entry;
 pub mod docket;
+pub mod request;
+pub mod apply;
+pub mod grants;
 pub mod ledger;
 pub mod login;
 pub mod assets;
@@ -69,17 +73,6 @@ pub fn waits_for(pack: &Pack, item: &Item) -> Text {
     let Ok(role) = item.role.parse::<yihe_store::Role>() else { return name };
     let (zh, en) = role.titles();
     Text { zh: format!("{} · {zh}", name.zh), en: name.en.map(|name| format!("{name} · {en}")) }
-}
-
-/// Where a docket item's object is shown. Objects without a page of their own have none.
-#[must_use]
-pub fn subject_href(subject: &str) -> Option<String> {
-    let (kind, id) = subject.strip_prefix(yihe_store::object::URN)?.split_once(':')?;
-    match kind {
-        "request" => Some(format!("/requests/{id}")),
-        "entry" => Some(crate::pages::catalogue::entry_href(id)),
-        _ => None,
-    }
 }
 
 /// Said where clocks would stand when the calendar lacks a year.

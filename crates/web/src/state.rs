@@ -5,6 +5,7 @@ use std::sync::{Arc, RwLock};
 use yihe_catalogue::Catalogue;
 use yihe_definitions::{Pack, Text};
 use yihe_docket::Docket;
+use yihe_exchange::Exchange;
 use yihe_lake::Lake;
 use yihe_ledger::view::LogView;
 use yihe_store::{Account, Store, WorklistFilter};
@@ -21,6 +22,8 @@ pub struct AppState {
     pub lake: Lake,
     /// The catalogue.
     pub catalogue: Catalogue,
+    /// Requests, grants, supply.
+    pub exchange: Exchange,
     /// What waits for whom; counts by the city's calendar.
     pub docket: Docket,
     /// The ledger as a folder of static files; `None` until its keys were made.

@@ -55,8 +55,8 @@ fn operation(route: &Route) -> Value {
         parameters.push(json!({ "name": name, "in": "query", "required": false, "description": meaning, "schema": { "type": "string" } }));
     }
     if route.who == Who::Token {
-        for (name, meaning) in crate::api::share::HEADERS {
-            parameters.push(json!({ "name": name, "in": "header", "required": true, "description": meaning, "schema": { "type": "string" } }));
+        for (name, required, meaning) in crate::api::share::HEADERS {
+            parameters.push(json!({ "name": name, "in": "header", "required": required, "description": meaning, "schema": { "type": "string" } }));
         }
     }
     let media_type = match route.face {

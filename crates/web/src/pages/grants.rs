@@ -3,10 +3,15 @@
 use jiff::{Timestamp, civil::Date};
 use maud::{Markup, html};
 
+pub use yihe_exchange::GrantState;
+
 use crate::{
     language::Text,
     layout::{self, Frame},
 };
+
+/// Longest name of a token, in characters.
+pub const TOKEN_NAME_MAX: usize = 60;
 
 /// What the page shows.
 #[derive(Debug, Clone)]
@@ -49,23 +54,24 @@ pub struct Grant {
     pub until_on: Date,
     /// How it stands.
     pub state: GrantState,
-    /// Calls answered under it.
-    pub calls: u64,
+    /// Why it is suspended or terminated.
+    pub reason: Option<String>,
+    /// Address of its data, below `/api/v1/share/`.
+    pub resource: String,
+    /// Names of the key's parts, in order.
+    pub key: Vec<String>,
+    /// Calls answered today, of how many.
+    pub calls_today: u64,
+    /// Calls per day.
+    pub calls_per_day: u64,
     /// Last call.
     pub last_call_at: Option<Timestamp>,
     /// Whether this visitor may make a token for it.
     pub may_make_token: bool,
-}
-
-/// How a grant stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum GrantState {
-    /// In force.
-    InForce,
-    /// Suspended by the authority or the provider (条例, art. 27).
-    Suspended,
-    /// Its term is over, or it was ended.
-    Over,
+    /// What this visitor may do to it: name in the address, title.
+    pub steps: Vec<(&'static str, Text)>,
+    /// Version that the visitor sees.
+    pub version: i64,
 }
 
 /// The page.
@@ -100,14 +106,17 @@ pub fn page(frame: &Frame, view: &GrantsView) -> Markup {
 
 fn card(frame: &Frame, view: &GrantsView, grant: &Grant) -> Markup {
     let words = frame.words;
-    let (class, state) = match grant.state {
-        GrantState::InForce => ("tag good", words.of("有效", "in force")),
-        GrantState::Suspended => ("tag warn", words.of("已中止", "suspended")),
-        GrantState::Over => ("tag", words.of("已结束", "over")),
+    let class = match grant.state {
+        GrantState::Active => "tag good",
+        GrantState::Pending => "tag river",
+        GrantState::Suspended => "tag warn",
+        GrantState::Expired => "tag",
+        GrantState::Terminated => "tag bad",
     };
     html! {
         section.card id=(grant.id) aria-label=(grant.entry_title.get(words.0)) {
-            h2 { a href=(grant.entry_href) { (words.text(&grant.entry_title)) } " " span class=(class) { (state) } }
+            h2 { a href=(grant.entry_href) { (words.text(&grant.entry_title)) } " " span class=(class) { (words.text(&grant.state.title())) } }
+            @if let Some(reason) = &grant.reason { p.notice.warn { (reason) } }
             dl.facts {
                 dt { (words.of("授权编号", "Grant")) } dd.code { (grant.id) }
                 dt { (words.of("使用单位", "Holder")) } dd { (words.text(&grant.holder)) }
@@ -117,21 +126,36 @@ fn card(frame: &Frame, view: &GrantsView, grant: &Grant) -> Markup {
                     @if index > 0 { (words.of("、", ", ")) } span title=(name) { (words.text(title)) } @if *masked { (words.of("（脱敏）", " (masked)")) } } }
                 dt { (words.of("行范围", "Rows")) } dd { @match &grant.rows { Some(rows) => span.code { (rows) }, None => (words.of("全部", "all")) } }
                 dt { (words.of("有效至", "Until")) } dd { (words.day(grant.until_on)) }
-                dt { (words.of("调用", "Calls")) } dd.num { (words.count(grant.calls)) @if let Some(at) = grant.last_call_at { " · " (words.instant(at)) } }
+                dt { (words.of("今日调用", "Calls today")) } dd.num { (words.count(grant.calls_today)) " / " (words.count(grant.calls_per_day)) @if let Some(at) = grant.last_call_at { " · " (words.instant(at)) } }
             }
-            @if grant.state == GrantState::InForce {
+            @if grant.state == GrantState::Active {
                 details {
                     summary { (words.of("怎样调用", "How to call")) }
                     pre tabindex="0" aria-label=(words.of("调用示例", "Example call")) {
-                        "curl -H 'Authorization: Bearer …' -H 'X-Yihe-Case: " (words.of("办件编号", "CASE-NUMBER")) "' \\\n  " (view.server) "/api/v1/share/" (grant.id) "/records/" (words.of("主键", "KEY"))
+                        "curl -H 'Authorization: Bearer …' -H 'X-Yihe-Case: " (words.of("办件编号", "CASE-NUMBER")) "' \\\n  " (view.server) "/api/v1/share/" (grant.resource) "/records/" (grant.key.iter().map(|part| format!("{{{part}}}")).collect::<Vec<_>>().join("/"))
                     }
                 }
             }
-            @if grant.may_make_token {
-                @if let Some(visitor) = &frame.visitor {
+            @if let Some(visitor) = &frame.visitor {
+                @if grant.may_make_token {
                     form.act method="post" action={ "/grants/" (grant.id) "/token" } {
                         (layout::form_token(&visitor.form_token))
+                        div.field {
+                            label for={ "name-" (grant.id) } { (words.of("令牌用在哪个系统", "System that will use the token")) }
+                            input id={ "name-" (grant.id) } name="name" type="text" required maxlength=(TOKEN_NAME_MAX);
+                        }
                         p.actions { button.button.quiet type="submit" { (words.of("生成新令牌", "Make a new token")) } }
+                    }
+                }
+                @for (name, title) in &grant.steps {
+                    form.act method="post" action={ "/grants/" (grant.id) "/" (name) } {
+                        (layout::form_token(&visitor.form_token))
+                        input type="hidden" name="version" value=(grant.version);
+                        div.field {
+                            label for={ (name) "-" (grant.id) } { (words.text(title)) (words.of("：理由", ": reason")) }
+                            textarea id={ (name) "-" (grant.id) } name="reason" rows="2" required maxlength=(super::request::SAID_MAX) {}
+                        }
+                        p.actions { button.button.grave type="submit" { (words.text(title)) } }
                     }
                 }
             }

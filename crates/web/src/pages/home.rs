@@ -111,8 +111,10 @@ pub struct LedgerHead {
 /// One open item.
 #[derive(Debug, Clone)]
 pub struct WaitingLine {
-    /// What is to be done.
+    /// What it is about.
     pub title: Text,
+    /// What is to be done now.
+    pub task: Text,
     /// Address of the thing, when this visitor may open it.
     pub href: Option<String>,
     /// Who must act.
@@ -340,7 +342,7 @@ fn waiting(words: Words, lines: &[WaitingLine]) -> Markup {
                 tbody {
                     @for line in lines {
                         tr {
-                            th scope="row" { @match &line.href { Some(href) => a href=(href) { (words.text(&line.title)) }, None => (words.text(&line.title)) } }
+                            th scope="row" { @match &line.href { Some(href) => a href=(href) { (words.text(&line.title)) }, None => (words.text(&line.title)) } span.under { (words.text(&line.task)) } }
                             td { (words.text(&line.who)) }
                             td.nowrap { @match &line.clock { Some(clock) => (clock.short(words)), None => "–" } }
                         }

@@ -36,8 +36,12 @@ pub struct RequestView {
     pub waits_for: Option<Text>,
     /// The running clock.
     pub clock: Option<ClockView>,
+    /// Version that the visitor sees; an act on an older one is refused.
+    pub version: i64,
     /// What this visitor may do now.
     pub acts: Vec<Act>,
+    /// Whether this visitor may rewrite what is asked.
+    pub editable: bool,
     /// The grant, when there is one.
     pub grant: Option<GrantLine>,
 }
@@ -90,10 +94,32 @@ pub struct Act {
     pub title: Text,
     /// What it means, in a sentence.
     pub explains: Option<Text>,
-    /// A text to write along; its title, and whether it must be there.
-    pub says: Option<(Text, Need)>,
+    /// What is written along.
+    pub fields: Vec<ActField>,
     /// How grave it is.
     pub weight: Weight,
+}
+
+/// Something that is written along with an act.
+#[derive(Debug, Clone)]
+pub struct ActField {
+    /// Name in the form.
+    pub name: &'static str,
+    /// Title people read.
+    pub title: Text,
+    /// Whether it must be there.
+    pub need: Need,
+    /// How it is written.
+    pub kind: FieldKind,
+}
+
+/// How a field is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FieldKind {
+    /// Some lines of text.
+    Lines,
+    /// A whole number of working days.
+    Days,
 }
 
 /// Whether a text must be written.
@@ -126,7 +152,7 @@ pub struct GrantLine {
 }
 
 /// Longest text that can be written along with an act, in characters.
-pub const SAID_MAX: usize = 2_000;
+pub const SAID_MAX: usize = yihe_exchange::application::STATEMENT_CHARACTERS_MAX;
 
 /// The page.
 #[must_use]
@@ -179,7 +205,8 @@ pub fn page(frame: &Frame, view: &RequestView) -> Markup {
                         @if !view.acts.is_empty() {
                             section.card aria-labelledby="acts" {
                                 h2 #acts { (words.of("办理", "Act")) }
-                                @for act in &view.acts { (act_form(frame, &view.id, act)) }
+                                @if view.editable { p { a.button.quiet href={ "/requests/" (view.id) "/edit" } { (words.of("修改申请内容", "Rewrite the request")) } } }
+                                @for act in &view.acts { (act_form(frame, view, act)) }
                             }
                         }
                     }
@@ -217,22 +244,26 @@ fn step_line(words: Words, step: &Step) -> Markup {
     }
 }
 
-fn act_form(frame: &Frame, id: &str, act: &Act) -> Markup {
+fn act_form(frame: &Frame, view: &RequestView, act: &Act) -> Markup {
     let words = frame.words;
     let class = match act.weight {
         Weight::Main => "button",
         Weight::Quiet => "button quiet",
         Weight::Grave => "button grave",
     };
-    let field = format!("said-{}", act.name);
     html! {
-        form.act method="post" action={ "/requests/" (id) "/" (act.name) } {
+        form.act method="post" action={ "/requests/" (view.id) "/" (act.name) } {
             @if let Some(visitor) = &frame.visitor { (layout::form_token(&visitor.form_token)) }
+            input type="hidden" name="version" value=(view.version);
             @if let Some(explains) = &act.explains { p.note { (words.text(explains)) } }
-            @if let Some((title, need)) = &act.says {
+            @for field in &act.fields {
+                @let id = format!("{}-{}", act.name, field.name);
                 div.field {
-                    label for=(field) { (words.text(title)) @if *need == Need::Optional { (words.of("（可不填）", " (optional)")) } }
-                    textarea id=(field) name="said" rows="3" maxlength=(SAID_MAX) required[*need == Need::Required] {}
+                    label for=(id) { (words.text(&field.title)) @if field.need == Need::Optional { (words.of("（可不填）", " (optional)")) } }
+                    @match field.kind {
+                        FieldKind::Lines => textarea id=(id) name=(field.name) rows="3" maxlength=(SAID_MAX) required[field.need == Need::Required] {},
+                        FieldKind::Days => input id=(id) name=(field.name) type="number" min="1" max="20" inputmode="numeric" required[field.need == Need::Required];,
+                    }
                 }
             }
             p.actions { button class=(class) type="submit" { (words.text(&act.title)) } }

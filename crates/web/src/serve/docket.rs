@@ -5,14 +5,13 @@ use std::sync::Arc;
 use axum::extract::State;
 use yihe_definitions::Pack;
 use yihe_docket::{Item, Worklist};
-use yihe_store::RequestFilter;
 
-use super::{Answer, clock_view, html, internal, subject_href, waits_for};
+use super::{Answer, clock_view, html, internal, items::describe, request::refused, waits_for};
 use crate::{
-    language::Text,
     layout::Part,
     pages::docket::{self, DocketView, PAGE_SIZE},
-    state::{AppState, department_name},
+    problem::Problem,
+    state::AppState,
     visit::Visit,
 };
 
@@ -31,34 +30,28 @@ pub async fn show(State(state): State<Arc<AppState>>, visit: Visit) -> Answer {
     }
     mine.sort_by_key(|item| (item.due_on.is_none(), item.due_on, item.opened_at));
     mine.truncate(PAGE_SIZE);
-    // What I wait for: open items of the requests that my department made and another must act on.
-    let party = RequestFilter { party: Some(account.department.clone()), ..RequestFilter::default() };
+    // What I wait for: open items of requests that I may know of and that another must act on.
     let mut others = Vec::new();
-    for request in state.store.request_list(&party, 0, page_size).await.map_err(internal)? {
+    for request in state.exchange.list(&account.actor(), None, 0, page_size).await.map_err(refused)? {
         let subject = yihe_store::ObjectKind::Request.name(&request.id);
         let items = state.docket.items_of(&state.store, &subject, today).await.map_err(internal)?;
         others.extend(items.into_iter().filter(|item| item.closed_at.is_none() && !mine.iter().any(|own| own.id == item.id)));
     }
-    let lines = |items: &[Item]| items.iter().map(|item| line(&pack, item)).collect();
-    let view = DocketView { mine: lines(&mine), others: lines(&others) };
+    let view = DocketView { mine: lines(&state, &pack, &mine).await?, others: lines(&state, &pack, &others).await? };
     Ok(html(docket::page(&frame, &view)))
 }
 
-fn line(pack: &Pack, item: &Item) -> docket::Item {
-    docket::Item {
-        task: item.title.clone(),
-        subject: procedure(&item.procedure, pack, &item.department),
-        href: subject_href(&item.subject).unwrap_or_else(|| "/docket".to_owned()),
-        who: waits_for(pack, item),
-        clock: clock_view(item),
+async fn lines(state: &AppState, pack: &Pack, items: &[Item]) -> Result<Vec<docket::Item>, Problem> {
+    let mut lines = Vec::with_capacity(items.len());
+    for item in items {
+        let described = describe(state, item).await?;
+        lines.push(docket::Item {
+            task: described.task,
+            subject: described.subject,
+            href: described.href.unwrap_or_else(|| "/docket".to_owned()),
+            who: waits_for(pack, item),
+            clock: clock_view(item),
+        });
     }
-}
-
-/// The kind of procedure in words.
-fn procedure(name: &str, pack: &Pack, department: &str) -> Text {
-    match name {
-        "share_request" => Text::new("共享申请", "share request"),
-        "entry_review" | "entry_publication" => Text::new("目录审核", "catalogue review"),
-        _ => department_name(pack, department),
-    }
+    Ok(lines)
 }

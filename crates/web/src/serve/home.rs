@@ -10,7 +10,7 @@ use yihe_lake::{TableName, Zone};
 use yihe_ledger::hashes::TreeHash;
 use yihe_store::{BatchTally, GrantFilter};
 
-use super::{Answer, clock_view, html, internal, subject_href, waits_for};
+use super::{Answer, clock_view, html, internal, waits_for};
 use crate::{
     layout::Part,
     pages::home::{self, DepartmentLine, HomeView, Intake, LedgerHead, RegistryLine, Supply, WaitingLine},
@@ -187,18 +187,17 @@ async fn waiting(state: &AppState, visit: &Visit, pack: &Pack) -> Result<Waiting
         }
         Err(error) => return Err(internal(error)),
     };
-    let lines = page
-        .items
-        .iter()
-        .map(|item| {
-            let mine = visit.account.as_ref().is_some_and(|account| account.department == item.department);
-            WaitingLine {
-                title: item.title.clone(),
-                href: subject_href(&item.subject).filter(|_| mine),
-                who: waits_for(pack, item),
-                clock: clock_view(item),
-            }
-        })
-        .collect();
+    let mut lines = Vec::with_capacity(page.items.len());
+    for item in &page.items {
+        let described = super::items::describe(state, item).await?;
+        let mine = visit.account.as_ref().is_some_and(|account| account.department == item.department);
+        lines.push(WaitingLine {
+            title: described.subject,
+            task: described.task,
+            href: described.href.filter(|_| mine),
+            who: waits_for(pack, item),
+            clock: clock_view(item),
+        });
+    }
     Ok((lines, count(page.total), None))
 }

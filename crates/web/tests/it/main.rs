@@ -2,3 +2,6 @@
 
 mod samples;
 mod pages;
+mod house;
+mod doors;
+mod browsing;

@@ -9,8 +9,8 @@ use yihe_web::{
         docket::{DocketView, Item}, entry::{BatchLine, ColumnLine, EntryView, MetricLine, ProofLine},
         grants::{Grant, GrantState, GrantsView, NewToken},
         home::{DepartmentLine, HomeView, Intake, LedgerHead, RegistryLine, Supply, WaitingLine},
-        ledger::LedgerView, login::LoginView, record::{FieldLine, RecordView},
-        request::{Act, GrantLine, Need, Outcome, RequestView, Step, StepState, Weight},
+        ledger::LedgerView, login::LoginView,
+        request::{Act, ActField, FieldKind, GrantLine, Need, Outcome, RequestView, Step, StepState, Weight},
     },
     problem::{Kind, Problem},
 };
@@ -55,7 +55,6 @@ pub fn pages(language: Language) -> Vec<(&'static str, String)> {
         ("docket", pages::docket::page(&mine(Part::Docket, "/docket"), &docket()).into_string()),
         ("request", pages::request::page(&mine(Part::Docket, "/requests/r1"), &request()).into_string()),
         ("apply", pages::apply::page(&mine(Part::Catalogue, "/requests/new"), &apply()).into_string()),
-        ("record", pages::record::page(&mine(Part::Elsewhere, "/registries/population"), &record()).into_string()),
         ("grants", pages::grants::page(&mine(Part::Grants, "/grants"), &grants()).into_string()),
         ("ledger", pages::ledger::page(&open(Part::Ledger, "/ledger"), &ledger()).into_string()),
         ("login", pages::login::page(&open(Part::Elsewhere, "/login"), &login()).into_string()),
@@ -113,9 +112,9 @@ fn home() -> HomeView {
         },
         ledger: head(),
         waiting: vec![
-            WaitingLine { title: text("答复共享申请：婚姻登记信息", "Answer a share request: marriage registrations"), href: None, who: text("市民政局", "Civil Affairs Bureau"), clock: Some(clock(-1)) },
-            WaitingLine { title: text("负责人签批：社会保险参保信息", "Sign: social insurance"), href: Some("/requests/r2".into()), who: text("市医疗保障局", "Healthcare Security Bureau"), clock: Some(clock(1)) },
-            WaitingLine { title: text("供数：法人登记信息", "Supply: legal entities"), href: None, who: text("市市场监督管理局", "Market Regulation Bureau"), clock: Some(clock(12)) },
+            WaitingLine { title: text("共享申请：婚姻登记信息", "Share request: marriage registrations"), task: text("待提供部门答复", "awaiting the answer"), href: None, who: text("市民政局", "Civil Affairs Bureau"), clock: Some(clock(-1)) },
+            WaitingLine { title: text("共享申请：社会保险参保信息", "Share request: social insurance"), task: text("待申请部门审签", "awaiting the signature"), href: Some("/requests/r2".into()), who: text("市医疗保障局", "Healthcare Security Bureau"), clock: Some(clock(1)) },
+            WaitingLine { title: text("共享申请：法人登记信息", "Share request: legal entities"), task: text("已同意，待提供", "consented, to be supplied"), href: None, who: text("市市场监督管理局", "Market Regulation Bureau"), clock: Some(clock(12)) },
         ],
         waiting_total: 3,
         waiting_fault: None,
@@ -207,9 +206,11 @@ fn request() -> RequestView {
         ],
         waits_for: Some(text("市民政局", "Civil Affairs Bureau")),
         clock: Some(ClockView { stops: vec![Stop { from_on: day("2026-11-19"), until_on: Some(day("2026-11-20")), reason: text("等待申请部门补正", "the requester completes the file") }], ..clock(8) }),
+        version: 4,
+        editable: true,
         acts: vec![
-            Act { name: "consent", title: text("同意共享", "Consent"), explains: Some(text("同意后 20 个工作日内供数。", "Supply is due within 20 working days.")), says: Some((text("意见", "Opinion"), Need::Optional)), weight: Weight::Main },
-            Act { name: "refuse", title: text("不同意", "Refuse"), explains: None, says: Some((text("理由", "Reason"), Need::Required)), weight: Weight::Grave },
+            Act { name: "consent", title: text("同意共享", "Consent"), explains: Some(text("同意后 20 个工作日内供数。", "Supply is due within 20 working days.")), fields: vec![], weight: Weight::Main },
+            Act { name: "refuse", title: text("不同意", "Refuse"), explains: None, fields: vec![ActField { name: "reasons", title: text("理由", "Reasons"), need: Need::Required, kind: FieldKind::Lines }, ActField { name: "legal_basis", title: text("依据", "Legal basis"), need: Need::Optional, kind: FieldKind::Days }], weight: Weight::Grave },
         ],
         grant: Some(GrantLine { id: "g-0001".into(), until_on: day("2027-11-30") }),
     }
@@ -223,17 +224,8 @@ fn apply() -> ApplyView {
         columns: vec![("citizen_id".into(), text("公民身份号码", "Citizen ID"), Some(text("身份号码", "identity number"))), ("marital_status".into(), text("婚姻状况", "Marital status"), None)],
         methods: vec![("service", text("服务接口", "Service")), ("file", text("文件下载", "File"))],
         filled: Filled { scenario: "不动产转移登记".into(), columns: vec!["citizen_id".into()], ..Filled::default() },
+        rewrites: None,
         faults: vec![("basis", text("请写明使用依据", "State the legal basis"))],
-    }
-}
-
-fn record() -> RecordView {
-    let field = |zh, en, value: Option<&str>, conflicts| FieldLine { title: text(zh, en), value: value.map(Into::into), from: value.map(|_| text("户籍人口信息", "Household register")), authority: text("市公安局", "Public Security Bureau"), conflicts };
-    RecordView {
-        registry: text("人口基础库", "Population"),
-        key_masked: "371302********1234".into(),
-        fields: vec![field("姓名", "Name", Some("王**"), 1), field("出生日期", "Born on", Some("1987"), 0), field("死亡日期", "Died on", None, 0)],
-        ledger_index: Some(11_393),
     }
 }
 
@@ -243,7 +235,7 @@ fn grants() -> GrantsView {
             id: "g-0001".into(), entry_title: text("婚姻登记信息", "Marriage registrations"), entry_href: "/catalogue/3/08/002/01".into(),
             holder: text("市自然资源和规划局", "Natural Resources and Planning Bureau"), purpose: "不动产转移登记，核验夫妻共有".into(),
             columns: vec![("citizen_id".into(), text("公民身份号码", "Citizen ID"), true), ("marital_status".into(), text("婚姻状况", "Marital status"), false)],
-            rows: Some("division_code LIKE '3713%'".into()), until_on: day("2027-11-30"), state: GrantState::InForce, calls: 1_204, last_call_at: Some(at("2026-11-22T01:00:00Z")), may_make_token: true,
+            rows: Some("division_code LIKE '3713%'".into()), until_on: day("2027-11-30"), state: GrantState::Active, reason: None, resource: "marriages".into(), key: vec!["citizen_id".into()], calls_today: 204, calls_per_day: 1_000, steps: vec![("suspend", text("暂停共享", "suspend"))], version: 2, last_call_at: Some(at("2026-11-22T01:00:00Z")), may_make_token: true,
         }],
         new_token: Some(NewToken { grant: "g-0001".into(), token: "yihe_sample_0000000000000000000000000000".into() }),
         server: "http://127.0.0.1:8080".into(),

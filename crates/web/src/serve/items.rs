@@ -1,0 +1,52 @@
+//! Docket items in words: what is to be done, about what, and where it is shown.
+
+use yihe_catalogue::EntryState;
+use yihe_docket::Item;
+use yihe_exchange::RequestState;
+use yihe_store::object::URN;
+
+use super::{catalogue::refused, internal};
+use crate::{language::Text, pages::catalogue::entry_href, problem::Problem, state::AppState};
+
+/// An item as people read it.
+#[derive(Debug, Clone)]
+pub struct Described {
+    /// What is to be done now.
+    pub task: Text,
+    /// What it is about.
+    pub subject: Text,
+    /// Where it is shown, for those who may see it.
+    pub href: Option<String>,
+}
+
+/// Describes an item by the object it is about; an object that is gone leaves the item's own title.
+///
+/// # Errors
+/// The store failed.
+pub async fn describe(state: &AppState, item: &Item) -> Result<Described, Problem> {
+    let plain = Described { task: item.title.clone(), subject: item.title.clone(), href: None };
+    let Some((kind, id)) = item.subject.strip_prefix(URN).and_then(|rest| rest.split_once(':')) else { return Ok(plain) };
+    match kind {
+        "request" => {
+            let Some(row) = state.store.request_find(id).await.map_err(internal)? else { return Ok(plain) };
+            let title = entry_title(state, &row.entry).await?.unwrap_or(plain.subject);
+            let task = RequestState::ALL.into_iter().find(|known| known.as_str() == item.state).map_or(plain.task, RequestState::title);
+            Ok(Described { task, subject: before("共享申请：", "share request: ", &title), href: Some(format!("/requests/{id}")) })
+        }
+        "entry" => {
+            let title = entry_title(state, id).await?;
+            let href = title.is_some().then(|| entry_href(id));
+            let task = EntryState::ALL.into_iter().find(|known| known.as_str() == item.state).map_or(plain.task, EntryState::title);
+            Ok(Described { task, subject: before("目录条目：", "entry: ", &title.unwrap_or(plain.subject)), href })
+        }
+        _ => Ok(plain),
+    }
+}
+
+async fn entry_title(state: &AppState, code: &str) -> Result<Option<Text>, Problem> {
+    Ok(state.catalogue.find_published(code).await.map_err(refused)?.map(|entry| entry.title))
+}
+
+fn before(zh: &str, en: &str, text: &Text) -> Text {
+    Text { zh: format!("{zh}{}", text.zh), en: text.en.as_ref().map(|text| format!("{en}{text}")) }
+}

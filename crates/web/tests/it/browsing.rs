@@ -1,0 +1,137 @@
+//! A person at a real browser, and axe-core at every page in both languages and both colour schemes.
+
+use std::path::PathBuf;
+
+use yihe_store::Role;
+use yihe_test_support::{Browser, browser::Scheme};
+
+use crate::house::{House, PASSPHRASE, REQUESTER, login};
+
+/// The text of `axe.min.js`, which the test command installs.
+fn axe() -> String {
+    let path = std::env::var_os("YIHE_AXE_JS")
+        .map(PathBuf::from)
+        .expect("YIHE_AXE_JS names axe.min.js; `make test` installs it and sets the variable");
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{} cannot be read: {error}", path.display()))
+}
+
+/// Where pictures go when somebody wants to look: `YIHE_PICTURES=folder`.
+fn pictures() -> Option<PathBuf> {
+    std::env::var_os("YIHE_PICTURES").map(PathBuf::from)
+}
+
+#[tokio::test]
+async fn a_person_finds_an_entry_by_initials_changes_the_language_and_signs_in_to_request_it() {
+    let house = House::open().await;
+    let browser = Browser::start(1280, 900, "zh-CN").await;
+    browser.open(&house.url("/")).await;
+    assert_eq!(browser.title().await, "首页 · 沂河");
+
+    browser.type_in(&browser.find("#q").await, "hydj").await;
+    browser.click(&browser.find("form.search button").await).await;
+    let first = browser.find(".hits h3 a").await;
+    let title = browser.text(&first).await;
+    assert!(title.contains("婚姻"), "initials find the marriage register, not `{title}`");
+    browser.click(&first).await;
+    assert_eq!(browser.text(&browser.find("h1").await).await, title);
+
+    browser.click(&browser.find(".tools a[hreflang=en]").await).await;
+    assert!(browser.text(&browser.find("#core").await).await.contains("Core metadata"));
+    // The choice lasts: the next page needs no `lang`.
+    browser.open(&house.url("/catalogue")).await;
+    assert_eq!(browser.title().await, "Catalogue · Yihe");
+
+    browser.open(&house.url("/docket")).await;
+    browser.type_in(&browser.find("#name").await, &login(REQUESTER, Role::Officer)).await;
+    browser.type_in(&browser.find("#passphrase").await, PASSPHRASE).await;
+    browser.click(&browser.find(".gate button").await).await;
+    browser.find("#mine").await;
+    assert!(browser.address().await.ends_with("/docket"), "signing in leads back to where one came from");
+    browser.quit().await;
+}
+
+#[tokio::test]
+async fn axe_finds_nothing_on_any_page_in_either_language_and_scheme() {
+    let axe = axe();
+    let house = House::open().await;
+    let browser = Browser::start(1280, 1000, "zh-CN").await;
+    let mut findings = Vec::new();
+    let addresses = addresses(&house).await;
+    for signed_in in [false, true] {
+        if signed_in {
+            sign_in(&browser, &house).await;
+        }
+        for address in addresses.iter().filter(|address| address.signed_in == signed_in) {
+            for language in ["zh", "en"] {
+                for scheme in Scheme::ALL {
+                    browser.prefer(scheme).await;
+                    let joiner = if address.path.contains('?') { '&' } else { '?' };
+                    browser.open(&house.url(&format!("{}{joiner}lang={language}", address.path))).await;
+                    let found = browser.axe(&axe).await;
+                    findings.extend(found.into_iter().map(|line| format!("{} {language} {}: {line}", address.path, scheme.as_str())));
+                    if let Some(folder) = pictures() {
+                        std::fs::create_dir_all(&folder).expect("the folder can be made");
+                        browser.picture(&folder.join(format!("{}-{language}-{}.png", address.name, scheme.as_str()))).await;
+                    }
+                }
+            }
+            if let Some(folder) = pictures() {
+                browser.resize(390, 844).await;
+                browser.picture(&folder.join(format!("{}-phone.png", address.name))).await;
+                browser.resize(1280, 1000).await;
+            }
+        }
+    }
+    browser.quit().await;
+    assert!(findings.is_empty(), "axe found:\n{}", findings.join("\n"));
+}
+
+#[tokio::test]
+async fn no_page_scrolls_sideways_on_a_phone() {
+    let house = House::open().await;
+    let browser = Browser::start(500, 900, "zh-CN").await;
+    browser.resize(390, 844).await;
+    sign_in(&browser, &house).await;
+    for address in addresses(&house).await {
+        for language in ["zh", "en"] {
+            let joiner = if address.path.contains('?') { '&' } else { '?' };
+            browser.open(&house.url(&format!("{}{joiner}lang={language}", address.path))).await;
+            let width = browser.run("return document.documentElement.scrollWidth", &[]).await;
+            assert!(width.as_i64().expect("a number") <= 390, "{} {language} is {width} wide", address.path);
+        }
+    }
+    browser.quit().await;
+}
+
+struct Address {
+    name: &'static str,
+    path: String,
+    signed_in: bool,
+}
+
+/// Every page, with something on it.
+async fn addresses(house: &House) -> Vec<Address> {
+    let found = house.state.catalogue.search(&yihe_catalogue::Search { words: "婚姻".into(), ..Default::default() }, 0, 1).await.expect("a search");
+    let code = &found.entries[0].code;
+    let open = |name, path: &str| Address { name, path: path.to_owned(), signed_in: false };
+    let mine = |name, path: &str| Address { name, path: path.to_owned(), signed_in: true };
+    vec![
+        open("home", "/"),
+        open("catalogue", "/catalogue?q=xx"),
+        open("nothing-found", "/catalogue?q=zzzzzz"),
+        open("entry", &format!("/catalogue/{code}")),
+        open("ledger", "/ledger"),
+        open("login", "/login"),
+        open("refusal", "/nothing-here"),
+        open("problem", "/problems/unprocessable"),
+        mine("docket", "/docket"),
+    ]
+}
+
+async fn sign_in(browser: &Browser, house: &House) {
+    browser.open(&house.url("/login?next=/docket")).await;
+    browser.type_in(&browser.find("#name").await, &login(REQUESTER, Role::Officer)).await;
+    browser.type_in(&browser.find("#passphrase").await, PASSPHRASE).await;
+    browser.click(&browser.find(".gate button").await).await;
+    browser.find("#mine").await;
+}

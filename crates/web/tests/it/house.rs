@@ -1,0 +1,226 @@
+//! A small city behind real doors: a store and a lake in a temporary folder, the demonstration pack, published
+//! entries, a few batches, a ledger, an account per role.
+
+use std::{collections::BTreeMap, net::SocketAddr, path::{Path, PathBuf}, sync::{Arc, RwLock}};
+
+use jiff::Timestamp;
+use tempfile::TempDir;
+use yihe_catalogue::Catalogue;
+use yihe_definitions::{Pack, Text};
+use yihe_docket::Docket;
+use yihe_exchange::Exchange;
+use yihe_lake::{Lake, LakeOptions};
+use yihe_ledger::{entry::PendingEntry, keys::{KeySeeds, LogKeys}, ledger::Ledger, seal::{Event, Salt, seal}};
+use yihe_store::{Account, Actor, BatchBegun, BatchLanding, NewBatch, Role, SeededIdentity, Store};
+use yihe_vocabulary::{FixedClock, WorkingCalendar, working_days::WorkingYear};
+use yihe_web::{AppState, Settings, passphrase, router, session::Transport, throttle::{Patience, Throttle}};
+
+/// The department whose data are asked for, the one that asks, and the one that reviews.
+pub const PROVIDER: &str = "minzheng";
+pub const REQUESTER: &str = "ziran";
+pub const AUTHORITY: &str = "dashuju";
+/// The passphrase of every account.
+pub const PASSPHRASE: &str = "沂水长流-2026";
+/// A Friday; the year after is announced, so that terms can be counted over the turn.
+pub const NOW: &str = "2026-03-06T02:00:00Z";
+
+/// A running house. Ends with the test.
+pub struct House {
+    pub state: Arc<AppState>,
+    pub clock: Arc<FixedClock>,
+    pub address: SocketAddr,
+    pub folder: TempDir,
+}
+
+impl House {
+    /// Builds the city and opens the doors on a free port.
+    pub async fn open() -> Self {
+        let folder = TempDir::new().expect("a temporary folder");
+        let clock = Arc::new(FixedClock::new(now()));
+        let pack = Pack::read(&[packs().join("base"), packs().join("demo")]).expect("the demonstration pack reads");
+        let store = Store::open_file(&folder.path().join("store/yihe.sqlite"), SeededIdentity::new(7)).await.expect("a store");
+        let lake = Lake::open(&folder.path().join("lake"), LakeOptions::new(folder.path().join("spill"))).expect("a lake");
+        let docket = Docket::new(Arc::new(calendar(&pack)));
+        let terms = BTreeMap::new();
+        let catalogue = Catalogue::new(store.clone(), docket.clone(), AUTHORITY, &terms).expect("the law's terms");
+        catalogue.publish_all(&pack, &cast, now()).await.expect("the pack is published");
+        let exchange =
+            Exchange::new(store.clone(), docket.clone(), catalogue.clone(), lake.clone(), &terms).expect("the law's terms");
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let state = Arc::new(AppState {
+            log: Some(ledger(folder.path(), &store).await),
+            lake,
+            catalogue,
+            exchange,
+            docket,
+            clock: clock.clone(),
+            pack: RwLock::new(Arc::new(pack)),
+            throttle: Throttle::new(Patience::default()),
+            settings: Settings { city: Text::new("临沂市", "Linyi"), address: format!("http://{address}"), transport: Transport::Plain },
+            store,
+        });
+        let house = Self { state, clock, address, folder };
+        house.receive_batches().await;
+        house.open_accounts().await;
+        let router = router(house.state.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        house
+    }
+
+    /// An address of the house.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// A client that keeps cookies itself, for tests of headers, and follows no redirect.
+    pub fn client(&self) -> reqwest::Client {
+        reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().expect("a client")
+    }
+
+    /// Signs in and returns the session cookie with the form token that goes with it.
+    pub async fn sign_in(&self, login: &str) -> Session {
+        let client = self.client();
+        let form = client.get(self.url("/login")).send().await.expect("the form");
+        let visit = cookie(&form, "yihe_visit").expect("a visit cookie");
+        let token = form_token(&form.text().await.expect("a page"));
+        let answer = client
+            .post(self.url("/login"))
+            .header("cookie", format!("yihe_visit={visit}"))
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(encode(&[("name", login), ("passphrase", PASSPHRASE), ("form_token", &token)]))
+            .send()
+            .await
+            .expect("an answer");
+        assert_eq!(answer.status(), 303, "{login} signs in");
+        let cookie = cookie(&answer, "yihe_session").expect("a session cookie");
+        Session { form_token: yihe_web::session::form_token(&cookie), cookie: format!("yihe_session={cookie}") }
+    }
+
+    async fn receive_batches(&self) {
+        let pack = self.state.pack();
+        for (number, dataset) in (1..).zip(pack.datasets.iter().take(9)) {
+            let mut tx = self.state.store.begin().await.expect("a transaction");
+            let actor = cast(&dataset.department, Role::Officer);
+            let act = actor.act("batch.received", now());
+            let key = format!("{}-1", dataset.id);
+            let new = NewBatch { dataset: &dataset.id, idempotency_key: &key, file_name: "extract.csv", sha256: "00" };
+            let BatchBegun::Started(batch) = tx.batch_begin(&new, &act).await.expect("a new batch") else { panic!("the batch is new") };
+            let landing = BatchLanding { rows_accepted: 1_000 * number, rows_quarantined: 3, landing_version: Some(1) };
+            tx.batch_land(&batch.id, &landing, &actor.act("batch.landed", now())).await.expect("it lands");
+            tx.commit().await.expect("committed");
+        }
+    }
+
+    async fn open_accounts(&self) {
+        let mut tx = self.state.store.begin().await.expect("a transaction");
+        for (department, role) in [
+            (REQUESTER, Role::Officer),
+            (REQUESTER, Role::Head),
+            (PROVIDER, Role::Officer),
+            (PROVIDER, Role::Head),
+            (AUTHORITY, Role::Reviewer),
+        ] {
+            let actor = cast(department, role);
+            let account = Account {
+                id: actor.account.clone(),
+                login: login(department, role),
+                name: login(department, role),
+                department: department.to_owned(),
+                password_hash: passphrase::hash(PASSPHRASE, &[7; 16]).expect("a hash"),
+                roles: vec![role],
+                office: None,
+                created_at: now(),
+                disabled_at: None,
+            };
+            tx.account_insert(&account, "system").await.expect("an account");
+        }
+        tx.commit().await.expect("committed");
+    }
+}
+
+/// A signed-in visitor.
+pub struct Session {
+    pub cookie: String,
+    pub form_token: String,
+}
+
+/// The login of the account that holds a role in a department.
+pub fn login(department: &str, role: Role) -> String {
+    format!("{department}-{}", role.as_str())
+}
+
+/// Who acts for a department in a role.
+pub fn cast(department: &str, role: Role) -> Actor {
+    Actor { account: format!("account-{department}-{role}"), department: department.to_owned(), roles: vec![role] }
+}
+
+/// The value of a cookie that an answer sets.
+pub fn cookie(answer: &reqwest::Response, name: &str) -> Option<String> {
+    answer
+        .headers()
+        .get_all("set-cookie")
+        .iter()
+        .filter_map(|value| value.to_str().ok()?.strip_prefix(name)?.strip_prefix('='))
+        .map(|rest| rest.split(';').next().unwrap_or_default().to_owned())
+        .next()
+}
+
+/// The token in a page's first form.
+pub fn form_token(page: &str) -> String {
+    let at = page.find(r#"name="form_token" value=""#).expect("a form") + r#"name="form_token" value=""#.len();
+    page[at..].split('"').next().expect("a value").to_owned()
+}
+
+/// A form's body.
+pub fn encode(fields: &[(&str, &str)]) -> String {
+    url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish()
+}
+
+fn now() -> Timestamp {
+    NOW.parse().expect("an instant")
+}
+
+fn packs() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../packs")
+}
+
+fn calendar(pack: &Pack) -> WorkingCalendar {
+    let days = |days: &[String]| days.iter().map(|day| day.parse().expect("a day")).collect();
+    let years = pack.calendars.iter().map(|year| WorkingYear {
+        year: year.year,
+        holidays: days(&year.holidays),
+        makeup_days: days(&year.makeup_days),
+    });
+    WorkingCalendar::new(years).expect("the announcements agree")
+}
+
+/// Everything that stands in the outbox so far, sealed.
+async fn ledger(folder: &Path, store: &Store) -> yihe_ledger::view::LogView {
+    let dir = folder.join("ledger");
+    let seeds = KeySeeds { ed25519: [1; 32], sm2: [2; 32] };
+    let keys = LogKeys::read_or_create(&dir.join("keys"), "yihe.example/linyi", &seeds).expect("keys");
+    let mut ledger = Ledger::open(&dir, keys).expect("a ledger");
+    let pending = store.outbox_list_pending(1_000).await.expect("the outbox");
+    let entries: Vec<PendingEntry> = pending
+        .iter()
+        .map(|row| {
+            let payload = serde_json::from_str(&row.payload).expect("payloads are JSON");
+            let event = Event {
+                id: &row.entry_id,
+                kind: &row.kind,
+                at: row.at,
+                actor: &row.actor,
+                org: &row.org,
+                object: &row.object,
+                salt_id: &row.entry_id,
+            };
+            seal(&event, &payload, &Salt(row.salt.expect("nothing was destroyed"))).expect("sealed")
+        })
+        .collect();
+    let leaves = ledger.append_batch(&entries).expect("appended");
+    let leaves: Vec<(String, i64)> =
+        pending.iter().zip(leaves).map(|(row, leaf)| (row.entry_id.clone(), leaf.cast_signed())).collect();
+    store.outbox_acknowledge(&leaves).await.expect("acknowledged");
+    ledger.view().clone()
+}
