@@ -1,5 +1,5 @@
 -- What happened and must not be denied, in the order in which it happened.
--- `leaf` is the index in the ledger once the sequencer has taken the row over.
+-- `leaf` is the index in the ledger once the sequencer has taken the row over; `refused` says why it never can.
 CREATE TABLE outbox (
     seq {serial},
     entry_id TEXT NOT NULL UNIQUE,
@@ -10,10 +10,11 @@ CREATE TABLE outbox (
     at BIGINT NOT NULL,
     payload TEXT NOT NULL,
     salt TEXT,
-    leaf BIGINT UNIQUE
+    leaf BIGINT UNIQUE,
+    refused TEXT
 );
 CREATE INDEX outbox_object ON outbox (object, seq);
-CREATE INDEX outbox_pending ON outbox (seq) WHERE leaf IS NULL;
+CREATE INDEX outbox_pending ON outbox (seq) WHERE leaf IS NULL AND refused IS NULL;
 CREATE TABLE setting (
     name TEXT NOT NULL PRIMARY KEY,
     body TEXT NOT NULL,

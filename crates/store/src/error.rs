@@ -69,6 +69,14 @@ pub enum StoreError {
         /// How many are taken.
         limit: usize,
     },
+    /// The change cannot be told to the ledger, so it was not made.
+    #[error("the change of `{object}` has no place in the ledger: {why}")]
+    Unsealable {
+        /// The object.
+        object: String,
+        /// What the ledger demands.
+        why: String,
+    },
     /// The account holds another of the three offices (三员分立).
     #[error("account `{account}` holds the office `{held}` and cannot also hold `{wanted}`")]
     Offices {
@@ -116,6 +124,7 @@ impl StoreError {
                     format!("元数据列 `{column}` 的值 `{found}` 不符合预期,可能被直接改动")
                 }
                 Self::Bound { found, limit, .. } => format!("数量为 {found},最多允许 {limit}"),
+                Self::Unsealable { object, .. } => format!("`{object}` 的变更无法登记入账本,未予保存"),
                 Self::Offices { account, held, wanted } => {
                     format!("账号 `{account}` 已任 `{held}` 管理员,不能兼任 `{wanted}` 管理员(三员分立)")
                 }

@@ -70,6 +70,19 @@ impl Store {
         row.as_ref().map(read).transpose()
     }
 
+    /// The grant that answers a request, if there is one.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn grant_find_by_request(&self, request: &str) -> Result<Option<GrantRow>, StoreError> {
+        let row = sqlx::query("SELECT * FROM share_grant WHERE request = $1")
+            .bind(request)
+            .fetch_optional(&self.readers)
+            .await
+            .map_err(failed("find a request's grant"))?;
+        row.as_ref().map(read).transpose()
+    }
+
     /// Grants, newest first; from `offset` on.
     ///
     /// # Errors

@@ -10,7 +10,7 @@
 //! Deliberately absent: any opinion on which state may follow which (that is each room's), the time
 //! (handed in with every [`Act`]), and SQL of one database only.
 //!
-//! Reading order: [`store`] → [`tx`] → [`actor`] → [`object`] → the nouns → [`outbox`] → [`ledgered`].
+//! Reading order: [`store`] → [`tx`] → [`actor`] → [`object`] → the nouns → [`outbox`] → [`ledger`].
 //!
 //! # Recipe: a new noun
 //! 1. Write `migrations/<next number>_<noun>.sql` with `TEXT` and `BIGINT` columns only; add it to the
@@ -39,7 +39,7 @@ pub mod session;
 pub mod setting;
 pub mod usage;
 
-pub mod ledgered;
+pub mod ledger;
 pub mod outbox;
 
 mod error;
@@ -55,7 +55,7 @@ pub use entry::{EntryFilter, EntryRow, EntryTally, EntryWord};
 pub use error::StoreError;
 pub use grant::{GrantFilter, GrantRow};
 pub use identity::{Identity, SeededIdentity, SystemIdentity};
-pub use ledgered::LedgerPayload;
+pub use ledger::{LedgerDatabase, LedgerOutbox, LedgerPayload, ObjectState};
 pub use metric::Metric;
 pub use object::ObjectKind;
 pub use outbox::OutboxRow;

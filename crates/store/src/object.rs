@@ -12,6 +12,8 @@ use sqlx::{Column as _, Row as _, TypeInfo as _, ValueRef as _, any::AnyRow};
 use crate::{
     actor::Act,
     error::{StoreError, failed},
+    ledger,
+    outbox::OutboxRow,
     row::micros,
     tx::Tx,
 };
@@ -145,21 +147,34 @@ impl Tx {
         let Some(row) = row else {
             return Err(StoreError::State { object: kind.name(id), expected: "an existing object" });
         };
-        let payload = canonical(&row);
-        let entry_id = self.new_id(act.at);
-        let salt = hex::encode(self.identity.bytes());
+        let salt = self.identity.bytes();
+        let entry = OutboxRow {
+            seq: 0,
+            entry_id: self.new_id(act.at),
+            kind: act.kind.to_owned(),
+            object: kind.name(id),
+            org: act.org.to_owned(),
+            actor: act.actor.to_owned(),
+            at: act.at,
+            payload: canonical(&row),
+            salt: Some(salt),
+            leaf: None,
+            refused: None,
+        };
+        // Refused here, the whole transaction fails and its maker learns of it; refused later, nobody would.
+        ledger::sealed(&entry)?;
         sqlx::query(
             "INSERT INTO outbox (entry_id, kind, object, org, actor, at, payload, salt) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         )
-        .bind(entry_id)
-        .bind(act.kind)
-        .bind(kind.name(id))
-        .bind(act.org)
-        .bind(act.actor)
+        .bind(entry.entry_id)
+        .bind(entry.kind)
+        .bind(entry.object)
+        .bind(entry.org)
+        .bind(entry.actor)
         .bind(micros(act.at))
-        .bind(payload)
-        .bind(salt)
+        .bind(entry.payload)
+        .bind(hex::encode(salt))
         .execute(self.connection())
         .await
         .map_err(failed("write to the outbox"))?;
@@ -167,13 +182,15 @@ impl Tx {
     }
 }
 
-/// The row as canonical JSON: keys in order, no blanks, numbers as integers. Two databases agree on it.
+/// The row as the ledger's canonical JSON: keys in order, no blanks. Two databases agree on it.
 pub(crate) fn canonical(row: &AnyRow) -> String {
-    // A sorted list, for another crate may switch serde_json's maps to insertion order.
-    let mut cells: Vec<(&str, Value)> =
-        row.columns().iter().map(|column| (column.name(), cell(row, column.ordinal()))).collect();
-    cells.sort_by(|left, right| left.0.cmp(right.0));
-    Value::Object(cells.into_iter().map(|(name, value)| (name.to_owned(), value)).collect::<Map<_, _>>()).to_string()
+    let cells = row.columns().iter().map(|column| (column.name().to_owned(), cell(row, column.ordinal())));
+    let value = Value::Object(cells.collect::<Map<_, _>>());
+    match yihe_ledger::canonical::canonical(&value) {
+        Ok(bytes) => String::from_utf8(bytes).expect("canonical JSON is UTF-8"),
+        // Beyond the ledger's bounds: sealing it fails with the bound named.
+        Err(_) => value.to_string(),
+    }
 }
 
 /// A cell of a type that the store never writes is kept as its type's name: it can only be tampering.

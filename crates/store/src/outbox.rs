@@ -7,6 +7,7 @@ use crate::{
     error::{StoreError, failed},
     row::{Cells as _, corrupt},
     store::{Store, page},
+    tx::Tx,
 };
 
 /// Something that happened.
@@ -32,6 +33,8 @@ pub struct OutboxRow {
     pub salt: Option<[u8; 32]>,
     /// Index in the ledger; `None` while pending.
     pub leaf: Option<i64>,
+    /// Why it can never enter the ledger.
+    pub refused: Option<String>,
 }
 
 impl Store {
@@ -40,7 +43,7 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn outbox_list_pending(&self, limit: i64) -> Result<Vec<OutboxRow>, StoreError> {
-        let rows = sqlx::query("SELECT * FROM outbox WHERE leaf IS NULL ORDER BY seq LIMIT $1")
+        let rows = sqlx::query("SELECT * FROM outbox WHERE leaf IS NULL AND refused IS NULL ORDER BY seq LIMIT $1")
             .bind(page(limit))
             .fetch_all(&self.readers)
             .await
@@ -81,33 +84,66 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn outbox_count_pending(&self) -> Result<i64, StoreError> {
-        sqlx::query("SELECT COUNT(*) AS pending FROM outbox WHERE leaf IS NULL")
+        sqlx::query("SELECT COUNT(*) AS pending FROM outbox WHERE leaf IS NULL AND refused IS NULL")
             .fetch_one(&self.readers)
             .await
             .map_err(failed("count pending ledger entries"))?
             .whole("pending")
     }
 
+    /// Rows that the ledger refused, oldest first: somebody must look at them. At most `limit`.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn outbox_list_refused(&self, limit: i64) -> Result<Vec<OutboxRow>, StoreError> {
+        let rows = sqlx::query("SELECT * FROM outbox WHERE refused IS NOT NULL ORDER BY seq LIMIT $1")
+            .bind(page(limit))
+            .fetch_all(&self.readers)
+            .await
+            .map_err(failed("list refused ledger entries"))?;
+        rows.iter().map(read).collect()
+    }
+}
+
+impl Tx {
     /// Notes which leaf each entry became. Noting the same again changes nothing, so the sequencer may
     /// repeat after a crash.
     ///
     /// # Errors
     /// [`StoreError::State`] when an entry has another leaf already; the database failed.
-    pub async fn outbox_acknowledge(&self, leaves: &[(String, i64)]) -> Result<(), StoreError> {
-        let mut tx = self.begin().await?;
+    pub async fn outbox_acknowledge(&mut self, leaves: &[(String, u64)]) -> Result<(), StoreError> {
         for (entry_id, leaf) in leaves {
+            let leaf = i64::try_from(*leaf).map_err(|_| StoreError::Bound {
+                what: "ledger entries",
+                found: usize::try_from(*leaf).unwrap_or(usize::MAX),
+                limit: usize::MAX >> 1,
+            })?;
             let result = sqlx::query("UPDATE outbox SET leaf = $1 WHERE entry_id = $2 AND (leaf IS NULL OR leaf = $1)")
                 .bind(leaf)
                 .bind(entry_id)
-                .execute(tx.connection())
+                .execute(self.connection())
                 .await
                 .map_err(failed("note a ledger index"))?;
             if result.rows_affected() != 1 {
-                let object = format!("outbox/{entry_id}");
+                let object = format!("outbox {entry_id}");
                 return Err(StoreError::State { object, expected: "a pending entry, or one with the same index" });
             }
         }
-        tx.commit().await
+        Ok(())
+    }
+
+    /// Sets an entry aside that can never enter the ledger.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn outbox_refuse(&mut self, entry_id: &str, why: &str) -> Result<(), StoreError> {
+        sqlx::query("UPDATE outbox SET refused = $1 WHERE entry_id = $2 AND leaf IS NULL")
+            .bind(why)
+            .bind(entry_id)
+            .execute(self.connection())
+            .await
+            .map_err(failed("set a ledger entry aside"))?;
+        Ok(())
     }
 }
 
@@ -132,5 +168,6 @@ pub(crate) fn read(row: &AnyRow) -> Result<OutboxRow, StoreError> {
         payload: row.text("payload")?,
         salt,
         leaf: row.whole_opt("leaf")?,
+        refused: row.text_opt("refused")?,
     })
 }

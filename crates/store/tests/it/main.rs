@@ -1,0 +1,14 @@
+//! The store on both databases: every suite runs on a SQLite file and on a PostgreSQL server.
+
+mod support;
+
+mod accounts;
+mod batches;
+mod conflicts;
+mod definitions;
+mod docket;
+mod entries;
+mod exchange;
+mod ledger;
+mod runs;
+mod schema;
