@@ -132,7 +132,7 @@ pub fn audit(view: &LogView, options: &AuditOptions, progress: &mut dyn FnMut(Pr
         }
     }
     auditor.walk(&levels);
-    auditor.witnessed();
+    auditor.witnessed(&levels);
     auditor.report
 }
 
@@ -317,16 +317,19 @@ impl Auditor<'_> {
     }
 
     fn roots(&self, levels: &Levels) -> Vec<Hash> {
-        self.options
-            .trees
-            .iter()
-            .zip(levels)
-            .map(|(hash, levels)| {
-                let tree = &mut AuditedTree { hash: *hash, levels, size: self.size };
-                let Ok(range) = CompactRange::resume(*hash, self.size, tree);
-                range.root()
-            })
-            .collect()
+        let trees = self.options.trees.iter().zip(levels);
+        trees.map(|(hash, levels)| audited_root(*hash, levels, levels[0].clone(), self.size)).collect()
+    }
+
+    /// Root of the first `size` entries as judged right: the leaves of its last tile are judged
+    /// again, for those of finished tiles went up.
+    fn earlier_root(&self, levels: &Levels, tree: usize, size: u64) -> Hash {
+        let leaves = if size % TILE_WIDTH == 0 {
+            Vec::new()
+        } else {
+            audit_block(self.view, self.options, self.size, size / TILE_WIDTH).leaves.swap_remove(tree)
+        };
+        audited_root(self.options.trees[tree], &levels[tree], leaves, size)
     }
 
     /// A tile file as it must stand: exact width, or cut from the full one that has replaced it.
@@ -452,8 +455,8 @@ impl Auditor<'_> {
     }
 
     /// The cosigned checkpoints: verified, without foreign lines, and prefixes of the present tree.
-    fn witnessed(&mut self) {
-        for hash in &self.options.trees {
+    fn witnessed(&mut self, levels: &Levels) {
+        for (tree, hash) in self.options.trees.iter().enumerate() {
             let path = self.view.witnessed_path(*hash);
             if !path.exists() {
                 continue;
@@ -482,20 +485,27 @@ impl Auditor<'_> {
                 self.report.add(Fault::CheckpointUnreadable { file, reason: format!("it covers {} entries, the log has {}", head.size, self.size) });
                 continue;
             }
-            if let Ok(root) = merkle::root(*hash, &mut self.view.tree(*hash, self.size), head.size)
-                && root != head.root
-            {
+            let root = self.earlier_root(levels, tree, head.size);
+            if root != head.root {
                 self.report.add(Fault::Root { hash: *hash, file, size: head.size, expected: root, found: head.root });
             }
         }
     }
 }
 
-/// The audited hashes as a tree. Full leaf tiles are known by their roots, which suffices for the
+/// Root of the first `size` entries from audited hashes; `leaves` are those of its last, partial
+/// tile.
+fn audited_root(hash: TreeHash, levels: &[Vec<u8>], leaves: Vec<u8>, size: u64) -> Hash {
+    let Ok(range) = CompactRange::resume(hash, size, &mut AuditedTree { hash, levels, leaves, size });
+    range.root()
+}
+
+/// The audited hashes as a tree. Full leaf tiles are known by their roots, which suffices for a
 /// right edge: a compact range never looks inside them.
 struct AuditedTree<'a> {
     hash: TreeHash,
     levels: &'a [Vec<u8>],
+    leaves: Vec<u8>,
     size: u64,
 }
 
@@ -503,14 +513,13 @@ impl merkle::Subtrees for AuditedTree<'_> {
     type Error = std::convert::Infallible;
 
     fn subtree(&mut self, height: u8, index: u64) -> Result<Hash, Self::Error> {
-        let level = usize::from(height / 8);
-        let mut first = index << (height % 8);
-        if level == 0 {
-            // Only the leaves of the last, partial tile are kept.
-            first -= self.size / TILE_WIDTH * TILE_WIDTH;
-        }
+        let first = index << (height % 8);
+        let (hashes, first) = match height / 8 {
+            0 => (&self.leaves, first - self.size / TILE_WIDTH * TILE_WIDTH),
+            level => (&self.levels[usize::from(level)], first),
+        };
         let start = usize::try_from(first).expect("fits memory") * 32;
-        Ok(self.hash.perfect_root(&self.levels[level][start..start + (32 << (height % 8))]))
+        Ok(self.hash.perfect_root(&hashes[start..start + (32 << (height % 8))]))
     }
 }
 

@@ -124,9 +124,12 @@ impl Disk {
         self.hazards.before(Step::Rename, path).and_then(|()| fs::rename(aside, path)).map_err(LedgerError::file("put in place", path))
     }
 
-    /// Makes everything put so far durable: the files, then every folder that names them.
-    pub(crate) fn sync(&mut self) -> Result<(), LedgerError> {
-        let files: BTreeSet<PathBuf> = self.unsynced.iter().cloned().collect();
+    /// Makes everything put so far durable, but for what lies in folders about to be pruned: the
+    /// files, then every folder that names them.
+    pub(crate) fn sync(&mut self, but_for: &[PathBuf]) -> Result<(), LedgerError> {
+        let but_for: HashSet<&Path> = but_for.iter().map(PathBuf::as_path).collect();
+        let lasting = |file: &&PathBuf| file.parent().is_none_or(|folder| !but_for.contains(folder));
+        let files: BTreeSet<PathBuf> = self.unsynced.iter().filter(lasting).cloned().collect();
         let mut folders = BTreeSet::new();
         for file in &files {
             let ancestors = file.ancestors().skip(1).take_while(|folder| folder.starts_with(&self.root));

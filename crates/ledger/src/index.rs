@@ -3,7 +3,10 @@
 //! A cache of the log in a small embedded database, flushed when the log settles; what came since
 //! is kept in memory. Lost or damaged, it is made again from the log.
 
-use std::{collections::HashMap, path::Path};
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+};
 
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use sha2::{Digest, Sha256};
@@ -18,7 +21,9 @@ const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
 const CACHE_BYTES: usize = 64 << 20;
 
 pub(crate) struct Index {
-    db: Database,
+    path: PathBuf,
+    /// `None` after a failed write, until [`Self::revive`]: the library wants a fresh opening then.
+    db: Option<Database>,
     recent: HashMap<Key, u64>,
     /// Entries `..flushed` are in the database.
     flushed: u64,
@@ -49,7 +54,17 @@ impl Index {
             Ok((db, flushed))
         };
         let (db, flushed) = open().map_err(|source| LedgerError::Index { source: Box::new(source) })?;
-        Ok(Self { db, recent: HashMap::new(), flushed })
+        Ok(Self { path: path.to_owned(), db: Some(db), recent: HashMap::new(), flushed })
+    }
+
+    /// Opens the database again after a failed write. What was in memory is still there.
+    pub(crate) fn revive(&mut self) -> Result<(), LedgerError> {
+        if self.db.is_none() {
+            let again = Self::open_existing(&self.path)?;
+            self.flushed = again.flushed;
+            self.db = again.db;
+        }
+        Ok(())
     }
 
     pub(crate) fn flushed(&self) -> u64 {
@@ -73,8 +88,9 @@ impl Index {
         if self.flushed == 0 {
             return Ok(None);
         }
+        let Some(db) = &self.db else { return Err(self.unavailable()) };
         let read = || -> Result<Option<u64>, redb::Error> {
-            let table = self.db.begin_read()?.open_table(ENTRIES)?;
+            let table = db.begin_read()?.open_table(ENTRIES)?;
             Ok(table.get(key)?.map(|index| index.value()))
         };
         read().map_err(|source| LedgerError::Index { source: Box::new(source) })
@@ -91,11 +107,13 @@ impl Index {
 
     /// Moves what is in memory to the database: entries `..size` are then known there.
     pub(crate) fn flush(&mut self, size: u64) -> Result<(), LedgerError> {
+        self.revive()?;
+        let Some(db) = &self.db else { return Err(self.unavailable()) };
         let mut sorted: Vec<_> = self.recent.iter().collect();
         // Neighbours in the tree are written together.
         sorted.sort_unstable();
         let write = || -> Result<(), redb::Error> {
-            let transaction = self.db.begin_write()?;
+            let transaction = db.begin_write()?;
             {
                 let mut table = transaction.open_table(ENTRIES)?;
                 for (key, index) in sorted {
@@ -106,10 +124,17 @@ impl Index {
             transaction.commit()?;
             Ok(())
         };
-        write().map_err(|source| LedgerError::Index { source: Box::new(source) })?;
+        if let Err(source) = write() {
+            self.db = None;
+            return Err(LedgerError::Index { source: Box::new(source) });
+        }
         self.recent.clear();
         self.flushed = size;
         Ok(())
+    }
+
+    fn unavailable(&self) -> LedgerError {
+        LedgerError::Unreadable { path: self.path.clone(), expected: "the index; its last write failed" }
     }
 }
 

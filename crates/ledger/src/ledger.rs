@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! append   check → number → journal (one sync: durable) → bundle, tiles, checkpoints renamed in place
-//! settle   sync those files and their folders → flush the index → mark what is settled → journal from the front
+//! settle   sync those files and their folders → prune → flush the index → mark what is settled → journal from the front
 //! open     settled tiles → replay the journal → publish → index
 //! ```
 //! A crash before the sync leaves nothing that was acknowledged; a crash after it is repaired from
@@ -183,11 +183,17 @@ impl Ledger {
     /// Replays the journal, checks what was published against it and publishes the rest.
     fn repair(&mut self, settled: u64) -> Result<(), LedgerError> {
         let mut roots = HashMap::from([(settled, self.roots())]);
-        for (start, bundle) in self.journal.replay(settled)? {
+        let records = self.journal.replay(settled)?;
+        let final_size = records.last().map_or(settled, |(start, bundle)| start + bundle_entries(bundle).0.len() as u64);
+        for (start, bundle) in records {
             let (entries, _) = bundle_entries(&bundle);
             let entries: Vec<&[u8]> = entries.into_iter().map(|(_, entry)| entry).collect();
             self.grow(&entries);
-            roots.insert(start + entries.len() as u64, self.roots());
+            // Each record was published by itself, and none of those files need have reached the
+            // disk: all are put again, but for partial tiles that a full one has replaced since.
+            let size = start + entries.len() as u64;
+            self.place(size / TILE_WIDTH == final_size / TILE_WIDTH)?;
+            roots.insert(size, self.roots());
         }
         for (position, hash) in TreeHash::BOTH.into_iter().enumerate() {
             let path = self.view.checkpoint_path(hash);
@@ -311,9 +317,9 @@ impl Ledger {
     /// harmless; what it says then is not compared.
     ///
     /// # Errors
-    /// Nothing was entered: a defective entry, a batch beyond [`BATCH_ENTRIES_MAX`], a full disk
-    /// ([`LedgerError::Refused`]). Entered but not yet published: [`LedgerError::Stalled`]; the same
-    /// call again finishes it.
+    /// Nothing was entered: a defective entry, a batch beyond [`BATCH_ENTRIES_MAX`]. The rest of the
+    /// batch was not entered: a full disk ([`LedgerError::Refused`]). Entered, but not published
+    /// ([`LedgerError::Stalled`]) or not settled (any other): the same call again goes on from there.
     pub fn append_batch(&mut self, batch: &[PendingEntry]) -> Result<Vec<u64>, LedgerError> {
         if batch.len() > BATCH_ENTRIES_MAX {
             return Err(LedgerError::BatchTooLong { found: batch.len(), max: BATCH_ENTRIES_MAX });
@@ -321,6 +327,7 @@ impl Ledger {
         for (position, entry) in batch.iter().enumerate() {
             entry.check().and_then(|()| entry.placed(None).to_canonical().map(drop)).map_err(|source| LedgerError::Entry { position, source })?;
         }
+        self.index.revive()?;
         self.publish_rest()?;
         let mut indexes = Vec::with_capacity(batch.len());
         let mut rest = batch;
@@ -421,6 +428,19 @@ impl Ledger {
 
     /// Puts tiles and bundles in place, then the checkpoints that need them.
     fn publish(&mut self) -> Result<(), LedgerError> {
+        self.place(true)?;
+        let size = self.size();
+        // The sister first: who reads the canonical head finds the other at least as long.
+        for position in [1, 0] {
+            self.publish_checkpoint(position, size)?;
+        }
+        self.published_size = size;
+        Ok(())
+    }
+
+    /// Puts finished tiles and bundles in place and, with `leaves`, the unfinished ones of entries
+    /// and leaves; those of the levels above always.
+    fn place(&mut self, leaves: bool) -> Result<(), LedgerError> {
         let size = self.size();
         while let Some((path, bytes)) = self.unplaced.front() {
             self.disk.put(path, bytes)?;
@@ -429,17 +449,14 @@ impl Ledger {
             self.superseded.push(partials.into());
             self.unplaced.pop_front();
         }
-        self.put_partial(TreeHash::Sha256, TileKind::Entries)?;
+        if leaves {
+            self.put_partial(TreeHash::Sha256, TileKind::Entries)?;
+        }
         for hash in TreeHash::BOTH {
-            for level in 0..level_count(size) {
+            for level in u8::from(!leaves)..level_count(size) {
                 self.put_partial(hash, TileKind::Hashes(level))?;
             }
         }
-        // The sister first: who reads the canonical head finds the other at least as long.
-        for position in [1, 0] {
-            self.publish_checkpoint(position, size)?;
-        }
-        self.published_size = size;
         Ok(())
     }
 
@@ -533,7 +550,13 @@ impl Ledger {
     /// Files that cannot be written or synced; nothing is lost, the journal still holds it.
     pub fn settle(&mut self) -> Result<(), LedgerError> {
         self.publish_rest()?;
-        self.disk.sync()?;
+        // Partial tiles whose full tile is in place need not last; a crash before the mark replays
+        // the journal, which finds the full ones.
+        self.disk.sync(&self.superseded)?;
+        while let Some(folder) = self.superseded.last() {
+            self.disk.prune(folder)?;
+            self.superseded.pop();
+        }
         let size = self.size();
         self.disk.before(Step::IndexFlush, &self.settled_mark).map_err(LedgerError::file("flush the index beside", &self.settled_mark))?;
         self.index.flush(size)?;
@@ -543,9 +566,6 @@ impl Ledger {
         let path = self.settled_mark.clone();
         self.disk.put_durably(&path, mark.as_bytes())?;
         self.journal.rewind();
-        while let Some(folder) = self.superseded.pop() {
-            self.disk.prune(&folder)?;
-        }
         Ok(())
     }
 
