@@ -11,7 +11,9 @@ use arrow::{
     },
     buffer::{BooleanBuffer, ScalarBuffer},
     compute::cast,
-    datatypes::{DataType, Date32Type, Decimal128Type, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType},
+    datatypes::{
+        DataType, Date32Type, Decimal128Type, Float64Type, Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType,
+    },
 };
 
 use crate::{
@@ -148,10 +150,10 @@ pub enum TextData {
     LargeBinary(LargeBinaryArray),
     /// Bytes, views.
     BinaryView(BinaryViewArray),
-    /// A dictionary: for each row the position of its value, below the number of values unless that is 0.
+    /// A dictionary.
     Dictionary {
-        /// Position by row; arbitrary, but in bounds, where the row has no value.
-        keys: std::sync::Arc<[u32]>,
+        /// Position of its value by row; anything, even negative, where the row has no value.
+        keys: ScalarBuffer<i32>,
         /// The values in one of the other layouts.
         values: Box<TextData>,
         /// The values as they came, to recognise the same dictionary in the next batch.
@@ -198,8 +200,8 @@ impl TextData {
     #[must_use]
     pub fn value(&self, row: usize) -> &[u8] {
         match self {
-            Self::Dictionary { keys, values, .. } => match keys.get(row) {
-                Some(key) if (*key as usize) < values.len() => values.value(*key as usize),
+            Self::Dictionary { keys, values, .. } => match keys.get(row).map(|key| usize::try_from(*key)) {
+                Some(Ok(key)) if key < values.len() => values.value(key),
                 _ => b"",
             },
             Self::Utf8(array) => array.value(row).as_bytes(),
@@ -255,7 +257,8 @@ impl TextData {
                         memory.origin = Some(origin.clone());
                     }
                     let answers = &memory.answers;
-                    Bits::of_values(keys, |key| answers.get(key as usize).copied().unwrap_or(false))
+                    // A negative key becomes a number beyond every dictionary.
+                    Bits::of_values(keys, |key| answers.get(key.cast_unsigned() as usize).copied().unwrap_or(false))
                 } else {
                     Bits::collect(rows, |row| member(self.value(row)))
                 };
@@ -359,14 +362,11 @@ fn text(array: &ArrayRef) -> Result<TextData, QualityError> {
             if matches!(origin.data_type(), DataType::Dictionary(..)) {
                 return text(&cast_to(array, &DataType::Utf8)?);
             }
-            let keys = if let Some(keys) = dictionary.keys().as_primitive_opt::<arrow::datatypes::Int32Type>() {
-                // Keys of missing values may be anything, also negative.
-                keys.values().iter().map(|key| u32::try_from(*key).unwrap_or_default()).collect()
-            } else if origin.is_empty() {
-                vec![0; array.len()].into()
-            } else {
+            let keys = match dictionary.keys().as_primitive_opt::<Int32Type>() {
+                Some(keys) => keys.values().clone(),
+                None if origin.is_empty() => vec![0; array.len()].into(),
                 // A dictionary has fewer values than 2^31: its array is bounded by the batch.
-                dictionary.normalized_keys().into_iter().map(|key| u32::try_from(key).unwrap_or_default()).collect()
+                None => dictionary.normalized_keys().into_iter().map(|key| key as i32).collect(),
             };
             TextData::Dictionary { keys, values: Box::new(text(&origin)?), origin }
         }

@@ -28,6 +28,7 @@ use crate::{
     column::Class,
     error::QualityError,
     outcome::{Baseline, Metric, Outcome},
+    propose::{Profile, Proposal},
     rules::predicate::Predicates,
     session::{FaultBatch, LateFaults, Session, SessionOptions, finish},
 };
@@ -178,6 +179,17 @@ pub fn check_files(
         baseline: outcome.baseline(&checker),
         outcome,
     })
+}
+
+/// Profiles files that have the same columns as one table, and proposes rules for them.
+///
+/// # Errors
+/// A file cannot be read, or has other columns than the first.
+pub fn propose_for_files(paths: &[PathBuf], options: &CheckOptions<'_>) -> Result<Vec<Proposal>, QualityError> {
+    let inputs = Inputs::open(paths, options)?;
+    let mut profile = Profile::new();
+    inputs.each_batch(&AtomicBool::new(false), |batch, _, _, _| profile.add(batch))?;
+    Ok(profile.proposals())
 }
 
 /// What all threads of a scan share.

@@ -19,6 +19,9 @@ pub const PARTITIONS: usize = 512;
 pub const KEY_BYTES_MAX: usize = 1 << 20;
 /// Numbers in a block. Blocks are filled once and never copied, as a growing array would be.
 const BLOCK: usize = 512;
+/// Numbers of a partition that wait, side by side with those of the others, to go to their block. So a key
+/// touches two cache lines that are warm instead of following pointers to cold ones.
+const WAITING: usize = 32;
 /// Bytes in a block of longer keys.
 const BLOCK_BYTES: usize = 8 << 10;
 /// Hash, row and length before the bytes of a longer key.
@@ -29,6 +32,9 @@ const RECORD_HEAD: usize = 16;
 pub struct KeyStore {
     rule: String,
     parts: Vec<Part>,
+    waiting: Vec<u8>,
+    waiting_numbers: Vec<[u64; WAITING]>,
+    waiting_rows: Vec<[u32; WAITING]>,
     bytes: usize,
     spilled: Vec<Chunk>,
     spill: Option<Spill>,
@@ -87,7 +93,16 @@ impl KeyStore {
     pub fn new(rule: &str) -> Self {
         let mut parts = Vec::new();
         parts.resize_with(PARTITIONS, Part::default);
-        Self { rule: rule.to_owned(), parts, bytes: 0, spilled: Vec::new(), spill: None }
+        Self {
+            rule: rule.to_owned(),
+            parts,
+            waiting: vec![0; PARTITIONS],
+            waiting_numbers: vec![[0; WAITING]; PARTITIONS],
+            waiting_rows: vec![[0; WAITING]; PARTITIONS],
+            bytes: 0,
+            spilled: Vec::new(),
+            spill: None,
+        }
     }
 
     /// Bytes held in memory.
@@ -99,21 +114,37 @@ impl KeyStore {
     /// Keeps a packed key.
     #[inline]
     pub fn put_number(&mut self, number: u64, row: u32) {
-        let part = &mut self.parts[(spread(number) >> 55) as usize];
-        if let Some(block) = part.blocks.last_mut()
-            && block.numbers.len() < BLOCK
-        {
-            block.numbers.push(number);
-            block.rows.push(row);
-            return;
+        let partition = (spread(number) >> 55) as usize;
+        let waiting = usize::from(self.waiting[partition]) % WAITING;
+        self.waiting_numbers[partition][waiting] = number;
+        self.waiting_rows[partition][waiting] = row;
+        self.waiting[partition] = waiting as u8 + 1;
+        if waiting + 1 == WAITING {
+            self.settle(partition);
         }
-        // The first block of a partition grows with it, so that a small table stays small.
-        let capacity = if part.blocks.is_empty() { 16 } else { BLOCK };
-        let mut block = Block { numbers: Vec::with_capacity(capacity), rows: Vec::with_capacity(capacity) };
-        block.numbers.push(number);
-        block.rows.push(row);
-        part.blocks.push(block);
-        self.bytes += BLOCK * 12;
+    }
+
+    /// Moves the waiting numbers of a partition to its blocks.
+    fn settle(&mut self, partition: usize) {
+        let count = usize::from(std::mem::take(&mut self.waiting[partition]));
+        let numbers = &self.waiting_numbers[partition][..count];
+        let rows = &self.waiting_rows[partition][..count];
+        let part = &mut self.parts[partition];
+        match part.blocks.last_mut() {
+            Some(block) if block.numbers.len() + count <= BLOCK => {
+                block.numbers.extend_from_slice(numbers);
+                block.rows.extend_from_slice(rows);
+            }
+            last => {
+                // The first block of a partition grows with it, so that a small table stays small.
+                let capacity = if last.is_none() { WAITING } else { BLOCK };
+                let mut block = Block { numbers: Vec::with_capacity(capacity), rows: Vec::with_capacity(capacity) };
+                block.numbers.extend_from_slice(numbers);
+                block.rows.extend_from_slice(rows);
+                part.blocks.push(block);
+                self.bytes += BLOCK * 12;
+            }
+        }
     }
 
     /// Keeps a longer key.
@@ -159,6 +190,9 @@ impl KeyStore {
             })?;
             self.spill = Some(Spill { file, path: folder.to_owned(), end: 0 });
         }
+        for partition in 0..PARTITIONS {
+            self.settle(partition);
+        }
         let Some(spill) = &mut self.spill else { return Ok(()) };
         let mut buffer = Vec::new();
         for (partition, part) in self.parts.iter_mut().enumerate() {
@@ -200,6 +234,7 @@ impl KeyStore {
             )?;
             keys.add(&bytes, chunk.numbers);
         }
+        self.settle(partition);
         let part = std::mem::take(&mut self.parts[partition]);
         for block in part.blocks {
             keys.numbers.extend_from_slice(&block.numbers);
@@ -240,82 +275,173 @@ impl Keys {
         Records { rest: &self.longer }
     }
 
-    /// Finds the rows whose key occurs more than once and calls `found` for each, with its key.
+    /// Row and bytes of the record that begins at `offset`.
+    fn record_at(&self, offset: usize) -> (u32, &[u8]) {
+        let mut records = Records { rest: self.longer.get(offset..).unwrap_or_default() };
+        records.next().map_or((0, &[]), |(_, row, key)| (row, key))
+    }
+
+    /// Adds the keys of older rows behind those that were searched, so that they are written together.
+    pub fn append_behind(&mut self, older: &Self) {
+        self.numbers.extend_from_slice(&older.numbers);
+        self.rows.extend_from_slice(&older.rows);
+        self.longer.extend_from_slice(&older.longer);
+    }
+}
+
+/// The table in which the keys of a partition are found, and what was found of them.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    numbers: Slots,
+    longer: Slots,
+    /// Where the records of longer keys begin, and their hashes.
+    records: Vec<(u64, usize)>,
+    surplus: u64,
+}
+
+/// Open addressing: a slot holds the position of a key, plus one.
+#[derive(Debug, Default)]
+struct Slots {
+    slots: Vec<u32>,
+    shift: u32,
+    /// By position.
+    repeated: Vec<Seen>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Seen {
+    Once,
+    /// Occurs again among these keys.
+    Again,
+    /// Occurs among older keys.
+    Before,
+}
+
+impl Slots {
+    fn clear(&mut self, keys: usize) {
+        let slots = (keys * 2).next_power_of_two().max(2);
+        self.shift = 64 - slots.trailing_zeros();
+        self.slots.clear();
+        self.slots.resize(slots, 0);
+        self.repeated.clear();
+        self.repeated.resize(keys, Seen::Once);
+    }
+
+    /// The slot in which a key is, or would be.
+    #[inline]
+    fn find(&self, hash: u64, mut same: impl FnMut(usize) -> bool) -> usize {
+        // The partition took the highest bits of the hash; the multiplication brings the others up.
+        let mut at = (spread(hash).wrapping_mul(0xd6e8_feb8_6659_fd93) >> self.shift) as usize;
+        loop {
+            at &= self.slots.len() - 1;
+            let slot = self.slots[at];
+            if slot == 0 || same(slot as usize - 1) {
+                return at;
+            }
+            at += 1;
+        }
+    }
+
+    /// Puts the key at `position` in; `true`: it was there.
+    #[inline]
+    fn put(&mut self, hash: u64, position: usize, same: impl FnMut(usize) -> bool) -> bool {
+        let at = self.find(hash, same);
+        let known = self.slots[at];
+        if known == 0 {
+            // Positions are rows of a scan, which are below 2^32.
+            self.slots[at] = position as u32 + 1;
+            return false;
+        }
+        self.repeated[known as usize - 1] = Seen::Again;
+        self.repeated[position] = Seen::Again;
+        true
+    }
+}
+
+impl Scratch {
+    /// Puts the keys of a partition in and finds those that occur more than once.
+    pub fn index(&mut self, keys: &Keys) {
+        self.surplus = 0;
+        self.numbers.clear(keys.numbers.len());
+        for (position, number) in keys.numbers.iter().enumerate() {
+            let again = self.numbers.put(*number, position, |known| keys.numbers[known] == *number);
+            self.surplus += u64::from(again);
+        }
+        self.records.clear();
+        let mut offset = 0;
+        for (hash, _, key) in keys.records() {
+            self.records.push((hash, offset));
+            offset += RECORD_HEAD + key.len();
+        }
+        self.longer.clear(self.records.len());
+        for (position, (hash, offset)) in self.records.iter().enumerate() {
+            let key = keys.record_at(*offset);
+            let again = self.longer.put(*hash, position, |known| {
+                let (known_hash, known_offset) = self.records[known];
+                known_hash == *hash && keys.record_at(known_offset).1 == key.1
+            });
+            self.surplus += u64::from(again);
+        }
+    }
+
+    /// Finds which older keys are among those that were put in, and calls `found` for each such older row.
+    /// Returns how many different keys were found for the first time.
     ///
     /// # Errors
     /// What `found` refuses.
-    pub fn duplicates(
-        &self,
-        scratch: &mut Vec<u32>,
+    pub fn seek(
+        &mut self,
+        keys: &Keys,
+        older: &Keys,
         mut found: impl FnMut(u32, Option<u64>, &[u8]) -> Result<(), QualityError>,
     ) -> Result<u64, QualityError> {
-        let mut surplus = 0;
-        let slots = (self.numbers.len() * 2).next_power_of_two().max(2);
-        let shift = 64 - slots.trailing_zeros();
-        scratch.clear();
-        scratch.resize(slots, 0);
-        let mut repeated = vec![false; self.numbers.len()];
-        for (index, number) in self.numbers.iter().enumerate() {
-            // The partition took the highest bits; the multiplication brings the others up.
-            let mut at = (spread(*number).wrapping_mul(0xd6e8_feb8_6659_fd93) >> shift) as usize;
-            loop {
-                let slot = &mut scratch[at & (slots - 1)];
-                if *slot == 0 {
-                    *slot = index as u32 + 1;
-                    break;
-                }
-                let first = *slot as usize - 1;
-                if self.numbers[first] == *number {
-                    repeated[first] = true;
-                    repeated[index] = true;
-                    surplus += 1;
-                    break;
-                }
-                at += 1;
-            }
-        }
-        for ((repeated, row), number) in repeated.iter().zip(&self.rows).zip(&self.numbers) {
-            if *repeated {
+        let mut first_time = 0;
+        if !keys.numbers.is_empty() {
+            for (number, row) in older.numbers.iter().zip(&older.rows) {
+                let at = self.numbers.find(*number, |known| keys.numbers[known] == *number);
+                let Some(known) = (self.numbers.slots[at] as usize).checked_sub(1) else { continue };
+                first_time += u64::from(self.numbers.repeated[known] != Seen::Before);
+                self.numbers.repeated[known] = Seen::Before;
                 found(*row, Some(*number), &[])?;
             }
         }
-        Ok(surplus + self.longer_duplicates(scratch, &mut found)?)
-    }
-
-    fn longer_duplicates(
-        &self,
-        scratch: &mut Vec<u32>,
-        found: &mut impl FnMut(u32, Option<u64>, &[u8]) -> Result<(), QualityError>,
-    ) -> Result<u64, QualityError> {
-        let records: Vec<(u64, u32, &[u8])> = self.records().collect();
-        let mut surplus = 0;
-        let slots = (records.len() * 2).next_power_of_two().max(2);
-        let shift = 64 - slots.trailing_zeros();
-        scratch.clear();
-        scratch.resize(slots, 0);
-        let mut repeated = vec![false; records.len()];
-        for (index, (hash, _, key)) in records.iter().enumerate() {
-            let mut at = (spread(*hash).wrapping_mul(0xd6e8_feb8_6659_fd93) >> shift) as usize;
-            loop {
-                let slot = &mut scratch[at & (slots - 1)];
-                if *slot == 0 {
-                    *slot = index as u32 + 1;
-                    break;
-                }
-                let first = *slot as usize - 1;
-                if records[first].0 == *hash && records[first].2 == *key {
-                    repeated[first] = true;
-                    repeated[index] = true;
-                    surplus += 1;
-                    break;
-                }
-                at += 1;
+        if !self.records.is_empty() {
+            for (hash, row, key) in older.records() {
+                let at = self.longer.find(hash, |known| {
+                    let (known_hash, offset) = self.records[known];
+                    known_hash == hash && keys.record_at(offset).1 == key
+                });
+                let Some(known) = (self.longer.slots[at] as usize).checked_sub(1) else { continue };
+                first_time += u64::from(self.longer.repeated[known] != Seen::Before);
+                self.longer.repeated[known] = Seen::Before;
+                found(row, None, key)?;
             }
         }
-        for ((_, row, key), _) in records.iter().zip(&repeated).filter(|(_, repeated)| **repeated) {
-            found(*row, None, key)?;
+        Ok(first_time)
+    }
+
+    /// Calls `found` for each row that was put in and whose key occurs more than once, here or among older keys.
+    /// Returns the rows beyond the first of each group here.
+    ///
+    /// # Errors
+    /// What `found` refuses.
+    pub fn report(
+        &self,
+        keys: &Keys,
+        mut found: impl FnMut(u32, Option<u64>, &[u8]) -> Result<(), QualityError>,
+    ) -> Result<u64, QualityError> {
+        for (position, seen) in self.numbers.repeated.iter().enumerate() {
+            if *seen != Seen::Once {
+                found(keys.rows[position], Some(keys.numbers[position]), &[])?;
+            }
         }
-        Ok(surplus)
+        for (seen, (_, offset)) in self.longer.repeated.iter().zip(&self.records) {
+            if *seen != Seen::Once {
+                let (row, key) = keys.record_at(*offset);
+                found(row, None, key)?;
+            }
+        }
+        Ok(self.surplus)
     }
 }
 
@@ -366,11 +492,13 @@ mod tests {
         for partition in 0..PARTITIONS {
             keys.clear();
             store.take(partition, &mut keys).unwrap();
+            let mut scratch = Scratch::default();
+            scratch.index(&keys);
             let take = |row, _: Option<u64>, _: &[u8]| {
                 rows.push(row);
                 Ok(())
             };
-            surplus += keys.duplicates(&mut Vec::new(), take).unwrap();
+            surplus += scratch.report(&keys, take).unwrap();
         }
         rows.sort_unstable();
         (rows, surplus)

@@ -28,8 +28,11 @@ pub mod key_store;
 pub mod messages;
 pub mod outcome;
 pub mod pattern;
+pub mod propose;
 pub mod rules;
+pub mod score;
 pub mod session;
+pub mod state;
 pub mod value;
 pub mod walk;
 
@@ -37,11 +40,14 @@ pub use bits::{Bits, Rows};
 pub use checker::{Checker, Surroundings};
 pub use error::{QualityError, RuleFault};
 pub use fault_file::FaultFile;
-pub use file_check::{CheckOptions, Report, RuleFile, check_files};
+pub use file_check::{CheckOptions, Report, RuleFile, check_files, propose_for_files};
 pub use outcome::{Baseline, Counts, Metric, Outcome};
+pub use propose::{Profile, Proposal, propose};
 pub use rules::{
     code_list::{CodeTables, Codes},
     predicate::{Predicates, RowPredicate},
     reference::{KeySet, References, wanted},
 };
-pub use session::{FaultBatch, LateFaults, Session, SessionOptions, finish};
+pub use score::{Grade, Scheme, Score};
+pub use session::{FaultBatch, Finish, LateFaults, Session, SessionOptions, finish, finish_with};
+pub use state::State;

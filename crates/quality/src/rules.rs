@@ -15,6 +15,8 @@ pub mod text;
 pub mod unique;
 pub mod when;
 
+use std::{cell::RefCell, rc::Rc};
+
 use arrow::{array::RecordBatch, datatypes::Schema};
 
 use crate::{
@@ -100,9 +102,32 @@ pub struct Batch<'a> {
     pub record_batch: &'a RecordBatch,
     /// By slot.
     pub columns: Vec<Column>,
+    /// Rows whose text is a citizen's number, by slot; several rules ask.
+    citizens: RefCell<Vec<(Slot, Rc<Bits>)>>,
 }
 
-impl Batch<'_> {
+impl<'a> Batch<'a> {
+    /// A batch with its prepared columns, by slot.
+    #[must_use]
+    pub fn new(record_batch: &'a RecordBatch, columns: Vec<Column>) -> Self {
+        Self { record_batch, columns, citizens: RefCell::default() }
+    }
+
+    /// Rows that have an 18-character citizen's number that adds up.
+    #[must_use]
+    pub fn citizens(&self, slot: Slot, memory: &mut Memory) -> Rc<Bits> {
+        let known = self.citizens.borrow().iter().find(|(known, _)| *known == slot).map(|(_, bits)| bits.clone());
+        known.unwrap_or_else(|| {
+            let column = self.column(slot);
+            let bits = Rc::new(match column.text() {
+                Some(text) => text.select(&column.valid, memory, yihe_vocabulary::citizen_id::is_valid),
+                None => Bits::none(self.rows()),
+            });
+            self.citizens.borrow_mut().push((slot, bits.clone()));
+            bits
+        })
+    }
+
     /// Rows of the batch.
     #[must_use]
     pub fn rows(&self) -> usize {
@@ -150,7 +175,7 @@ impl RowRule {
             Self::Text(rule) => Ok(rule.judge(batch, memory)),
             Self::DatedCode(rule) => Ok(rule.judge(batch)),
             Self::Range(rule) => Ok(rule.judge(batch, memory)),
-            Self::Citizen(rule) => Ok(rule.judge(batch)),
+            Self::Citizen(rule) => Ok(rule.judge(batch, memory)),
             Self::Order(rule) => Ok(rule.judge(batch)),
             Self::Reference(rule) => Ok(rule.judge(batch, memory)),
             Self::Reconcile(rule) => Ok(rule.judge(batch)),

@@ -4,7 +4,7 @@
 //! ([`finish`]), in any number and order; the outcome is the same for every way of sharing the batches.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -22,13 +22,15 @@ use crate::{
     checker::{Checker, Demand},
     column::{Column, Memory},
     error::QualityError,
-    key_store::{Duplicates, KeyStore, Keys, PARTITIONS},
+    fault_file::FaultFile,
+    key_store::{Duplicates, KeyStore, Keys, PARTITIONS, Scratch},
     outcome::{Counts, Outcome},
     rules::{
         Batch, Verdict,
         table::Gathered,
         unique::{Form, written},
     },
+    state::{State, StateWriter},
     value,
 };
 
@@ -243,7 +245,7 @@ impl Session<'_> {
         }
         let columns = self.checker.slots().iter().zip(&self.positions);
         let columns = columns.map(|((_, reading), at)| Column::prepare(record_batch.column(*at), *reading));
-        Ok(Batch { record_batch, columns: columns.collect::<Result<_, _>>()? })
+        Ok(Batch::new(record_batch, columns.collect::<Result<_, _>>()?))
     }
 }
 
@@ -258,37 +260,83 @@ fn remember(failed: &mut RoaringBitmap, batch: &Bits, first: u32) {
     }
 }
 
+/// How a scan is brought to its end.
+#[derive(Default)]
+pub struct Finish<'a> {
+    /// Threads; 0 is 1.
+    pub threads: usize,
+    /// Who receives the faults of uniqueness rules with their values.
+    pub late: Option<&'a mut (dyn LateFaults + 'a)>,
+    /// The table to which the scanned rows are added, with its faults. Their first row has the number
+    /// [`State::rows`].
+    pub before: Option<(&'a State, &'a mut FaultFile)>,
+    /// Where to leave the state of the table; in the folder of the state before.
+    pub state_out: Option<&'a Path>,
+}
+
 /// Brings the shares of a scan to its outcome, with as many threads as are allowed.
 ///
 /// # Errors
 /// Spilled keys cannot be read, or `late` refused a fault.
-pub fn finish(
+pub fn finish<'a>(
     checker: &Checker,
     sessions: Vec<Session<'_>>,
     threads: usize,
-    mut late: Option<&mut (dyn LateFaults + '_)>,
+    late: Option<&'a mut (dyn LateFaults + 'a)>,
 ) -> Result<Outcome, QualityError> {
-    let mut rows = 0;
-    let mut counts = vec![Counts::default(); checker.rules().len()];
-    let mut failed = vec![RoaringBitmap::new(); checker.rules().len()];
-    let mut gathered = vec![Gathered::default(); checker.rules().len()];
+    finish_with(checker, sessions, Finish { threads, late, before: None, state_out: None })
+}
+
+/// Brings the shares of a scan to the outcome of the whole table: of the scanned rows alone, or together with those
+/// of a table that was scanned before. Rows of the table before are not read again, only their keys.
+///
+/// # Errors
+/// Keys cannot be read or written, the state before is of other rules or damaged, or `late` refused a fault.
+pub fn finish_with(
+    checker: &Checker,
+    sessions: Vec<Session<'_>>,
+    options: Finish<'_>,
+) -> Result<Outcome, QualityError> {
+    let Finish { threads, mut late, before, state_out } = options;
+    let rules = checker.rules().len();
+    let (state, mut fault_file) = before.unzip();
+    let (mut rows, mut counts, mut gathered) = match state {
+        None => (0, vec![Counts::default(); rules], vec![Gathered::default(); rules]),
+        Some(state) => {
+            state.belongs_to(checker)?;
+            (state.rows(), state.counts().to_vec(), state.gathered().to_vec())
+        }
+    };
+    let mut failed = Vec::with_capacity(rules);
+    for rule in checker.rules() {
+        failed.push(match &mut fault_file {
+            None => RoaringBitmap::new(),
+            Some(file) => file.bitmap_of(&rule.id)?,
+        });
+    }
     let mut stores: Vec<Vec<KeyStore>> = Vec::new();
-    stores.resize_with(checker.rules().len(), Vec::new);
+    stores.resize_with(rules, Vec::new);
     for session in sessions {
         rows += session.rows;
-        for (rule, state) in session.rules.into_iter().enumerate() {
-            counts[rule].add(&state.counts);
-            failed[rule] |= state.failed;
-            gathered[rule].merge(&state.gathered);
-            stores[rule].extend(state.keys);
+        for (rule, mut share) in session.rules.into_iter().enumerate() {
+            share.gathered.settle();
+            counts[rule].add(&share.counts);
+            failed[rule] |= share.failed;
+            gathered[rule].merge(&share.gathered);
+            stores[rule].extend(share.keys);
         }
     }
+    let writer = state_out.map(|path| StateWriter::create(path, rules)).transpose()?;
     for (rule, stores) in stores.into_iter().enumerate() {
         let Demand::Unique(unique) = &checker.compiled()[rule].demand else { continue };
-        let duplicates = search(rule, unique.form(), stores, threads, late.as_deref_mut())?;
-        counts[rule].failed = duplicates.rows.len();
-        counts[rule].surplus = Some(duplicates.surplus);
-        failed[rule] = duplicates.rows;
+        let search = Search { rule, form: unique.form(), state, writer: writer.as_ref(), known: &failed[rule] };
+        let duplicates = search.run(stores, threads, late.as_deref_mut())?;
+        failed[rule] |= duplicates.rows;
+        counts[rule].failed = failed[rule].len();
+        counts[rule].surplus = Some(counts[rule].surplus.unwrap_or(0) + duplicates.surplus);
+    }
+    if let Some(writer) = writer {
+        writer.close(checker, rows, (&counts, &gathered), state)?;
     }
     Ok(Outcome { rows, counts, failed, gathered })
 }
@@ -296,60 +344,88 @@ pub fn finish(
 /// Rows that are gathered before they go into the bitmap, which likes them sorted.
 const PENDING_MAX: usize = 1 << 20;
 
-fn search(
+/// The search for duplicates of one rule.
+struct Search<'a> {
     rule: usize,
     form: Form,
-    stores: Vec<KeyStore>,
-    threads: usize,
-    late: Option<&mut (dyn LateFaults + '_)>,
-) -> Result<Duplicates, QualityError> {
-    let next = AtomicUsize::new(0);
-    let stores = Mutex::new(stores);
-    let wanted = late.is_some();
-    let late = Mutex::new(late);
-    let total = Mutex::new(Duplicates::default());
-    let work = || -> Result<(), QualityError> {
-        let mut keys = Keys::default();
-        let mut scratch = Vec::new();
-        let mut pending = Vec::new();
-        let mut surplus = 0;
-        let settle = |pending: &mut Vec<u32>, surplus: &mut u64| {
-            pending.sort_unstable();
-            let part: RoaringBitmap = pending.drain(..).collect();
-            let mut total = total.lock().unwrap_or_else(PoisonError::into_inner);
-            total.rows |= part;
-            total.surplus += std::mem::take(surplus);
-        };
-        loop {
-            let partition = next.fetch_add(1, Ordering::Relaxed);
-            if partition >= PARTITIONS {
-                break;
-            }
-            keys.clear();
-            for store in stores.lock().unwrap_or_else(PoisonError::into_inner).iter_mut() {
-                store.take(partition, &mut keys)?;
-            }
-            surplus += keys.duplicates(&mut scratch, |row, number, bytes| {
-                pending.push(row);
-                if wanted && let Some(late) = late.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
-                    late.fault(rule, u64::from(row), written(form, number, bytes))?;
+    /// The table before.
+    state: Option<&'a State>,
+    writer: Option<&'a StateWriter>,
+    /// Rows of the table before that were duplicates already.
+    known: &'a RoaringBitmap,
+}
+
+impl Search<'_> {
+    fn run(
+        &self,
+        stores: Vec<KeyStore>,
+        threads: usize,
+        late: Option<&mut (dyn LateFaults + '_)>,
+    ) -> Result<Duplicates, QualityError> {
+        let next = AtomicUsize::new(0);
+        let stores = Mutex::new(stores);
+        let late = late.map(Mutex::new);
+        let total = Mutex::new(Duplicates::default());
+        let work = || -> Result<(), QualityError> {
+            let (mut keys, mut older, mut scratch) = (Keys::default(), Keys::default(), Scratch::default());
+            let mut pending = Vec::new();
+            let mut surplus = 0;
+            let settle = |pending: &mut Vec<u32>, surplus: &mut u64| {
+                pending.sort_unstable();
+                let part: RoaringBitmap = pending.drain(..).collect();
+                let mut total = total.lock().unwrap_or_else(PoisonError::into_inner);
+                total.rows |= part;
+                total.surplus += std::mem::take(surplus);
+            };
+            loop {
+                let partition = next.fetch_add(1, Ordering::Relaxed);
+                if partition >= PARTITIONS {
+                    break;
                 }
-                Ok(())
-            })?;
-            if pending.len() >= PENDING_MAX {
-                settle(&mut pending, &mut surplus);
+                keys.clear();
+                for store in stores.lock().unwrap_or_else(PoisonError::into_inner).iter_mut() {
+                    store.take(partition, &mut keys)?;
+                }
+                scratch.index(&keys);
+                let mut found = |row: u32, number: Option<u64>, bytes: &[u8]| {
+                    pending.push(row);
+                    if let Some(late) = &late {
+                        let mut late = late.lock().unwrap_or_else(PoisonError::into_inner);
+                        late.fault(self.rule, u64::from(row), written(self.form, number, bytes))?;
+                    }
+                    Ok(())
+                };
+                let together = self.state.is_some_and(State::is_long);
+                for file in 0..self.state.map_or(0, State::files) {
+                    let Some(state) = self.state else { break };
+                    older.clear();
+                    state.keys(file, self.rule, partition, &mut older)?;
+                    surplus += scratch.seek(&keys, &older, |row, number, bytes| {
+                        if self.known.contains(row) { Ok(()) } else { found(row, number, bytes) }
+                    })?;
+                    if together {
+                        keys.append_behind(&older);
+                    }
+                }
+                surplus += scratch.report(&keys, found)?;
+                if let Some(writer) = self.writer {
+                    writer.add(self.rule, partition, &keys)?;
+                }
+                if pending.len() >= PENDING_MAX {
+                    settle(&mut pending, &mut surplus);
+                }
             }
+            settle(&mut pending, &mut surplus);
+            Ok(())
+        };
+        if threads <= 1 {
+            work()?;
+        } else {
+            std::thread::scope(|scope| {
+                let handles: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+                handles.into_iter().try_for_each(|handle| handle.join().map_err(|_| QualityError::Thread)?)
+            })?;
         }
-        settle(&mut pending, &mut surplus);
-        Ok(())
-    };
-    if threads <= 1 {
-        work()?;
-    } else {
-        std::thread::scope(|scope| {
-            let handles: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-            handles.into_iter().try_for_each(|handle| handle.join().map_err(|_| QualityError::Thread)?)
-        })?;
+        Ok(total.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
-    Ok(total.into_inner().unwrap_or_else(PoisonError::into_inner))
 }

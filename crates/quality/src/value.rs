@@ -163,8 +163,8 @@ pub fn moment(text: &[u8]) -> Option<(i64, bool)> {
 pub fn is_blank(text: &[u8]) -> bool {
     match text.first() {
         None => true,
-        // Most texts are told from blanks by their first byte: blanks beyond ASCII begin with these three.
-        Some(b' ' | b'\t'..=b'\r' | 0xc2 | 0xe2 | 0xe3) => {
+        // Most texts are told from blanks by their first byte: blanks beyond ASCII begin with these.
+        Some(b' ' | b'\t'..=b'\r' | 0xc2 | 0xe1..=0xe3) => {
             std::str::from_utf8(text).is_ok_and(|text| text.trim().is_empty())
         }
         Some(_) => false,
@@ -228,7 +228,7 @@ mod tests {
 
     #[test]
     fn blanks_of_any_width_are_blank() {
-        for blank in ["", " ", "\t\n", "\u{3000}", "\u{a0} "] {
+        for blank in ["", " ", "\t\n", "\u{1680}", "\u{3000}", "\u{a0} "] {
             assert!(is_blank(blank.as_bytes()), "{blank:?}");
         }
         for text in ["a", " a", "\u{3000}一", "。", "é"] {

@@ -118,10 +118,14 @@ impl WalkError {
             Language::En => format!("{self}{cause}"),
             Language::Zh => match self {
                 Self::Check { dataset, source } => format!("数据集 {dataset} 检查失败：{source}"),
-                Self::Lake { dataset, source, .. } => format!("数据集 {dataset} 读写失败：{source}。已检查的结果不受影响。"),
+                Self::Lake { dataset, source, .. } => {
+                    format!("数据集 {dataset} 读写失败：{source}。已检查的结果不受影响。")
+                }
                 Self::Store { dataset, source } => format!("数据集 {dataset} 的检查结果登记失败：{source}。"),
                 Self::Definition { dataset, reason } => format!("数据集 {dataset} 的定义有误：{reason}"),
-                Self::Busy { dataset, holder } => format!("数据集 {dataset} 正由 {holder} 检查，请稍候；其租约到期会自动释放。"),
+                Self::Busy { dataset, holder } => {
+                    format!("数据集 {dataset} 正由 {holder} 检查，请稍候；其租约到期会自动释放。")
+                }
             },
         }
     }
@@ -245,7 +249,8 @@ impl Walk {
             predicates: Some(&inputs::Engine),
             now: self.clock.now(),
         };
-        let checker = Checker::compile(&dataset.rules, &schema, &around).map_err(QualityError::Rules).map_err(check_failed)?;
+        let checker =
+            Checker::compile(&dataset.rules, &schema, &around).map_err(QualityError::Rules).map_err(check_failed)?;
 
         let filter = inputs::batch_filter(batches);
         let outcome = self.judge(&landing, version, &filter, &checker).await?;
@@ -290,7 +295,13 @@ impl Walk {
     }
 
     /// The first reading: every rule over every row.
-    async fn judge(&self, landing: &TableName, version: i64, filter: &str, checker: &Checker) -> Result<Outcome, WalkError> {
+    async fn judge(
+        &self,
+        landing: &TableName,
+        version: i64,
+        filter: &str,
+        checker: &Checker,
+    ) -> Result<Outcome, WalkError> {
         let dataset = || landing.name().to_owned();
         let mut columns = checker.columns().to_vec();
         if columns.is_empty() {
@@ -314,7 +325,11 @@ impl Walk {
         let mut session = checker.session(options);
         let mut first_row = 0;
         while let Some(batch) = stream.next().await {
-            let batch = batch.map_err(|source| WalkError::Lake { action: "read the landing table", dataset: dataset(), source })?;
+            let batch = batch.map_err(|source| WalkError::Lake {
+                action: "read the landing table",
+                dataset: dataset(),
+                source,
+            })?;
             session.check(&batch, first_row).map_err(|source| WalkError::Check { dataset: dataset(), source })?;
             first_row += batch.num_rows() as u64;
         }
@@ -350,7 +365,13 @@ impl Walk {
         Ok((faults, checked))
     }
 
-    async fn checked_writer(&self, pack: &Pack, dataset: &Dataset, checked: &TableName, key: CommitKey) -> Result<Writer, WalkError> {
+    async fn checked_writer(
+        &self,
+        pack: &Pack,
+        dataset: &Dataset,
+        checked: &TableName,
+        key: CommitKey,
+    ) -> Result<Writer, WalkError> {
         let order = inputs::order_columns(pack, dataset);
         let order: Vec<&str> = order.iter().map(String::as_str).collect();
         let writer = match dataset.source.mode {
@@ -358,7 +379,11 @@ impl Walk {
             Mode::Increment if dataset.key.is_empty() => self.lake.appender(checked, key).await,
             Mode::Increment => self.lake.upserter(checked, key, &order).await,
         };
-        writer.map_err(|source| WalkError::Lake { action: "write the checked table", dataset: dataset.id.clone(), source })
+        writer.map_err(|source| WalkError::Lake {
+            action: "write the checked table",
+            dataset: dataset.id.clone(),
+            source,
+        })
     }
 }
 

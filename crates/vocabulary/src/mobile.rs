@@ -59,7 +59,8 @@ pub fn check(text: &[u8]) -> Result<(), MobileDefect> {
 /// Whether [`check`] finds nothing.
 #[must_use]
 pub fn is_valid(text: &[u8]) -> bool {
-    check(text).is_ok()
+    let Ok(bytes) = <&[u8; 11]>::try_from(text) else { return false };
+    bytes[0] == b'1' && matches!(bytes[1], b'3'..=b'9') && bytes.iter().all(u8::is_ascii_digit)
 }
 
 impl Mobile {
@@ -91,5 +92,8 @@ mod tests {
         assert_eq!(defect("12905391234"), "found `2` at position 2, expected a digit from 3 to 9");
         assert_eq!(defect("139-5391234"), "found `-` at position 4, expected a digit");
         assert_eq!(defect("1390539123"), "found 10 characters, expected 11");
+        for text in ["13905391234", "23905391234", "12905391234", "139-5391234", "1390539123", "139053912345", ""] {
+            assert_eq!(is_valid(text.as_bytes()), check(text.as_bytes()).is_ok(), "{text}");
+        }
     }
 }

@@ -70,6 +70,11 @@ impl Order {
         if let (Data::Integers(first), Data::Integers(second)) = (&earlier.data, &later.data) {
             return plain(rows, both, |row| second[row] < first[row]);
         }
+        if let (Data::Days(first), Data::Instants(second), Class::Instant { zoned: false }) =
+            (&earlier.data, &later.data, &self.later.class)
+        {
+            return plain(rows, both, |row| second[row] < i64::from(first[row]) * DAY_MICROS);
+        }
         let mut evaluated = Bits::none(rows);
         let mut failed = Bits::none(rows);
         for row in 0..rows {

@@ -86,7 +86,9 @@ impl TextRule {
             Test::Length { min, max } => text.select(valid, memory, |text| !(*min..=*max).contains(&characters(text))),
             Test::OneOf(codes) => text.select(valid, memory, |text| !codes.contains(text)),
             Test::Identifier(Identifier::CitizenId) => {
-                text.select(valid, memory, |text| !vocabulary::citizen_id::is_valid(text))
+                let mut failed = batch.citizens(self.slot, memory).complement();
+                valid.confine(&mut failed);
+                failed
             }
             Test::Identifier(Identifier::CreditCode) => {
                 text.select(valid, memory, |text| !vocabulary::credit_code::is_valid(text))
@@ -100,10 +102,21 @@ impl TextRule {
     }
 }
 
-/// Characters of UTF-8: bytes that do not continue one.
+/// Characters of UTF-8: bytes that do not continue one, counted eight at a time.
 #[inline]
 fn characters(text: &[u8]) -> usize {
-    text.iter().filter(|byte| byte.cast_signed() >= -0x40).count()
+    /// Continuations are 10xxxxxx: the high bit set and the next one not.
+    const fn continuations(word: u64) -> u32 {
+        ((word >> 7) & !(word >> 6) & 0x0101_0101_0101_0101).count_ones()
+    }
+    let (words, rest) = text.as_chunks::<8>();
+    let mut continued = 0;
+    for word in words {
+        continued += continuations(u64::from_le_bytes(*word));
+    }
+    let mut filled = [0; 8];
+    filled[..rest.len()].copy_from_slice(rest);
+    text.len() - (continued + continuations(u64::from_le_bytes(filled))) as usize
 }
 
 /// Whether a text is an identifier of a kind, exactly as it stands: no trimming, no case folding.
@@ -141,7 +154,9 @@ mod tests {
 
     #[test]
     fn characters_are_counted_as_people_count_them() {
-        for (text, expected) in [("", 0), ("abc", 3), ("沂河", 2), ("𠮷野", 2), ("é", 1)] {
+        for (text, expected) in
+            [("", 0), ("abc", 3), ("沂河", 2), ("𠮷野家的牛肉饭", 7), ("é", 1), ("12345678", 8), ("1234567é9", 9)]
+        {
             assert_eq!(characters(text.as_bytes()), expected, "{text}");
         }
     }
@@ -152,7 +167,7 @@ mod tests {
             (Identifier::CitizenId, "11010519491231002X", "110105194912310021"),
             (Identifier::CitizenIdLegacy, "110105491231002", "110105491331002"),
             (Identifier::CreditCode, "91350100M000100Y43", "91350100M000100Y44"),
-            (Identifier::OrganisationCode, "00433881-6", "00433881-7"),
+            (Identifier::OrganisationCode, "M000100Y-4", "M000100Y-5"),
             (Identifier::OrganisationCode, "M000100Y4", "M000100Y5"),
             (Identifier::ServiceItem, "11370800MB285591843370117002011", "11370800MB285591853370117002011"),
             (Identifier::RealEstateUnit, "371302001001GB00001F00010001", "371302001001GQ00001F00010001"),

@@ -59,7 +59,11 @@ impl Walk {
     /// Keys of other datasets that rules ask for: of the checked table, or of what landed where nothing was
     /// checked yet. A table that was never delivered has no keys, so every reference into it fails.
     pub(super) async fn references(&self, pack: &Pack, dataset: &Dataset) -> Result<References, WalkError> {
-        let failed = |source| WalkError::Lake { action: "read a table that rules refer to", dataset: dataset.id.clone(), source };
+        let failed = |source| WalkError::Lake {
+            action: "read a table that rules refer to",
+            dataset: dataset.id.clone(),
+            source,
+        };
         let mut references = References::new();
         for (name, columns) in wanted(&dataset.rules) {
             if pack.dataset(&name).is_none() {

@@ -1,0 +1,565 @@
+//! Rules that a table seems to keep: a profile of its values, and proposals with their reasons.
+//!
+//! A proposal is made when nearly all values keep it, never when all do not: what fails is what the rule is for.
+//! Proposals are for people to accept; their reasons say how many rows speak for them.
+
+use std::collections::BTreeMap;
+
+use arrow::array::RecordBatch;
+use xxhash_rust::xxh3::xxh3_64;
+use yihe_definitions::{Rule, RuleKind, Text, rule::Identifier};
+
+use crate::{
+    column::{Class, Column, Data, Reading},
+    error::QualityError,
+    rules::text::is_identifier,
+    value::{self, DAY_MICROS},
+};
+
+/// Share of the values that must keep a rule for it to be proposed.
+const NEARLY_ALL: f64 = 0.97;
+/// Most values that make a code list.
+const CODES_MAX: usize = 40;
+/// Longest value of a code list, in characters.
+const CODE_CHARACTERS_MAX: usize = 24;
+/// Rows below which nothing is proposed that needs a distribution.
+const ROWS_MIN: u64 = 50;
+/// Different forms (`9-6`, `A2 9-4`) that are counted per column.
+const FORMS_MAX: usize = 64;
+/// Registers of the estimate of different values, as a power of two.
+const REGISTER_BITS: u32 = 12;
+/// Columns that are profiled.
+const COLUMNS_MAX: usize = 4096;
+
+const IDENTIFIERS: [Identifier; 8] = [
+    Identifier::CitizenId,
+    Identifier::CreditCode,
+    Identifier::OrganisationCode,
+    Identifier::CertificateId,
+    Identifier::ServiceItem,
+    Identifier::RealEstateUnit,
+    Identifier::Mobile,
+    Identifier::PostalCode,
+];
+
+/// A rule that a table seems to keep, and why we think so.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Proposal {
+    /// The rule, ready for a dataset's document.
+    pub rule: Rule,
+    /// What speaks for it.
+    pub reason: Text,
+}
+
+/// What was seen of a table. Feed it batches, then ask for proposals.
+#[derive(Debug, Clone, Default)]
+pub struct Profile {
+    rows: u64,
+    columns: Vec<ColumnProfile>,
+}
+
+/// What was seen of a column.
+#[derive(Debug, Clone)]
+pub struct ColumnProfile {
+    /// Its name.
+    pub name: String,
+    /// Its class.
+    pub class: Class,
+    /// Rows without a value, blank text among them.
+    pub missing: u64,
+    /// Rows with a value.
+    pub present: u64,
+    /// Least and greatest number, or days since 1970-01-01.
+    pub bounds: Option<(f64, f64)>,
+    /// Shortest and longest text, in characters.
+    pub lengths: Option<(usize, usize)>,
+    /// Rows by form of the text: `9-6` is six digits, `A-2` two capitals, `a`, `汉` likewise, other characters stand
+    /// for themselves. `None` once there are more than we count.
+    pub forms: Option<BTreeMap<String, u64>>,
+    /// Rows by value, for columns of few values. `None` once there are more than we count.
+    pub values: Option<BTreeMap<String, u64>>,
+    /// Rows that are an identifier of this kind.
+    identifiers: [u64; IDENTIFIERS.len()],
+    registers: Vec<u8>,
+}
+
+impl Profile {
+    /// Nothing seen yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Looks at a batch. Batches of one table have the same columns.
+    ///
+    /// # Errors
+    /// A column cannot be read, or there are more than we profile.
+    pub fn add(&mut self, batch: &RecordBatch) -> Result<(), QualityError> {
+        let schema = batch.schema();
+        if schema.fields().len() > COLUMNS_MAX {
+            let column = schema.field(COLUMNS_MAX).name().clone();
+            return Err(QualityError::Rules(vec![crate::RuleFault {
+                rule: "propose".to_owned(),
+                reason: format!("column `{column}` is beyond the {COLUMNS_MAX} columns that are profiled"),
+            }]));
+        }
+        if self.columns.is_empty() {
+            self.columns = schema
+                .fields()
+                .iter()
+                .map(|field| ColumnProfile::new(field.name(), Class::of(field.data_type())))
+                .collect();
+        }
+        self.rows += batch.num_rows() as u64;
+        for column in &mut self.columns {
+            let Some(array) = batch.column_by_name(&column.name) else {
+                return Err(QualityError::BatchColumn { column: column.name.clone() });
+            };
+            if column.class == Class::Other {
+                continue;
+            }
+            let native = Column::prepare(array, Reading::Native)?;
+            let text = Column::prepare(array, Reading::Text)?;
+            let Some(texts) = text.text() else { continue };
+            for row in 0..batch.num_rows() {
+                let bytes = if text.valid.contains(row) { texts.value(row) } else { b"" };
+                if value::is_blank(bytes) {
+                    column.missing += 1;
+                    continue;
+                }
+                column.see(bytes);
+                column.bound(&native.data, row);
+            }
+        }
+        Ok(())
+    }
+
+    /// Rows seen.
+    #[must_use]
+    pub const fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// What was seen, column by column.
+    #[must_use]
+    pub fn columns(&self) -> &[ColumnProfile] {
+        &self.columns
+    }
+
+    /// Rules that the table seems to keep, column by column.
+    #[must_use]
+    pub fn proposals(&self) -> Vec<Proposal> {
+        self.columns.iter().flat_map(|column| column.proposals(self.rows)).chain(self.citizen_agrees()).collect()
+    }
+
+    /// A citizen's number beside a birth date or a sex is worth comparing with it.
+    fn citizen_agrees(&self) -> Option<Proposal> {
+        let number = self.columns.iter().find(|column| column.identifier() == Some(Identifier::CitizenId))?;
+        let named = |words: &[&str]| {
+            self.columns.iter().find(|column| {
+                let name = column.name.to_lowercase();
+                words.iter().any(|word| name.contains(word))
+            })
+        };
+        let birth_on = named(&["birth", "出生"]).map(|column| column.name.clone());
+        let sex = named(&["sex", "gender", "性别"]).map(|column| column.name.clone());
+        if birth_on.is_none() && sex.is_none() {
+            return None;
+        }
+        let beside: Vec<&str> = birth_on.as_deref().into_iter().chain(sex.as_deref()).collect();
+        let reason = Text::new(
+            format!("{} 为公民身份号码，可与 {} 相互印证", number.name, beside.join("、")),
+            format!("{} holds citizens' numbers, which say what {} must be", number.name, beside.join(" and ")),
+        );
+        let rule = Rule::new(
+            format!("{}_agrees", number.name),
+            RuleKind::CitizenAgrees { column: number.name.clone(), birth_on, sex },
+        );
+        Some(Proposal { rule, reason })
+    }
+}
+
+/// Profiles batches and proposes rules.
+///
+/// # Errors
+/// As [`Profile::add`].
+pub fn propose<'a>(batches: impl IntoIterator<Item = &'a RecordBatch>) -> Result<Vec<Proposal>, QualityError> {
+    let mut profile = Profile::new();
+    for batch in batches {
+        profile.add(batch)?;
+    }
+    Ok(profile.proposals())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "shares of rows are floats")]
+impl ColumnProfile {
+    fn new(name: &str, class: Class) -> Self {
+        Self {
+            name: name.to_owned(),
+            class,
+            missing: 0,
+            present: 0,
+            bounds: None,
+            lengths: None,
+            forms: Some(BTreeMap::new()),
+            values: Some(BTreeMap::new()),
+            identifiers: [0; IDENTIFIERS.len()],
+            registers: vec![0; 1 << REGISTER_BITS],
+        }
+    }
+
+    fn see(&mut self, bytes: &[u8]) {
+        self.present += 1;
+        let hash = xxh3_64(bytes);
+        let register = &mut self.registers[(hash >> (64 - REGISTER_BITS)) as usize];
+        // At most 64 leading zeros.
+        *register = (*register).max(((hash << REGISTER_BITS) | 1 << (REGISTER_BITS - 1)).leading_zeros() as u8 + 1);
+        for (seen, identifier) in self.identifiers.iter_mut().zip(IDENTIFIERS) {
+            *seen += u64::from(is_identifier(identifier, bytes));
+        }
+        let Ok(text) = std::str::from_utf8(bytes) else { return };
+        let characters = text.chars().count();
+        let (shortest, longest) = self.lengths.unwrap_or((characters, characters));
+        self.lengths = Some((shortest.min(characters), longest.max(characters)));
+        let short = characters <= CODE_CHARACTERS_MAX;
+        count(&mut self.values, short.then(|| text.to_owned()), CODES_MAX);
+        let form = (self.forms.is_some() && characters <= 64).then(|| form(text));
+        count(&mut self.forms, form, FORMS_MAX);
+    }
+
+    fn bound(&mut self, data: &Data, row: usize) {
+        let number = match data {
+            Data::Integers(values) => values[row] as f64,
+            Data::Floats(values) => values[row],
+            Data::Days(values) => f64::from(values[row]),
+            Data::Instants(values) => values[row].div_euclid(DAY_MICROS) as f64,
+            Data::Decimals(values) => {
+                let Class::Decimal(scale) = self.class else { return };
+                values[row] as f64 / 10_f64.powi(i32::from(scale))
+            }
+            Data::Text(_) | Data::Booleans(_) | Data::Opaque => return,
+        };
+        if number.is_finite() {
+            let (least, greatest) = self.bounds.unwrap_or((number, number));
+            self.bounds = Some((least.min(number), greatest.max(number)));
+        }
+    }
+
+    /// How many different values, within about 2 %.
+    #[must_use]
+    pub fn distinct(&self) -> u64 {
+        let registers = self.registers.len() as f64;
+        let sum: f64 = self.registers.iter().map(|register| 0.5_f64.powi(i32::from(*register))).sum();
+        let estimate = 0.7213 / (1.0 + 1.079 / registers) * registers * registers / sum;
+        let empty = self.registers.iter().filter(|register| **register == 0).count();
+        let estimate = if estimate <= 2.5 * registers && empty > 0 {
+            registers * (registers / empty as f64).ln()
+        } else {
+            estimate
+        };
+        estimate.round() as u64
+    }
+
+    /// The identifier that nearly all values are.
+    #[must_use]
+    pub fn identifier(&self) -> Option<Identifier> {
+        let found = IDENTIFIERS.iter().zip(self.identifiers).find(|(_, seen)| self.nearly_all(*seen));
+        found.map(|(identifier, _)| *identifier)
+    }
+
+    fn nearly_all(&self, rows: u64) -> bool {
+        self.present > 0 && rows as f64 >= NEARLY_ALL * self.present as f64
+    }
+
+    fn proposals(&self, rows: u64) -> Vec<Proposal> {
+        let mut proposals = Vec::new();
+        if self.present == 0 {
+            return proposals;
+        }
+        let column = || self.name.clone();
+        let mut propose = |suffix: &str, kind: RuleKind, zh: String, en: String| {
+            let rule = Rule::new(format!("{}_{suffix}", self.name), kind);
+            proposals.push(Proposal { rule, reason: Text::new(zh, en) });
+        };
+        if self.missing as f64 <= (1.0 - NEARLY_ALL) * rows as f64 {
+            propose(
+                "present",
+                RuleKind::NotNull { column: column() },
+                format!("{rows} 行中仅 {} 行未填写", self.missing),
+                format!("{} of {rows} rows have no value", self.missing),
+            );
+        }
+        let distinct = self.distinct();
+        if rows >= ROWS_MIN && distinct as f64 >= NEARLY_ALL * self.present as f64 && self.is_key_like() {
+            propose(
+                "unique",
+                RuleKind::Unique { columns: vec![column()] },
+                format!("{} 个值中约有 {distinct} 个不同的值，像是主键", self.present),
+                format!("about {distinct} of {} values are different: it looks like a key", self.present),
+            );
+        }
+        if let Some(identifier) = self.identifier() {
+            let index = IDENTIFIERS.iter().position(|known| *known == identifier).unwrap_or_default();
+            let seen = self.identifiers[index];
+            let kind = RuleKind::CheckDigit { column: column(), identifier };
+            let name = crate::messages::expected(&Rule::new("", kind.clone()));
+            propose(
+                "adds_up",
+                kind,
+                format!("{} 个值中有 {seen} 个是{}", self.present, name.zh),
+                format!("{seen} of {} values are {}", self.present, name.en.unwrap_or_default()),
+            );
+        } else if let Some(values) = self.code_values(rows) {
+            propose(
+                "known",
+                RuleKind::CodeList { column: column(), table: None, codes: values.clone(), valid_at: None },
+                format!("{} 个值只有 {} 种", self.present, values.len()),
+                format!("{} values are of {} kinds", self.present, values.len()),
+            );
+        } else if let Some((pattern, seen)) = self.pattern() {
+            propose(
+                "form",
+                RuleKind::Pattern { column: column(), pattern: pattern.clone() },
+                format!("{} 个值中有 {seen} 个形如 {pattern}", self.present),
+                format!("{seen} of {} values have the form {pattern}", self.present),
+            );
+        }
+        if let Some((least, greatest)) = self.bounds
+            && rows >= ROWS_MIN
+            && !self.is_key_like()
+        {
+            let (min, max) = (self.written(least), self.written(greatest));
+            propose(
+                "range",
+                RuleKind::Range { column: column(), min: Some(min.clone()), max: Some(max.clone()) },
+                format!("现有值在 {min} 至 {max} 之间，请按业务调整"),
+                format!("values lie from {min} to {max}; adjust to what the office means"),
+            );
+        }
+        proposals
+    }
+
+    /// Measurements and dates are not keys, however different they are.
+    fn is_key_like(&self) -> bool {
+        match self.class {
+            Class::Text => self.lengths.is_some_and(|(_, longest)| longest <= 64),
+            Class::Integer => self.distinct() as f64 >= NEARLY_ALL * self.present as f64,
+            _ => false,
+        }
+    }
+
+    fn code_values(&self, rows: u64) -> Option<Vec<String>> {
+        let values = self.values.as_ref().filter(|_| self.class == Class::Text && rows >= ROWS_MIN)?;
+        if values.len() as f64 > (self.present as f64).sqrt() {
+            return None;
+        }
+        // A value of a few rows among thousands is more likely a slip than a code.
+        let rare = (self.present / 1000).min(5);
+        let codes: Vec<String> =
+            values.iter().filter(|(_, seen)| **seen > rare).map(|(value, _)| value.clone()).collect();
+        let kept: u64 = values.iter().filter(|(_, seen)| **seen > rare).map(|(_, seen)| seen).sum();
+        (!codes.is_empty() && self.nearly_all(kept)).then_some(codes)
+    }
+
+    /// The one form of nearly all values, as a regular expression.
+    fn pattern(&self) -> Option<(String, u64)> {
+        let forms = self.forms.as_ref().filter(|_| self.class == Class::Text)?;
+        let (form, seen) = forms.iter().max_by_key(|(_, seen)| **seen)?;
+        if !self.nearly_all(*seen) || !form.contains(['9', 'A', 'a']) {
+            return None;
+        }
+        Some((expression(form), *seen))
+    }
+
+    fn written(&self, number: f64) -> String {
+        match self.class {
+            Class::Day | Class::Instant { .. } => {
+                let (year, month, day) = value::civil_from_days(number as i32);
+                format!("{year:04}-{month:02}-{day:02}")
+            }
+            _ => number.to_string(),
+        }
+    }
+}
+
+/// Counts a value, and gives up for good when there are more than `most` of them.
+fn count(counted: &mut Option<BTreeMap<String, u64>>, value: Option<String>, most: usize) {
+    let Some(known) = counted else { return };
+    match value {
+        Some(value) if known.len() < most || known.contains_key(&value) => *known.entry(value).or_default() += 1,
+        _ => *counted = None,
+    }
+}
+
+/// Runs of characters of one kind: `9`, `A`, `a` or `汉` with the length of the run; others as they are, after a `\`.
+fn form(text: &str) -> String {
+    let mut runs: Vec<(char, u32)> = Vec::new();
+    for character in text.chars() {
+        let kind = match character {
+            '0'..='9' => '9',
+            'A'..='Z' => 'A',
+            'a'..='z' => 'a',
+            '\u{4e00}'..='\u{9fff}' => '汉',
+            _ => '\\',
+        };
+        match runs.last_mut() {
+            Some((last, length)) if *last == kind && kind != '\\' => *length += 1,
+            _ if kind == '\\' => {
+                runs.push(('\\', u32::from(character)));
+            }
+            _ => runs.push((kind, 1)),
+        }
+    }
+    let mut form = String::new();
+    for (kind, length) in runs {
+        form.push(kind);
+        if kind == '\\' {
+            form.extend(char::from_u32(length));
+        } else {
+            form.push_str(&length.to_string());
+        }
+    }
+    form
+}
+
+/// The regular expression of a form.
+fn expression(form: &str) -> String {
+    let mut expression = String::new();
+    let mut characters = form.chars().peekable();
+    while let Some(kind) = characters.next() {
+        if kind == '\\' {
+            let Some(literal) = characters.next() else { break };
+            if !literal.is_alphanumeric() && literal.is_ascii() && literal != ' ' {
+                expression.push('\\');
+            }
+            expression.push(literal);
+            continue;
+        }
+        let mut length = String::new();
+        while let Some(digit) = characters.next_if(char::is_ascii_digit) {
+            length.push(digit);
+        }
+        expression.push_str(match kind {
+            '9' => r"\d",
+            'A' => "[A-Z]",
+            'a' => "[a-z]",
+            _ => r"\p{Han}",
+        });
+        if length != "1" {
+            expression.push('{');
+            expression.push_str(&length);
+            expression.push('}');
+        }
+    }
+    expression
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::{
+        array::{ArrayRef, Date32Array, Int64Array, StringArray},
+        datatypes::{DataType, Field, Schema},
+    };
+
+    use super::*;
+    use crate::pattern::Pattern;
+
+    fn table() -> RecordBatch {
+        let numbers = 0..400_i32;
+        let ids = numbers.clone().map(|number| {
+            let first = format!("37130219800101{number:03}");
+            let check = yihe_vocabulary::citizen_id::check_character(first.as_bytes().first_chunk().unwrap()).unwrap();
+            (number % 100 != 7).then(|| format!("{first}{}", char::from(check)))
+        });
+        let columns: Vec<(&str, ArrayRef)> = vec![
+            ("id_no", Arc::new(ids.collect::<StringArray>())),
+            (
+                "sex",
+                Arc::new(numbers.clone().map(|number| Some(["1", "2"][number as usize % 2])).collect::<StringArray>()),
+            ),
+            (
+                "plate",
+                Arc::new(numbers.clone().map(|number| Some(format!("鲁Q·{:05}", number * 7))).collect::<StringArray>()),
+            ),
+            ("age", Arc::new(numbers.clone().map(|number| Some(i64::from(number % 90))).collect::<Int64Array>())),
+            ("birth", Arc::new(numbers.clone().map(|number| Some(number % 50)).collect::<Date32Array>())),
+            (
+                "remark",
+                Arc::new(
+                    numbers
+                        .map(|number| (number % 3 == 0).then(|| "x".repeat(number as usize)))
+                        .collect::<StringArray>(),
+                ),
+            ),
+        ];
+        let fields: Vec<Field> =
+            columns.iter().map(|(name, array)| Field::new(*name, array.data_type().clone(), true)).collect();
+        assert_eq!(fields[3].data_type(), &DataType::Int64);
+        let arrays = columns.into_iter().map(|(_, array)| array).collect();
+        RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).unwrap()
+    }
+
+    #[test]
+    fn proposals_are_what_a_person_would_have_written() {
+        let batch = table();
+        let proposals = propose([&batch]).unwrap();
+        let ids: Vec<&str> = proposals.iter().map(|proposal| proposal.rule.id.as_str()).collect();
+        assert_eq!(
+            ids,
+            [
+                "id_no_present",
+                "id_no_unique",
+                "id_no_adds_up",
+                "sex_present",
+                "sex_known",
+                "plate_present",
+                "plate_unique",
+                "plate_form",
+                "age_present",
+                "age_range",
+                "birth_present",
+                "birth_range",
+                "id_no_agrees",
+            ]
+        );
+        let of = |id: &str| proposals.iter().find(|proposal| proposal.rule.id == id).unwrap();
+        assert_eq!(of("id_no_present").reason.zh, "400 行中仅 4 行未填写");
+        assert_eq!(
+            of("id_no_adds_up").rule.kind,
+            RuleKind::CheckDigit { column: "id_no".into(), identifier: Identifier::CitizenId }
+        );
+        let RuleKind::Pattern { pattern, .. } = &of("plate_form").rule.kind else { panic!() };
+        assert!(Pattern::new(pattern).unwrap().matches("鲁Q·12345".as_bytes()), "{pattern}");
+    }
+
+    #[test]
+    fn what_is_proposed_fails_hardly_a_row_of_the_table_it_came_from() {
+        let batch = table();
+        let rules: Vec<Rule> = propose([&batch]).unwrap().into_iter().map(|proposal| proposal.rule).collect();
+        let around = crate::Surroundings {
+            codes: &crate::CodeTables::new(),
+            references: &crate::References::new(),
+            predicates: None,
+            now: "2026-11-22T00:00:00Z".parse().unwrap(),
+        };
+        let checker = crate::Checker::compile(&rules, &batch.schema(), &around).unwrap();
+        let mut session = checker.session(crate::SessionOptions::default());
+        session.check(&batch, 0).unwrap();
+        let outcome = crate::finish(&checker, vec![session], 1, None).unwrap();
+        for (rule, counts) in rules.iter().zip(outcome.counts) {
+            assert!(counts.failed * 20 <= counts.evaluated || rule.id == "id_no_agrees", "{} {counts:?}", rule.id);
+        }
+    }
+
+    #[test]
+    fn different_values_are_estimated_within_five_percent() {
+        let values: StringArray = (0..50_000).map(|number| Some(format!("v{}", number % 20_000))).collect();
+        let schema = Arc::new(Schema::new(vec![Field::new("v", DataType::Utf8, true)]));
+        let mut profile = Profile::new();
+        profile.add(&RecordBatch::try_new(schema, vec![Arc::new(values)]).unwrap()).unwrap();
+        let distinct = profile.columns()[0].distinct();
+        assert!((19_000..=21_000).contains(&distinct), "{distinct}");
+    }
+}
