@@ -98,6 +98,16 @@ impl Words {
     }
 }
 
+/// The same words with a capital at the front in English: rooms name states as they stand inside a sentence.
+#[must_use]
+pub fn capital(text: Text) -> Text {
+    let en = text.en.map(|en| {
+        let mut characters = en.chars();
+        characters.next().map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
+    });
+    Text { zh: text.zh, en }
+}
+
 /// Reads the name of a language as `?lang=` and the cookie write it.
 #[must_use]
 pub fn parse(name: &str) -> Option<Language> {

@@ -7,7 +7,7 @@ pub use yihe_catalogue::SharingKind;
 
 use super::home::search_form;
 use crate::{
-    language::{Text, Words},
+    language::{Text, Words, capital},
     layout::{self, Frame},
 };
 
@@ -125,7 +125,7 @@ pub fn sharing_tag(words: Words, kind: SharingKind) -> Markup {
         SharingKind::Conditional => "tag warn",
         SharingKind::Withheld => "tag bad",
     };
-    html! { span class=(class) { (words.text(&kind.title())) } }
+    html! { span class=(class) { (words.text(&capital(kind.title()))) } }
 }
 
 /// Address of an entry's page. Resource codes hold a slash, which stays readable in the path.
@@ -187,7 +187,7 @@ fn facet_list(words: Words, asked: &Asked, facet: &Facet) -> Markup {
     html! {
         @if !facet.values.is_empty() {
             section {
-                h3 { (words.text(&facet.title)) }
+                h2 { (words.text(&facet.title)) }
                 ul { @for value in first { (item(value)) } }
                 @if !rest.is_empty() {
                     details open[rest.iter().any(|value| chosen == Some(value.value.as_str()))] {

@@ -67,7 +67,7 @@ fn items(words: Words, id: &str, items: &[Item], nothing: &str) -> Markup {
         return html! { p.empty { (nothing) } };
     }
     html! {
-        div.scroll role="region" tabindex="0" aria-labelledby=(id) {
+        div.scroll role="group" tabindex="0" aria-labelledby=(id) {
             table {
                 thead {
                     tr {

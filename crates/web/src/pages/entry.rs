@@ -192,7 +192,7 @@ fn proof(words: Words, view: &EntryView) -> Markup {
 
 fn columns(words: Words, lines: &[ColumnLine]) -> Markup {
     html! {
-        div.scroll role="region" tabindex="0" aria-labelledby="columns" {
+        div.scroll role="group" tabindex="0" aria-labelledby="columns" {
             table {
                 thead {
                     tr {
@@ -224,7 +224,7 @@ fn metrics(words: Words, lines: &[MetricLine]) -> Markup {
         return html! { p.empty { (words.of("尚未检查。", "Not checked yet.")) } };
     }
     html! {
-        div.scroll role="region" tabindex="0" aria-labelledby="quality" {
+        div.scroll role="group" tabindex="0" aria-labelledby="quality" {
             table {
                 thead {
                     tr {
@@ -260,7 +260,7 @@ fn batches(words: Words, view: &EntryView) -> Markup {
         return html! { p.empty { (words.of("还没有一批数据到达。", "No batch has arrived yet.")) } };
     }
     html! {
-        div.scroll role="region" tabindex="0" aria-labelledby="batches" {
+        div.scroll role="group" tabindex="0" aria-labelledby="batches" {
             table {
                 caption { (words.of("共 ", "")) (words.many(view.batches_total, "批，最近的在前", "batch", "batches, newest first")) }
                 thead {

@@ -6,7 +6,7 @@ use maud::{Markup, html};
 pub use yihe_exchange::GrantState;
 
 use crate::{
-    language::Text,
+    language::{Text, capital},
     layout::{self, Frame},
 };
 
@@ -115,7 +115,7 @@ fn card(frame: &Frame, view: &GrantsView, grant: &Grant) -> Markup {
     };
     html! {
         section.card id=(grant.id) aria-label=(grant.entry_title.get(words.0)) {
-            h2 { a href=(grant.entry_href) { (words.text(&grant.entry_title)) } " " span class=(class) { (words.text(&grant.state.title())) } }
+            h2 { a href=(grant.entry_href) { (words.text(&grant.entry_title)) } " " span class=(class) { (words.text(&capital(grant.state.title()))) } }
             @if let Some(reason) = &grant.reason { p.notice.warn { (reason) } }
             dl.facts {
                 dt { (words.of("授权编号", "Grant")) } dd.code { (grant.id) }

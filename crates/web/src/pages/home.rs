@@ -135,16 +135,6 @@ pub fn page(frame: &Frame, view: &HomeView) -> Markup {
             (hero(frame, view))
             div.wrap {
                 (flow(words, view))
-                section.section aria-labelledby="departments" {
-                    header {
-                        h2 #departments { (words.of("各部门供数情况", "Delivery by department")) }
-                        p { (words.of(
-                            "承诺多少、到了多少、退了多少。隔离的行原样保留，附原因退回提供部门。",
-                            "What was promised, what came, what was held back. Quarantined rows are kept as sent, with the reason.",
-                        )) }
-                    }
-                    (departments(words, &view.departments))
-                }
                 div.section.split.even {
                     section aria-labelledby="registries" {
                         h2 #registries { (words.of("基础库", "Base registries")) }
@@ -164,6 +154,16 @@ pub fn page(frame: &Frame, view: &HomeView) -> Markup {
                         Some(fault) => div.notice.warn { p { (words.text(fault)) } },
                         None => (waiting(words, &view.waiting)),
                     }
+                }
+                section.section aria-labelledby="departments" {
+                    header {
+                        h2 #departments { (words.of("各部门供数情况", "Delivery by department")) }
+                        p { (words.of(
+                            "承诺多少、到了多少、退了多少。隔离的行原样保留，附原因退回提供部门。",
+                            "What was promised, what came, what was held back. Quarantined rows are kept as sent, with the reason.",
+                        )) }
+                    }
+                    (departments(words, &view.departments))
                 }
                 section.section aria-labelledby="ledger" {
                     h2 #ledger { (words.of("存证账本", "Ledger")) }
@@ -211,7 +211,7 @@ fn hero(frame: &Frame, view: &HomeView) -> Markup {
                     }
                 }
                 (search_form(words, ""))
-                p.hint { (words.of("例：输入 ", "Try ")) a href="/catalogue?q=lsq" { code { "lsq" } } (words.of(" 可找到兰山区", " for 兰山区 (Lanshan District)")) }
+                p.hint { (words.of("例：输入 ", "Try ")) a href="/catalogue?q=lsq" { code { "lsq" } } (words.of(" 可找到兰山区", " for Lanshan District")) }
             }
         }
     }
@@ -229,16 +229,16 @@ fn flow(words: Words, view: &HomeView) -> Markup {
             (stage(words.of("归集", "Collected"), intake.rows_in, words.of("行", "rows"),
                 format!("{}{}{}", words.many(intake.batches, "批，", "batch, ", "batches, "), words.count(view.datasets), words.of(" 个数据集", " datasets"))))
             (stage(words.of("接收", "Accepted"), intake.rows_accepted, words.of("行", "rows"),
-                format!("{} {}", words.of("隔离", "quarantined"), words.count(intake.rows_quarantined))))
+                match intake.score {
+                    Some(score) => format!("{} {} · {} {}", words.of("隔离", "quarantined"), words.count(intake.rows_quarantined), words.of("质量", "quality"), words.percent(score)),
+                    None => format!("{} {}", words.of("隔离", "quarantined"), words.count(intake.rows_quarantined)),
+                }))
             (stage(words.of("基础库", "Registries"), records, words.of("条", "records"),
                 words.many(view.registries.len() as u64, "个基础库", "base registry", "base registries")))
             (stage(words.of("共享", "Shared"), view.supply.records, words.of("条", "records"),
                 format!("{}{}", words.many(view.supply.calls, "次调用，", "call, ", "calls, "), words.many(view.supply.grants, "项授权", "grant", "grants"))))
             (stage(words.of("存证", "Proven"), view.ledger.size, words.of("条", "entries"),
-                match intake.score {
-                    Some(score) => format!("{} {}", words.of("质量得分", "quality score"), words.percent(score)),
-                    None => words.of("尚未检查", "not checked yet").to_owned(),
-                }))
+                words.of("人人可离线验证", "anyone can verify offline").to_owned()))
         }
     }
 }
@@ -249,7 +249,7 @@ fn departments(words: Words, lines: &[DepartmentLine]) -> Markup {
     }
     let most = lines.iter().map(|line| line.rows + line.quarantined).max().unwrap_or(0);
     html! {
-        div.scroll role="region" tabindex="0" aria-labelledby="departments" {
+        div.scroll role="group" tabindex="0" aria-labelledby="departments" {
             table {
                 thead {
                     tr {
@@ -289,7 +289,7 @@ fn registries(words: Words, lines: &[RegistryLine]) -> Markup {
     }
     let most = lines.iter().map(|line| line.records).max().unwrap_or(0);
     html! {
-        div.scroll role="region" tabindex="0" aria-labelledby="registries" {
+        div.scroll role="group" tabindex="0" aria-labelledby="registries" {
             table {
                 thead {
                     tr {
@@ -330,7 +330,7 @@ fn waiting(words: Words, lines: &[WaitingLine]) -> Markup {
         return html! { p.empty { (words.of("没有等待办理的事项。", "Nothing waits for anybody.")) } };
     }
     html! {
-        div.scroll role="region" tabindex="0" aria-labelledby="waiting" {
+        div.scroll role="group" tabindex="0" aria-labelledby="waiting" {
             table {
                 thead {
                     tr {

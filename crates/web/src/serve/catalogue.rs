@@ -10,7 +10,7 @@ use yihe_vocabulary::clock::local_day;
 
 use super::{Answer, html, internal};
 use crate::{
-    language::{Language, Text},
+    language::{Language, Text, capital},
     layout::Part,
     pages::catalogue::{self, Asked, CatalogueView, Facet, FacetValue, Hit, PAGE_MAX, PAGE_SIZE},
     problem::{Kind, Problem},
@@ -123,7 +123,7 @@ async fn facets(state: &AppState, search: &Search) -> Result<Vec<Facet>, Problem
         .into_iter()
         .map(|kind| FacetValue {
             value: kind.as_str().to_owned(),
-            title: kind.title(),
+            title: capital(kind.title()),
             count: by_sharing.as_ref().map(|hits| hits.iter().filter(|hit| hit.sharing == kind).count() as u64),
         })
         .filter(|value| value.count != Some(0) || search.sharing.is_some_and(|kind| kind.as_str() == value.value))

@@ -12,7 +12,7 @@ use yihe_vocabulary::clock::local_day;
 
 use super::{Answer, catalogue::refused, home::rows, html, internal};
 use crate::{
-    language::{Text, Words},
+    language::{Text, Words, capital},
     layout::Part,
     pages::entry::{self, BatchLine, ColumnLine, EntryView, MetricLine, ProofLine},
     problem::{Kind, Problem},
@@ -99,7 +99,7 @@ fn core(words: Words, entry: &Entry, records: Option<u64>) -> Vec<(Text, Text)> 
         en: format.en.map(|format| format!("{format}, {}", words.many(records, "条记录", "record", "records"))),
     });
     let related: Vec<String> = entry.related.iter().map(ToString::to_string).collect();
-    vec![
+    let elements = vec![
         (Text::new("信息资源分类", "Class"), Text {
             zh: format!("{} · {}", class.zh, entry.classification),
             en: class.en.map(|class| format!("{class} · {}", entry.classification)),
@@ -122,7 +122,8 @@ fn core(words: Words, entry: &Entry, records: Option<u64>) -> Vec<(Text, Text)> 
             Text::new(Words(yihe_definitions::Language::Zh).day(day), Words(yihe_definitions::Language::En).day(day))
         })),
         (Text::new("关联资源代码", "Related codes"), plain(if related.is_empty() { "–".into() } else { related.join(", ") })),
-    ]
+    ];
+    elements.into_iter().map(|(title, value)| (title, capital(value))).collect()
 }
 
 fn joined(one: &Text, other: &Text) -> Text {

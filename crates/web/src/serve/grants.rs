@@ -13,7 +13,7 @@ use yihe_store::{Account, Role};
 use super::{Answer, catalogue::refused as catalogue_refused, html, internal, request::refused};
 use crate::{
     form::Fields,
-    language::Text,
+    language::{Text, capital},
     layout::Part,
     pages::{catalogue::entry_href, grants::{self, GrantsView, NewToken, TOKEN_NAME_MAX}, request::SAID_MAX},
     problem::{Kind, Problem},
@@ -94,7 +94,7 @@ async fn line(state: &AppState, account: &Account, grant: Grant) -> Result<grant
         steps: GrantStep::ALL
             .into_iter()
             .filter(|step| oversees && step.from().contains(&grant.state))
-            .map(|step| (step_name(step), step.title()))
+            .map(|step| (step_name(step), capital(step.title())))
             .collect(),
         version: grant.version,
         id: grant.id,

@@ -6,7 +6,7 @@ use yihe_exchange::RequestState;
 use yihe_store::object::URN;
 
 use super::{catalogue::refused, internal};
-use crate::{language::Text, pages::catalogue::entry_href, problem::Problem, state::AppState};
+use crate::{language::{Text, capital}, pages::catalogue::entry_href, problem::Problem, state::AppState};
 
 /// An item as people read it.
 #[derive(Debug, Clone)]
@@ -30,14 +30,14 @@ pub async fn describe(state: &AppState, item: &Item) -> Result<Described, Proble
         "request" => {
             let Some(row) = state.store.request_find(id).await.map_err(internal)? else { return Ok(plain) };
             let title = entry_title(state, &row.entry).await?.unwrap_or(plain.subject);
-            let task = RequestState::ALL.into_iter().find(|known| known.as_str() == item.state).map_or(plain.task, RequestState::title);
-            Ok(Described { task, subject: before("共享申请：", "share request: ", &title), href: Some(format!("/requests/{id}")) })
+            let task = RequestState::ALL.into_iter().find(|known| known.as_str() == item.state).map_or(plain.task, |known| capital(known.title()));
+            Ok(Described { task, subject: before("共享申请：", "Share request: ", &title), href: Some(format!("/requests/{id}")) })
         }
         "entry" => {
             let title = entry_title(state, id).await?;
             let href = title.is_some().then(|| entry_href(id));
-            let task = EntryState::ALL.into_iter().find(|known| known.as_str() == item.state).map_or(plain.task, EntryState::title);
-            Ok(Described { task, subject: before("目录条目：", "entry: ", &title.unwrap_or(plain.subject)), href })
+            let task = EntryState::ALL.into_iter().find(|known| known.as_str() == item.state).map_or(plain.task, |known| capital(known.title()));
+            Ok(Described { task, subject: before("目录条目：", "Entry: ", &title.unwrap_or(plain.subject)), href })
         }
         _ => Ok(plain),
     }

@@ -8,14 +8,14 @@ use axum::{
     response::{IntoResponse, Redirect},
 };
 use serde_json::Value;
-use yihe_definitions::{Pack, ShareMethod};
+use yihe_definitions::Pack;
 use yihe_exchange::{Action, Answer as Decision, Consent, ExchangeError, Refusal, Refused, Request, RequestState, RequestStep};
 use yihe_store::{Account, ObjectKind};
 
 use super::{Answer, catalogue::refused as catalogue_refused, clock_view, entry::method_title, html, internal, waits_for};
 use crate::{
     form::Fields,
-    language::{Language, Text},
+    language::{Language, Text, capital},
     layout::Part,
     pages::{
         catalogue::entry_href,
@@ -129,7 +129,7 @@ async fn view(state: &AppState, account: &Account, request: &Request) -> Result<
     let grant = state.exchange.grant_of_request(&request.id, &account.actor()).await.map_err(refused)?;
     let steps = state.exchange.steps_for(request, &account.actor());
     let clock = open.and_then(clock_view).map(|mut clock| {
-        clock.purpose = request.state.title();
+        clock.purpose = capital(request.state.title());
         clock.source = source(request.state);
         clock
     });
@@ -149,7 +149,7 @@ async fn view(state: &AppState, account: &Account, request: &Request) -> Result<
         entry_title,
         requester: department_name(&pack, &request.requester),
         provider: department_name(&pack, &request.provider),
-        state: request.state.title(),
+        state: capital(request.state.title()),
         outcome: outcome(request.state),
         facts: facts(request),
         columns,
@@ -209,7 +209,7 @@ fn facts(request: &Request) -> Vec<(Text, Text)> {
         (Text::new("使用场景", "Use"), written(&application.scenario)),
         (Text::new("使用范围", "Scope"), written(&application.scope)),
         (Text::new("使用目的", "Purpose"), written(&application.purpose)),
-        (Text::new("共享方式", "Way of supply"), share_method(application.method)),
+        (Text::new("共享方式", "Way of supply"), capital(method_title(application.method))),
         (Text::new("使用时限", "Until"), plain(&application.until.to_string())),
         (Text::new("每日调用上限", "Calls per day"), plain(&application.calls_per_day.to_string())),
     ];
@@ -220,10 +220,6 @@ fn facts(request: &Request) -> Vec<(Text, Text)> {
         facts.push((Text::new("不脱敏", "Unmasked"), written(&format!("{}：{}", unmasking.column, unmasking.reason))));
     }
     facts
-}
-
-fn share_method(method: ShareMethod) -> Text {
-    method_title(method)
 }
 
 /// The main line; what is not yet reached stands on the page as to come.
@@ -246,7 +242,7 @@ async fn timeline(state: &AppState, pack: &Pack, request: &Request, waits: Optio
         .map_err(internal)?
         .into_iter()
         .map(|row| Step {
-            title: happened(&row.kind),
+            title: capital(happened(&row.kind)),
             who: Some(department_name(pack, &row.org)),
             done_at: Some(row.at),
             said: said(&row.kind, &row.payload),
@@ -261,14 +257,14 @@ async fn timeline(state: &AppState, pack: &Pack, request: &Request, waits: Optio
         }
         RequestState::Supplied => {}
         present => {
-            steps.push(Step { title: present.title(), who: waits.cloned(), done_at: None, said: None, state: StepState::Now });
+            steps.push(Step { title: capital(present.title()), who: waits.cloned(), done_at: None, said: None, state: StepState::Now });
             let reached = MAIN_LINE.iter().position(|state| *state == present).map_or_else(
                 // A draft stands before the line, a completion before the check.
                 || usize::from(present == RequestState::Incomplete),
                 |at| at + 1,
             );
             steps.extend(MAIN_LINE[reached..].iter().map(|ahead| Step {
-                title: ahead.title(),
+                title: capital(ahead.title()),
                 who: None,
                 done_at: None,
                 said: None,
@@ -378,13 +374,4 @@ fn acts(request: &Request, step: RequestStep) -> Vec<Act> {
         RequestStep::Supply => vec![act("supply", Weight::Main, vec![])],
         RequestStep::Withdraw => vec![act("withdraw", Weight::Grave, vec![reason()])],
     }
-}
-
-/// Buttons begin with a capital in English.
-fn capital(title: Text) -> Text {
-    let en = title.en.map(|en| {
-        let mut characters = en.chars();
-        characters.next().map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
-    });
-    Text { zh: title.zh, en }
 }

@@ -109,10 +109,12 @@ struct Address {
     signed_in: bool,
 }
 
-/// Every page, with something on it.
+/// Every page, with something on it: a request at the provider, another granted.
 async fn addresses(house: &House) -> Vec<Address> {
-    let found = house.state.catalogue.search(&yihe_catalogue::Search { words: "婚姻".into(), ..Default::default() }, 0, 1).await.expect("a search");
-    let code = &found.entries[0].code;
+    let code = house.marriages().await;
+    let officer = house.sign_in(&login(REQUESTER, Role::Officer)).await;
+    let waiting = house.apply(&officer).await;
+    let granted = crate::sharing::granted(house).await;
     let open = |name, path: &str| Address { name, path: path.to_owned(), signed_in: false };
     let mine = |name, path: &str| Address { name, path: path.to_owned(), signed_in: true };
     vec![
@@ -125,6 +127,10 @@ async fn addresses(house: &House) -> Vec<Address> {
         open("refusal", "/nothing-here"),
         open("problem", "/problems/unprocessable"),
         mine("docket", "/docket"),
+        mine("apply", &format!("/requests/new?entry={code}")),
+        mine("request-waiting", &waiting),
+        mine("request-granted", &granted),
+        mine("grants", "/grants"),
     ]
 }
 

@@ -3,13 +3,14 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, path::{Path, PathBuf}, sync::{Arc, RwLock}};
 
+use arrow::{array::{ArrayRef, StringArray}, datatypes::{DataType, Field, Schema}, record_batch::RecordBatch};
 use jiff::Timestamp;
 use tempfile::TempDir;
-use yihe_catalogue::Catalogue;
+use yihe_catalogue::{Catalogue, Search};
 use yihe_definitions::{Pack, Text};
 use yihe_docket::Docket;
 use yihe_exchange::Exchange;
-use yihe_lake::{Lake, LakeOptions};
+use yihe_lake::{CommitKey, Lake, LakeOptions, Layout, TableName, Zone};
 use yihe_ledger::{entry::PendingEntry, keys::{KeySeeds, LogKeys}, ledger::Ledger, seal::{Event, Salt, seal}};
 use yihe_store::{Account, Actor, BatchBegun, BatchLanding, NewBatch, Role, SeededIdentity, Store};
 use yihe_vocabulary::{FixedClock, WorkingCalendar, working_days::WorkingYear};
@@ -27,9 +28,8 @@ pub const NOW: &str = "2026-03-06T02:00:00Z";
 /// A running house. Ends with the test.
 pub struct House {
     pub state: Arc<AppState>,
-    pub clock: Arc<FixedClock>,
     pub address: SocketAddr,
-    pub folder: TempDir,
+    _folder: TempDir,
 }
 
 impl House {
@@ -54,14 +54,15 @@ impl House {
             catalogue,
             exchange,
             docket,
-            clock: clock.clone(),
+            clock,
             pack: RwLock::new(Arc::new(pack)),
             throttle: Throttle::new(Patience::default()),
             settings: Settings { city: Text::new("临沂市", "Linyi"), address: format!("http://{address}"), transport: Transport::Plain },
             store,
         });
-        let house = Self { state, clock, address, folder };
+        let house = Self { state, address, _folder: folder };
         house.receive_batches().await;
+        house.check_marriages().await;
         house.open_accounts().await;
         let router = router(house.state.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
@@ -97,6 +98,61 @@ impl House {
         Session { form_token: yihe_web::session::form_token(&cookie), cookie: format!("yihe_session={cookie}") }
     }
 
+    /// Sends a form of a session and returns the answer.
+    pub async fn send(&self, session: &Session, path: &str, fields: &[(&str, &str)]) -> reqwest::Response {
+        let mut all = vec![("form_token", session.form_token.as_str())];
+        all.extend_from_slice(fields);
+        self.client()
+            .post(self.url(path))
+            .header("cookie", &session.cookie)
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(encode(&all))
+            .send()
+            .await
+            .expect("an answer")
+    }
+
+    /// A page as a session sees it.
+    pub async fn read(&self, session: &Session, path: &str) -> String {
+        let answer = self.client().get(self.url(path)).header("cookie", &session.cookie).send().await.expect("an answer");
+        assert_eq!(answer.status(), 200, "{path}");
+        answer.text().await.expect("a page")
+    }
+
+    /// The resource code of the marriage register.
+    pub async fn marriages(&self) -> String {
+        let search = Search { words: "婚姻登记".into(), ..Search::default() };
+        let found = self.state.catalogue.search(&search, 0, 1).await.expect("a search");
+        found.entries[0].code.clone()
+    }
+
+    /// A request for the marriage register as its officer sends it; returns its address.
+    pub async fn apply(&self, officer: &Session) -> String {
+        let answer = self
+            .send(officer, "/requests", &[
+                ("entry", &self.marriages().await),
+                ("basis", "《不动产登记暂行条例》第十六条"),
+                ("scenario", "不动产转移登记，核验夫妻共有"),
+                ("scope", "不动产登记窗口工作人员"),
+                ("purpose", "不动产转移登记"),
+                ("method", "service"),
+                ("until_on", "2026-12-31"),
+                ("calls_per_day", "3"),
+                ("columns", "citizen_id"),
+                ("columns", "name"),
+                ("columns", "marital_status"),
+            ])
+            .await;
+        assert_eq!(answer.status(), 303, "{}", answer.text().await.unwrap_or_default());
+        answer.headers()["location"].to_str().expect("text").to_owned()
+    }
+
+    /// A session of an officer who has no part in anything.
+    pub async fn stranger(&self) -> Session {
+        self.open_account("qixiang", Role::Officer).await;
+        self.sign_in(&login("qixiang", Role::Officer)).await
+    }
+
     async fn receive_batches(&self) {
         let pack = self.state.pack();
         for (number, dataset) in (1..).zip(pack.datasets.iter().take(9)) {
@@ -112,8 +168,30 @@ impl House {
         }
     }
 
+    /// Two people's marriages in the checked table, as a check leaves them.
+    async fn check_marriages(&self) {
+        let pack = self.state.pack();
+        let dataset = pack.dataset("marriage_registrations").expect("the dataset");
+        let table = TableName::new(Zone::Checked, &dataset.id).expect("a table's name");
+        let texts: Vec<Field> = dataset.columns.iter().map(|column| Field::new(&column.name, DataType::Utf8, true)).collect();
+        let schema = Arc::new(Schema::new(texts));
+        self.state.lake.create(&table, schema.clone(), Layout::keyed(["citizen_id"], 2)).await.expect("a table");
+        let rows = [
+            ["371302198704020016", "王建国", "1", "20", "李秀英", "371302198805060025", "2015-05-20", "2015-05-20"],
+            ["371302199001010010", "张伟", "1", "10", "", "", "", ""],
+        ];
+        let columns = (0..schema.fields().len()).map(|column| {
+            let cells: StringArray = rows.iter().map(|row| Some(row[column]).filter(|cell| !cell.is_empty())).collect();
+            Arc::new(cells) as ArrayRef
+        });
+        let batch = RecordBatch::try_new(schema.clone(), columns.collect()).expect("two rows");
+        let key = CommitKey::new("test:1").expect("a commit key");
+        let mut writer = self.state.lake.upserter(&table, key, &[]).await.expect("a writer");
+        writer.write(batch).await.expect("written");
+        writer.commit(serde_json::Map::new()).await.expect("committed");
+    }
+
     async fn open_accounts(&self) {
-        let mut tx = self.state.store.begin().await.expect("a transaction");
         for (department, role) in [
             (REQUESTER, Role::Officer),
             (REQUESTER, Role::Head),
@@ -121,20 +199,24 @@ impl House {
             (PROVIDER, Role::Head),
             (AUTHORITY, Role::Reviewer),
         ] {
-            let actor = cast(department, role);
-            let account = Account {
-                id: actor.account.clone(),
-                login: login(department, role),
-                name: login(department, role),
-                department: department.to_owned(),
-                password_hash: passphrase::hash(PASSPHRASE, &[7; 16]).expect("a hash"),
-                roles: vec![role],
-                office: None,
-                created_at: now(),
-                disabled_at: None,
-            };
-            tx.account_insert(&account, "system").await.expect("an account");
+            self.open_account(department, role).await;
         }
+    }
+
+    async fn open_account(&self, department: &str, role: Role) {
+        let account = Account {
+            id: cast(department, role).account,
+            login: login(department, role),
+            name: login(department, role),
+            department: department.to_owned(),
+            password_hash: passphrase::hash(PASSPHRASE, &[7; 16]).expect("a hash"),
+            roles: vec![role],
+            office: None,
+            created_at: now(),
+            disabled_at: None,
+        };
+        let mut tx = self.state.store.begin().await.expect("a transaction");
+        tx.account_insert(&account, "system").await.expect("an account");
         tx.commit().await.expect("committed");
     }
 }
@@ -219,8 +301,9 @@ async fn ledger(folder: &Path, store: &Store) -> yihe_ledger::view::LogView {
         })
         .collect();
     let leaves = ledger.append_batch(&entries).expect("appended");
-    let leaves: Vec<(String, i64)> =
-        pending.iter().zip(leaves).map(|(row, leaf)| (row.entry_id.clone(), leaf.cast_signed())).collect();
-    store.outbox_acknowledge(&leaves).await.expect("acknowledged");
+    let leaves: Vec<(String, u64)> = pending.iter().map(|row| row.entry_id.clone()).zip(leaves).collect();
+    let mut tx = store.begin().await.expect("a transaction");
+    tx.outbox_acknowledge(&leaves).await.expect("acknowledged");
+    tx.commit().await.expect("committed");
     ledger.view().clone()
 }

@@ -4,4 +4,5 @@ mod samples;
 mod pages;
 mod house;
 mod doors;
+mod sharing;
 mod browsing;
