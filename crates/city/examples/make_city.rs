@@ -14,8 +14,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let packs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../packs");
     let pack = Pack::read(&[packs.join("base"), packs.join("demo")])?;
     let (seed, threads) = (seed.parse()?, threads.parse()?);
-    let options =
-        CityOptions { scale: scale.parse()?, seed, out: out.into(), postgres: std::env::var("CITY_POSTGRES").ok(), mariadb: None, threads };
+    let options = CityOptions {
+        scale: scale.parse()?,
+        seed,
+        out: out.into(),
+        postgres: std::env::var("CITY_POSTGRES").ok(),
+        mariadb: None,
+        threads,
+    };
     let begin = Instant::now();
     let report = generate(&pack, &options, &mut |_| {})?;
     let seconds = begin.elapsed().as_secs_f64();

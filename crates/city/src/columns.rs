@@ -39,40 +39,40 @@ pub type Make = fn(&Subject<'_>, &mut Row);
 
 impl Subject<'_> {
     /// Draws of this record for one purpose; the same for both versions.
+    #[inline]
     fn draw(&self, salt: u64) -> Draw {
         self.stream.at(self.serial ^ (salt << 48))
     }
 
+    #[inline]
     fn entity_draw(&self, salt: u64) -> Draw {
         self.stream.at(self.entity ^ (salt << 48) ^ (1 << 63))
     }
 
     /// The day on which the record's matter began, one to ten years ago.
+    #[inline]
     fn begin(&self) -> i32 {
         self.today - days(self.draw(90).between(380, 3_650))
     }
 
+    #[inline]
     fn person(&self) -> Person {
-        match self.person {
-            Some(person) => person,
-            None => match &self.body {
-                Some(body) => self.world.representative(body, self.version),
-                None => {
-                    let (first, last) = self.world.of_age(20, 70);
-                    self.world.person(first + self.draw(91).below(last - first))
-                }
-            },
+        if let Some(person) = self.person {
+            person
+        } else if let Some(body) = &self.body {
+            self.world.representative(body, self.version)
+        } else {
+            let (first, last) = self.world.of_age(20, 70);
+            self.world.person(first + self.draw(91).below(last - first))
         }
     }
 
+    #[inline]
     fn body(&self) -> Body {
-        match self.body {
-            Some(body) => body,
-            None => {
-                let (first, last) = self.world.bodies_of(BodyKind::Enterprise);
-                self.world.body(first + self.entity_draw(92).below((last - first).max(1)))
-            }
-        }
+        self.body.unwrap_or_else(|| {
+            let (first, last) = self.world.bodies_of(BodyKind::Enterprise);
+            self.world.body(first + self.entity_draw(92).below((last - first).max(1)))
+        })
     }
 
     /// The person's age in years at the end of the extracts' year.
@@ -90,18 +90,22 @@ impl Subject<'_> {
     }
 }
 
+#[inline]
 fn days(count: i64) -> i32 {
     i32::try_from(count).expect("a few thousand days")
 }
 
+#[inline]
 fn id(row: &mut Row, code: &[u8]) {
     row.push_str(std::str::from_utf8(code).expect("digits and capitals"));
 }
 
+#[inline]
 fn decimal(row: &mut Row, unscaled: i64, scale: u8) {
     row.push(Cell::Decimal { unscaled, scale });
 }
 
+#[inline]
 fn numbered(row: &mut Row, prefix: &str, number: u64, width: usize) {
     row.push_with(|into| {
         into.push_str(prefix);
@@ -145,11 +149,19 @@ pub fn make(dataset: &str, column: &Column) -> Option<Make> {
         }
         (_, "mobile") => |s, row| {
             let given = !s.draw(2).chance(40_000);
-            row.push_with(|into| if given { s.world.mobile(s.person().index, s.version, into) });
+            row.push_with(|into| {
+                if given {
+                    s.world.mobile(s.person().index, s.version, into);
+                }
+            });
         },
         (_, "marital_status") => |s, row| {
             let mut draw = s.world.facts(s.person().index, 5, s.version);
-            row.push_str(if s.age() < 22 { "10" } else { draw.of(&["20", "20", "20", "20", "20", "20", "10", "40", "30"]) });
+            row.push_str(if s.age() < 22 {
+                "10"
+            } else {
+                draw.of(&["20", "20", "20", "20", "20", "20", "10", "40", "30"])
+            });
         },
         (_, "education") => {
             |s, row| row.push_str(s.world.facts(s.person().index, 6, Version::Current).of(words::EDUCATION))
@@ -173,7 +185,9 @@ pub fn make(dataset: &str, column: &Column) -> Option<Make> {
         (_, "hospital") => |s, row| row.push_str(s.of(9, words::HOSPITALS)),
         (_, "diagnosis_code") => |s, row| row.push_str(s.of(112, words::DIAGNOSES)),
         (_, "weight_g") => |s, row| row.push(Cell::Integer(s.draw(10).between(2_300, 4_300))),
-        (_, "blood_type") => |s, row| row.push_str(s.world.facts(s.person().index, 7, Version::Current).of(words::BLOOD)),
+        (_, "blood_type") => {
+            |s, row| row.push_str(s.world.facts(s.person().index, 7, Version::Current).of(words::BLOOD))
+        }
         (_, "height_cm") => |s, row| decimal(row, s.draw(11).between(1_420, 1_900), 1),
         (_, "weight_kg") => |s, row| decimal(row, s.draw(12).between(400, 1_050), 1),
         (_, "chronic_code") => |s, row| {
@@ -211,12 +225,16 @@ pub fn make(dataset: &str, column: &Column) -> Option<Make> {
         (_, "service_to") => |s, row| row.push(Cell::Day(s.person().birth + days(s.draw(24).between(7_400, 7_900)))),
         (_, "licence_class") => |s, row| row.push_str(s.of(25, words::DRIVING)),
         (_, "first_issued_on") => |s, row| row.push(Cell::Day(s.begin())),
-        (_, "points") => |s, row| row.push(Cell::Integer(if s.draw(26).chance(800_000) { 0 } else { s.draw(27).between(1, 11) })),
+        (_, "points") => {
+            |s, row| row.push(Cell::Integer(if s.draw(26).chance(800_000) { 0 } else { s.draw(27).between(1, 11) }))
+        }
         (_, "family_size") => |s, row| row.push(Cell::Integer(s.draw(28).between(1, 5))),
         (_, "monthly_amount") => |s, row| decimal(row, s.draw(29).between(20_000, 180_000), 2),
-        (_, "approved_on" | "issued_on" | "registered_on" | "accepted_on" | "started_on" | "opened_on" | "filed_on" | "listed_on") => {
-            |s, row| row.push(Cell::Day(s.begin()))
-        }
+        (
+            _,
+            "approved_on" | "issued_on" | "registered_on" | "accepted_on" | "started_on" | "opened_on" | "filed_on"
+            | "listed_on",
+        ) => |s, row| row.push(Cell::Day(s.begin())),
         (_, "launched_on" | "submitted_on" | "settled_on" | "declared_on" | "decided_on" | "built_on") => {
             |s, row| row.push(Cell::Day(s.begin() + 40))
         }
@@ -224,7 +242,9 @@ pub fn make(dataset: &str, column: &Column) -> Option<Make> {
         (_, "discharged_on") => |s, row| row.push(Cell::Day(s.begin() + days(s.draw(30).between(1, 21)))),
         (_, "valid_until") => |s, row| row.push(Cell::Day(s.begin() + 3_650)),
         (_, "expires_on") => |s, row| row.push(Cell::Day(s.begin() + 365)),
-        ("road_transport_vehicles", "inspected_on") => |s, row| row.push(Cell::Day(s.begin() + days(s.draw(31).between(0, 360)))),
+        ("road_transport_vehicles", "inspected_on") => {
+            |s, row| row.push(Cell::Day(s.begin() + days(s.draw(31).between(0, 360))))
+        }
         (_, "inspected_on") => |s, row| row.push(Cell::Day(s.today - days(s.draw(31).between(1, 700)))),
         (_, "closed_on" | "finished_on") => |s, row| {
             let done = s.draw(32).chance(850_000);
@@ -232,13 +252,19 @@ pub fn make(dataset: &str, column: &Column) -> Option<Make> {
         },
         (_, "paid_on") => |s, row| {
             let (year, month, _) = month_back(s.today, s.period);
-            let first = day_number(jiff::civil::date(i16::try_from(year).expect("a year"), i8::try_from(month).expect("a month"), 1));
+            let first = day_number(jiff::civil::date(
+                i16::try_from(year).expect("a year"),
+                i8::try_from(month).expect("a month"),
+                1,
+            ));
             row.push(Cell::Day(first + days(s.draw(34).between(0, 24))));
         },
-        (_, "bank_account") => |s, row| row.push_with(|into| {
-            into.push_str(s.of(35, &["622848", "621700", "622202", "621226", "623094"]));
-            push_digits(into, s.entity_draw(36).below(10_000_000_000_000), 13);
-        }),
+        (_, "bank_account") => |s, row| {
+            row.push_with(|into| {
+                into.push_str(s.of(35, &["622848", "621700", "622202", "621226", "623094"]));
+                push_digits(into, s.entity_draw(36).below(10_000_000_000_000), 13);
+            });
+        },
         (_, "case_type") => |s, row| row.push_str(s.of(37, words::CASES)),
         (_, "lawyer" | "inspector") => |s, row| {
             let (first, last) = s.world.of_age(25, 60);
@@ -260,14 +286,16 @@ pub fn make(dataset: &str, column: &Column) -> Option<Make> {
         (_, "project_no") => |s, row| numbered(row, "3713002026", s.serial, 8),
         (_, "venue_no") => |s, row| numbered(row, "CG", s.serial, 6),
         (_, "system_no") => |s, row| numbered(row, "XT", s.serial, 5),
-        (_, "document_no") => |s, row| row.push_with(|into| {
-            into.push_str("临沂");
-            into.push_str(if s.dataset == "administrative_penalties" { "罚字〔" } else { "许字〔" });
-            push_number(into, s.draw(40).between(2018, 2026));
-            into.push_str("〕");
-            push_digits(into, s.serial, 8);
-            into.push('号');
-        }),
+        (_, "document_no") => |s, row| {
+            row.push_with(|into| {
+                into.push_str("临沂");
+                into.push_str(if s.dataset == "administrative_penalties" { "罚字〔" } else { "许字〔" });
+                push_number(into, s.draw(40).between(2018, 2026));
+                into.push('〕');
+                push_digits(into, s.serial, 8);
+                into.push('号');
+            });
+        },
         (_, "certificate_id") => |s, row| {
             let issuer = s.world.body(s.world.bodies_of(BodyKind::Public).0).code;
             let kind = ["11100000000013338W001", "11100000000014604F022", "11100000MB0143028R103"]
@@ -287,17 +315,21 @@ pub fn make(dataset: &str, column: &Column) -> Option<Make> {
                 into.push(char::from(check));
             });
         },
-        (_, "item_code") => |s, row| row.push_with(|into| {
-            into.push_str(std::str::from_utf8(&s.body().code).expect("digits and capitals"));
-            into.push_str("337");
-            into.push_str(s.of(42, &["06", "02", "01"]));
-            push_digits(into, s.draw(43).below(40_000), 5);
-            push_digits(into, s.draw(44).below(20), 3);
-        }),
+        (_, "item_code") => |s, row| {
+            row.push_with(|into| {
+                into.push_str(std::str::from_utf8(&s.body().code).expect("digits and capitals"));
+                into.push_str("337");
+                into.push_str(s.of(42, &["06", "02", "01"]));
+                push_digits(into, s.draw(43).below(40_000), 5);
+                push_digits(into, s.draw(44).below(20), 3);
+            });
+        },
         (_, "unit_no") => |s, row| {
             let unit = if s.dataset == "real_estate_rights" { s.serial % s.linked.max(1) } else { s.serial };
             let mut draw = Stream::new(s.world.seed, "real_estate_unit").at(unit);
-            let county = s.world.places[s.world.villages[usize::try_from(draw.below(s.world.villages.len() as u64)).expect("below")]].county;
+            let county = s.world.places
+                [s.world.villages[usize::try_from(draw.below(s.world.villages.len() as u64)).expect("below")]]
+            .county;
             row.push_with(|into| {
                 into.push_str(std::str::from_utf8(&county).expect("digits"));
                 push_digits(into, 1 + unit / 10_000_000, 3);
@@ -308,29 +340,39 @@ pub fn make(dataset: &str, column: &Column) -> Option<Make> {
                 push_digits(into, unit % 10_000, 8);
             });
         },
-        (_, "parcel_code") => |s, row| row.push_with(|into| {
-            into.push_str(&s.world.places[s.village()].code[..6]);
-            push_digits(into, 1 + s.serial / 90_000, 6);
-            into.push_str("GB");
-            push_digits(into, 1 + s.serial % 90_000, 5);
-        }),
-        (_, "right_no") => |s, row| row.push_with(|into| {
-            into.push_str("鲁（2026）临沂市不动产权第");
-            push_digits(into, s.serial, 8);
-            into.push('号');
-        }),
-        (_, "address_code") => |s, row| row.push_with(|into| {
-            into.push_str(&s.world.places[s.village()].code);
-            push_digits(into, s.serial, 12);
-        }),
-        (_, "plate_no") => |s, row| row.push_with(|into| {
-            into.push_str("鲁Q");
-            let mut number = (s.serial * 7_654_321 + 1_234_567) % 45_435_424;
-            for _ in 0..5 {
-                into.push(char::from(b"0123456789ABCDEFGHJKLMNPQRSTUVWXYZ"[usize::try_from(number % 34).expect("below 34")]));
-                number /= 34;
-            }
-        }),
+        (_, "parcel_code") => |s, row| {
+            row.push_with(|into| {
+                into.push_str(&s.world.places[s.village()].code[..6]);
+                push_digits(into, 1 + s.serial / 90_000, 6);
+                into.push_str("GB");
+                push_digits(into, 1 + s.serial % 90_000, 5);
+            });
+        },
+        (_, "right_no") => |s, row| {
+            row.push_with(|into| {
+                into.push_str("鲁（2026）临沂市不动产权第");
+                push_digits(into, s.serial, 8);
+                into.push('号');
+            });
+        },
+        (_, "address_code") => |s, row| {
+            row.push_with(|into| {
+                into.push_str(&s.world.places[s.village()].code);
+                push_digits(into, s.serial, 12);
+            });
+        },
+        (_, "plate_no") => |s, row| {
+            row.push_with(|into| {
+                into.push_str("鲁Q");
+                let mut number = (s.serial * 7_654_321 + 1_234_567) % 45_435_424;
+                for _ in 0..5 {
+                    into.push(char::from(
+                        b"0123456789ABCDEFGHJKLMNPQRSTUVWXYZ"[usize::try_from(number % 34).expect("below 34")],
+                    ));
+                    number /= 34;
+                }
+            });
+        },
         // ── bodies ──
         (_, "credit_code") => |s, row| id(row, &s.body().code),
         ("administrative_licences" | "administrative_penalties", "party_code") => |s, row| id(row, &s.body().code),
@@ -338,7 +380,9 @@ pub fn make(dataset: &str, column: &Column) -> Option<Make> {
         (_, "org_type") => |s, row| {
             let body = s.body();
             row.push_str(match body.kind {
-                BodyKind::Enterprise => s.world.body_facts(body.index, 4).of(&["11", "11", "11", "11", "12", "15", "17"]),
+                BodyKind::Enterprise => {
+                    s.world.body_facts(body.index, 4).of(&["11", "11", "11", "11", "12", "15", "17"])
+                }
                 BodyKind::Individual => "19",
                 BodyKind::Public => "32",
                 BodyKind::Society if body.code[1] == b'1' => "51",
@@ -367,10 +411,12 @@ pub fn make(dataset: &str, column: &Column) -> Option<Make> {
         ("enterprise_registrations" | "public_institutions" | "social_organisations", "division") => {
             |s, row| row.push_str(&s.world.places[s.body().place].code[..6])
         }
-        ("budget_execution" | "information_systems", "dept_code") | (_, "authority_code" | "issuer_code") => |s, row| {
-            let (first, last) = s.world.bodies_of(BodyKind::Public);
-            id(row, &s.world.body(first + s.draw(45).below((last - first).clamp(1, 40))).code);
-        },
+        ("budget_execution" | "information_systems", "dept_code") | (_, "authority_code" | "issuer_code") => {
+            |s, row| {
+                let (first, last) = s.world.bodies_of(BodyKind::Public);
+                id(row, &s.world.body(first + s.draw(45).below((last - first).clamp(1, 40))).code);
+            }
+        }
         (_, "capital") => |s, row| {
             let mut draw = s.world.body_facts(s.body().index, 6);
             let whole = [3, 5, 10, 50, 100, 200, 500, 1_000, 3_000][usize::try_from(draw.below(9)).expect("below 9")];
@@ -393,7 +439,9 @@ pub fn make(dataset: &str, column: &Column) -> Option<Make> {
         (_, "taxpayer_type") => |s, row| row.push_str(s.of(48, words::TAXPAYERS)),
         (_, "licence_type") if dataset == "food_licences" => |s, row| row.push_str(s.of(49, words::FOOD)),
         (_, "licence_type") => |s, row| row.push_str(s.of(49, words::LICENCES)),
-        (_, "report_year" | "subsidy_year") => |s, row| row.push(Cell::Integer(2025 - i64::try_from(s.period).expect("a few years"))),
+        (_, "report_year" | "subsidy_year") => {
+            |s, row| row.push(Cell::Integer(2025 - i64::try_from(s.period).expect("a few years")))
+        }
         (_, "tax_type") => |s, row| row.push_str(s.of(50, words::TAXES)),
         (_, "list_type") => |s, row| row.push_str(s.of(51, words::LISTS)),
         ("credit_lists", "reason_text") => |s, row| row.push_str(s.of(52, words::CREDIT_REASONS)),
@@ -403,8 +451,14 @@ pub fn make(dataset: &str, column: &Column) -> Option<Make> {
         (_, "document_name") => |s, row| row.push_str(s.of(55, words::DOCUMENTS)),
         (_, "pollutant") => |s, row| row.push_str(s.of(56, words::POLLUTANTS)),
         (_, "result") => |s, row| row.push_str(s.of(57, &["1", "1", "1", "1", "2", "2", "3", "4"])),
-        (_, "finding") => |s, row| row.push_str(if s.draw(58).chance(600_000) { "" } else { s.of(59, words::FINDINGS) }),
-        (_, "certificate_type") => |s, row| row.push_str(s.of(60, &["居民身份证", "营业执照", "结婚证", "不动产权证书", "食品经营许可证", "道路运输证"])),
+        (_, "finding") => {
+            |s, row| row.push_str(if s.draw(58).chance(600_000) { "" } else { s.of(59, words::FINDINGS) })
+        }
+        (_, "certificate_type") => |s, row| {
+            row.push_str(
+                s.of(60, &["居民身份证", "营业执照", "结婚证", "不动产权证书", "食品经营许可证", "道路运输证"]),
+            );
+        },
         (_, "holder_name") => |s, row| row.push_with(|into| s.world.person_name(&s.person(), into)),
         (_, "holder_code") => |s, row| id(row, &s.person().id),
         (_, "holder_code_type") => |_, row| row.push_str("111"),
@@ -417,43 +471,55 @@ pub fn make(dataset: &str, column: &Column) -> Option<Make> {
         (_, "place_name") => |s, row| row.push_str(&s.world.places[s.place].name),
         (_, "parent_code") => |s, row| row.push_str(&s.world.places[s.place].parent),
         (_, "level") => |s, row| row.push(Cell::Integer(i64::from(s.world.places[s.place].level))),
-        (_, "kind") => |s, row| row.push_str(match s.world.places[s.place].kind.as_str() {
-            "community" => "111",
-            "street" => "112",
-            "town" => "121",
-            "township" => "210",
-            "village" => "220",
-            _ => "123",
-        }),
+        (_, "kind") => |s, row| {
+            row.push_str(match s.world.places[s.place].kind.as_str() {
+                "community" => "111",
+                "street" => "112",
+                "town" => "121",
+                "township" => "210",
+                "village" => "220",
+                _ => "123",
+            });
+        },
         (_, "status") => |_, row| row.push_str("1"),
         (_, "postal_code") => |s, row| numbered(row, "276", 10 * s.draw(62).below(80), 3),
         (_, "households") => |s, row| row.push(Cell::Integer(place_draw(s, 1).between(120, 1_800))),
         (_, "residents") => |s, row| row.push(Cell::Integer(place_draw(s, 1).between(120, 1_800) * 3 + 17)),
         (_, "area_km2") => |s, row| decimal(row, place_draw(s, 2).between(80, 4_200), 2),
-        ("place_geography", "longitude") => |s, row| decimal(row, place_draw(s, 3).between(117_420_000, 119_180_000), 6),
+        ("place_geography", "longitude") => {
+            |s, row| decimal(row, place_draw(s, 3).between(117_420_000, 119_180_000), 6)
+        }
         ("place_geography", "latitude") => |s, row| decimal(row, place_draw(s, 4).between(34_380_000, 36_210_000), 6),
         (_, "longitude") => |s, row| decimal(row, s.draw(63).between(117_420_000, 119_180_000), 6),
         (_, "latitude") => |s, row| decimal(row, s.draw(64).between(34_380_000, 36_210_000), 6),
         (_, "road") => |s, row| row.push_str(s.of(65, words::ROADS)),
-        (_, "house_no") => |s, row| row.push_with(|into| {
-            push_number(into, s.draw(66).between(1, 599));
-            into.push('号');
-        }),
-        (_, "address" | "location") => |s, row| row.push_with(|into| s.world.house(s.village(), &mut s.entity_draw(67), into)),
+        (_, "house_no") => |s, row| {
+            row.push_with(|into| {
+                push_number(into, s.draw(66).between(1, 599));
+                into.push('号');
+            });
+        },
+        (_, "address" | "location") => {
+            |s, row| row.push_with(|into| s.world.house(s.village(), &mut s.entity_draw(67), into))
+        }
         (_, "land_use") => |s, row| row.push_str(s.of(68, words::LAND)),
         (_, "area_m2") => |s, row| decimal(row, s.draw(69).between(3_500, 900_000), 2),
         (_, "right_type") => |s, row| row.push_str(s.of(70, words::RIGHTS)),
         (_, "usage_type") => |s, row| row.push_str(s.of(71, words::USAGES)),
         (_, "floors") => |s, row| row.push(Cell::Integer(s.draw(72).between(1, 34))),
         (_, "share_percent") => |s, row| decimal(row, if s.draw(73).chance(600_000) { 10_000 } else { 5_000 }, 2),
-        (_, "village") => |s, row| row.push_str(&s.world.places[s.world.village(s.person().index, Version::Former)].name),
+        (_, "village") => {
+            |s, row| row.push_str(&s.world.places[s.world.village(s.person().index, Version::Former)].name)
+        }
         ("macro_indicators", "division") => |s, row| {
             let counties = s.world.places.iter().filter(|place| place.level <= 3).count() as u64;
             let index = (s.entity / words::INDICATORS.len() as u64) % counties;
             row.push_str(&s.world.places[usize::try_from(index).expect("below the number")].code);
         },
         ("construction_projects", "division") => |s, row| row.push_str(&s.world.places[s.village()].code[..6]),
-        (_, "division") => |s, row| row.push_str(&s.world.places[s.world.village(s.person().index, Version::Former)].code[..6]),
+        (_, "division") => {
+            |s, row| row.push_str(&s.world.places[s.world.village(s.person().index, Version::Former)].code[..6])
+        }
         // ── money ──
         (_, "base_amount") => |s, row| decimal(row, s.entity_draw(74).between(420_000, 2_100_000), 2),
         (_, "personal_amount") => |s, row| decimal(row, s.entity_draw(74).between(420_000, 2_100_000) * 8 / 100, 2),
@@ -482,18 +548,22 @@ pub fn make(dataset: &str, column: &Column) -> Option<Make> {
         (_, "executed_amount") => |s, row| decimal(row, s.entity_draw(82).between(1_000_000, 900_000_000) / 12, 2),
         (_, "fare") => |s, row| decimal(row, if s.draw(83).chance(700_000) { 100 } else { 200 }, 2),
         // ── time and measurements ──
-        ("macro_indicators", "period") => |s, row| row.push_with(|into| {
-            // The latest finished quarter is the third of the extracts' year.
-            let quarter = 4 * 2026 + 2 - i64::try_from(s.period).expect("a few quarters");
-            push_number(into, quarter / 4);
-            into.push('Q');
-            push_number(into, quarter % 4 + 1);
-        }),
-        (_, "period") => |s, row| row.push_with(|into| {
-            let (year, month, _) = month_back(s.today, s.period);
-            push_digits(into, u64::from(year.unsigned_abs()), 4);
-            push_digits(into, u64::from(month.unsigned_abs()), 2);
-        }),
+        ("macro_indicators", "period") => |s, row| {
+            row.push_with(|into| {
+                // The latest finished quarter is the third of the extracts' year.
+                let quarter = 4 * 2026 + 2 - i64::try_from(s.period).expect("a few quarters");
+                push_number(into, quarter / 4);
+                into.push('Q');
+                push_number(into, quarter % 4 + 1);
+            });
+        },
+        (_, "period") => |s, row| {
+            row.push_with(|into| {
+                let (year, month, _) = month_back(s.today, s.period);
+                push_digits(into, u64::from(year.unsigned_abs()), 4);
+                push_digits(into, u64::from(month.unsigned_abs()), 2);
+            });
+        },
         (_, "indicator_code") => |s, row| numbered(row, "A", s.entity % words::INDICATORS.len() as u64 + 1, 3),
         (_, "indicator_name") => |s, row| row.push_str(indicator(s).0),
         (_, "unit") => |s, row| row.push_str(indicator(s).1),
@@ -516,29 +586,39 @@ pub fn make(dataset: &str, column: &Column) -> Option<Make> {
         (_, "so2" | "no2") => |s, row| decimal(row, s.draw(94).between(20, 600), 1),
         (_, "aqi") => |s, row| row.push(Cell::Integer(s.draw(89).between(80, 1_500) * 14 / 100 + 12)),
         (_, "temperature_c") => |s, row| decimal(row, s.draw(95).between(-80, 370), 1),
-        (_, "rainfall_mm") => |s, row| decimal(row, if s.draw(96).chance(900_000) { 0 } else { s.draw(97).between(1, 400) }, 1),
+        (_, "rainfall_mm") => {
+            |s, row| decimal(row, if s.draw(96).chance(900_000) { 0 } else { s.draw(97).between(1, 400) }, 1)
+        }
         (_, "wind_ms") => |s, row| decimal(row, s.draw(98).between(0, 120), 1),
-        (_, "level_m") => |s, row| decimal(row, s.entity_draw(99).between(5_000, 20_000) + s.draw(99).between(0, 400), 2),
+        (_, "level_m") => {
+            |s, row| decimal(row, s.entity_draw(99).between(5_000, 20_000) + s.draw(99).between(0, 400), 2)
+        }
         (_, "storage_m3") => |s, row| decimal(row, s.draw(100).between(10_000, 90_000_000), 2),
         // ── the rest ──
-        (_, "line_no") => |s, row| row.push_with(|into| {
-            into.push('K');
-            push_number(into, s.draw(101).between(1, 128));
-            into.push('路');
-        }),
+        (_, "line_no") => |s, row| {
+            row.push_with(|into| {
+                into.push('K');
+                push_number(into, s.draw(101).between(1, 128));
+                into.push('路');
+            });
+        },
         (_, "stop_name") => |s, row| row.push_str(s.of(102, words::STOPS)),
         (_, "vehicle_type") => |s, row| row.push_str(s.of(103, words::VEHICLES)),
-        (_, "project_name") => |s, row| row.push_with(|into| {
-            into.push_str(&s.world.places[s.village()].name);
-            into.push_str(s.of(104, words::PROJECTS));
-            into.push_str("项目");
-        }),
+        (_, "project_name") => |s, row| {
+            row.push_with(|into| {
+                into.push_str(&s.world.places[s.village()].name);
+                into.push_str(s.of(104, words::PROJECTS));
+                into.push_str("项目");
+            });
+        },
         (_, "scenic_code") => |s, row| numbered(row, "A3713", s.entity, 3),
         (_, "visitors") => |s, row| row.push(Cell::Integer(s.draw(105).between(20, 18_000))),
-        (_, "venue_name") => |s, row| row.push_with(|into| {
-            into.push_str(&s.world.places[s.village()].address["山东省临沂市".len()..]);
-            into.push_str(s.of(106, words::VENUES));
-        }),
+        (_, "venue_name") => |s, row| {
+            row.push_with(|into| {
+                into.push_str(&s.world.places[s.village()].address["山东省临沂市".len()..]);
+                into.push_str(s.of(106, words::VENUES));
+            });
+        },
         (_, "system_name") => |s, row| row.push_str(s.of(107, words::SYSTEMS)),
         (_, "system_status") => |s, row| row.push_str(s.of(108, &["1", "1", "1", "1", "1", "1", "2", "3", "4", "5"])),
         (_, "users") => |s, row| row.push(Cell::Integer(s.draw(109).between(3, 90_000))),

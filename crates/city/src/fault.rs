@@ -27,7 +27,11 @@
 use yihe_definitions::{ColumnType, Dataset, Format, Pack, RuleKind, Severity, rule::Identifier};
 use yihe_vocabulary::citizen_id;
 
-use crate::{names::confused, random::Draw, row::{Cell, Row}};
+use crate::{
+    names::confused,
+    random::Draw,
+    row::{Cell, Row},
+};
 
 /// Datasets that come in two files, the second with corrections of the first.
 pub const CORRECTED: &[&str] = &["residence_permits", "medical_insurance_persons", "tax_registrations"];
@@ -37,7 +41,14 @@ pub const RESENT: &[&str] = &["student_roll", "village_profiles"];
 pub const WITHHELD: &[(&str, &str)] = &[("veterans", "bank_account"), ("teachers", "mobile")];
 /// Columns whose value changes in life, so that an old extract differs.
 const MOVABLE: &[&str] = &[
-    "residence_division", "residence_address", "mobile", "marital_status", "phone", "reg_address", "org_name", "legal_person_name",
+    "residence_division",
+    "residence_address",
+    "mobile",
+    "marital_status",
+    "phone",
+    "reg_address",
+    "org_name",
+    "legal_person_name",
     "legal_person_id",
 ];
 
@@ -135,9 +146,12 @@ impl Fault {
             | Self::Letters { column }
             | Self::NoSuchDay { column }
             | Self::NameConfused { column } => Some(*column),
-            Self::FieldMissing | Self::FieldTooMany | Self::BrokenLine | Self::Twice | Self::Stale | Self::Corrected => {
-                None
-            }
+            Self::FieldMissing
+            | Self::FieldTooMany
+            | Self::BrokenLine
+            | Self::Twice
+            | Self::Stale
+            | Self::Corrected => None,
         }
     }
 
@@ -193,7 +207,12 @@ impl Fault {
                 let wrong = confused(row.str(*column));
                 row.set_str(*column, &wrong);
             }
-            Self::FieldMissing | Self::FieldTooMany | Self::BrokenLine | Self::Twice | Self::Stale | Self::Corrected => {}
+            Self::FieldMissing
+            | Self::FieldTooMany
+            | Self::BrokenLine
+            | Self::Twice
+            | Self::Stale
+            | Self::Corrected => {}
         }
         true
     }
@@ -271,16 +290,16 @@ impl List<'_> {
         let breaks = |rule: &RuleKind| {
             let is = |name: &str, column: usize| self.column(name) == column;
             match (rule, fault) {
-                (RuleKind::CheckDigit { column, .. }, Fault::WrongCheck { column: at }) => is(column, *at),
                 (RuleKind::CheckDigit { column, identifier }, Fault::Legacy15 { column: at }) => {
                     is(column, *at) && *identifier != Identifier::CitizenIdLegacy
                 }
-                (RuleKind::CheckDigit { column, .. }, Fault::Padded { column: at } | Fault::FullWidth { column: at }) => {
-                    is(column, *at)
-                }
-                (RuleKind::CodeList { column, .. }, Fault::UnknownCode { column: at }) => is(column, *at),
-                (RuleKind::Range { column, .. }, Fault::OutOfRange { column: at, .. }) => is(column, *at),
-                (RuleKind::Pattern { column, .. }, Fault::WrongForm { column: at }) => is(column, *at),
+                (
+                    RuleKind::CheckDigit { column, .. },
+                    Fault::WrongCheck { column: at } | Fault::Padded { column: at } | Fault::FullWidth { column: at },
+                )
+                | (RuleKind::CodeList { column, .. }, Fault::UnknownCode { column: at })
+                | (RuleKind::Range { column, .. }, Fault::OutOfRange { column: at, .. })
+                | (RuleKind::Pattern { column, .. }, Fault::WrongForm { column: at }) => is(column, *at),
                 (RuleKind::Order { earlier, later }, Fault::Reversed { earlier: from, later: to }) => {
                     is(earlier, *from) && is(later, *to)
                 }
@@ -305,9 +324,8 @@ impl List<'_> {
         if !is_text {
             return;
         }
-        let first = |wanted: fn(ColumnType) -> bool| {
-            self.dataset.columns.iter().position(|column| wanted(column.column_type))
-        };
+        let first =
+            |wanted: fn(ColumnType) -> bool| self.dataset.columns.iter().position(|column| wanted(column.column_type));
         let number = first(|found| matches!(found, ColumnType::Integer | ColumnType::Decimal { .. }));
         let date = first(|found| found == ColumnType::Date);
         if let Some(column) = self.dataset.columns.iter().position(|column| column.required) {
@@ -413,9 +431,10 @@ impl List<'_> {
     /// Values that other departments know better.
     fn differing(&mut self, pack: &Pack) {
         let is_authority = |names: &[&str]| {
-            pack.registries.iter().flat_map(|registry| &registry.fields).any(|field| {
-                names.contains(&field.name.as_str()) && field.authority.first() == Some(&self.dataset.id)
-            })
+            pack.registries
+                .iter()
+                .flat_map(|registry| &registry.fields)
+                .any(|field| names.contains(&field.name.as_str()) && field.authority.first() == Some(&self.dataset.id))
         };
         let has = |names: &[&str]| self.dataset.columns.iter().any(|column| names.contains(&column.name.as_str()));
         let stale = has(MOVABLE) && !is_authority(MOVABLE);

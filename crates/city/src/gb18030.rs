@@ -8,7 +8,9 @@ static TWO_BYTES: LazyLock<Vec<u16>> = LazyLock::new(|| {
     for lead in 0x81..=0xfe_u8 {
         for trail in (0x40..=0xfe_u8).filter(|trail| *trail != 0x7f) {
             let pair = [lead, trail];
-            let Some(text) = encoding_rs::GB18030.decode_without_bom_handling_and_without_replacement(&pair) else { continue };
+            let Some(text) = encoding_rs::GB18030.decode_without_bom_handling_and_without_replacement(&pair) else {
+                continue;
+            };
             let mut characters = text.chars();
             if let (Some(found), None) = (characters.next(), characters.next())
                 && let Some(place) = table.get_mut(found as usize)

@@ -46,7 +46,7 @@ pub struct CityOptions {
     pub out: PathBuf,
     /// Address of a PostgreSQL server for the datasets of that format; without it they come as CSV.
     pub postgres: Option<String>,
-    /// Address of a MariaDB or MySQL server, likewise.
+    /// Address of a MariaDB or `MySQL` server, likewise.
     pub mariadb: Option<String>,
     /// 1 to [`THREADS_MAX`]; the city is the same.
     pub threads: usize,
@@ -140,7 +140,11 @@ enum News {
 /// # Errors
 /// Options out of bounds, a dataset, column or rule of the pack that the generator was not taught, or a file
 /// or server that cannot be written. Nothing is cleaned up then: making the city again overwrites it.
-pub fn generate(pack: &Pack, options: &CityOptions, progress: &mut dyn FnMut(Progress)) -> Result<CityReport, CityError> {
+pub fn generate(
+    pack: &Pack,
+    options: &CityOptions,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<CityReport, CityError> {
     check_scale(options.scale)?;
     if !(1..=THREADS_MAX).contains(&options.threads) {
         return Err(CityError::Threads { found: options.threads });
@@ -177,7 +181,8 @@ pub fn generate(pack: &Pack, options: &CityOptions, progress: &mut dyn FnMut(Pro
     let text = serde_json::to_vec_pretty(&truth).map_err(|source| CityError::Truth { path: path.clone(), source })?;
     std::fs::write(&path, text).map_err(|source| CityError::Write { path, source })?;
     let rows = truth.datasets.values().map(|dataset| dataset.rows).sum();
-    let files = truth.datasets.values().map(|dataset| dataset.files.len() + usize::from(dataset.resent.is_some())).sum();
+    let files =
+        truth.datasets.values().map(|dataset| dataset.files.len() + usize::from(dataset.resent.is_some())).sum();
     Ok(CityReport { truth, rows, files })
 }
 
@@ -209,7 +214,12 @@ impl<'a> Maker<'a> {
             let table = &self.tables[dataset.id.as_str()];
             let parts = in_parts(table.size, table.file_rows_max());
             let count = parts.len() as u64;
-            jobs.extend((1..).zip(parts).map(|(part, (first, last))| Job::File { dataset: &dataset.id, part, first, last }));
+            jobs.extend((1..).zip(parts).map(|(part, (first, last))| Job::File {
+                dataset: &dataset.id,
+                part,
+                first,
+                last,
+            }));
             if table.has_corrections() {
                 jobs.push(Job::Corrections { dataset: &dataset.id, part: count + 1 });
             }
@@ -224,7 +234,12 @@ impl<'a> Maker<'a> {
     }
 
     /// Runs all jobs; returns what they found, in the order of the jobs.
-    fn run(&self, jobs: &[Job<'a>], rows_total: u64, progress: &mut dyn FnMut(Progress)) -> Result<Vec<Part>, CityError> {
+    fn run(
+        &self,
+        jobs: &[Job<'a>],
+        rows_total: u64,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Vec<Part>, CityError> {
         let mut order: Vec<usize> = (0..jobs.len()).collect();
         order.sort_by_key(|index| std::cmp::Reverse(jobs[*index].cost()));
         let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
@@ -338,7 +353,8 @@ impl<'a> Maker<'a> {
             std::fs::rename(&half, &path).map_err(|source| CityError::Write { path: path.clone(), source })?;
             if part == 1 && RESENT.contains(&dataset.id.as_str()) {
                 // Sorts behind every file of the dataset, as what is sent later does.
-                let again = format!("{}/{}_202611_resent.{}", dataset.department, dataset.id, ending(dataset.source.format));
+                let again =
+                    format!("{}/{}_202611_resent.{}", dataset.department, dataset.id, ending(dataset.source.format));
                 let copy = self.inbox().join(&again);
                 std::fs::copy(&path, &copy).map_err(|source| CityError::Write { path: copy, source })?;
                 resent = Some(again);
@@ -380,4 +396,3 @@ fn in_parts(size: Size, most: u64) -> Vec<(u64, u64)> {
     let count = size.rows.div_ceil(most).max(1);
     (0..count).map(|part| (size.rows * part / count, size.rows * (part + 1) / count)).collect()
 }
-

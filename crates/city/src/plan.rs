@@ -107,8 +107,14 @@ const PLANS: &[(&str, About, f64, Rows)] = {
 /// Fewest entities of a dataset, whatever the scale, as far as there are so many.
 pub const ENTITIES_MIN: u64 = 20;
 /// Datasets whose entities stay the same at every scale; their periods shrink instead.
-const UNSCALED: &[&str] =
-    &["macro_indicators", "air_quality", "weather_observations", "reservoir_levels", "scenic_visits", "information_systems"];
+const UNSCALED: &[&str] = &[
+    "macro_indicators",
+    "air_quality",
+    "weather_observations",
+    "reservoir_levels",
+    "scenic_visits",
+    "information_systems",
+];
 
 /// The size of one dataset at one scale.
 #[derive(Debug, Clone, Copy)]
@@ -199,7 +205,8 @@ fn size(world: &World, dataset: &str, about: About, at_scale_1: f64, rows: Rows,
         Rows::Periods(periods) if is_scaled => entities * periods,
         Rows::Periods(periods) => {
             // Stations report for as many hours as the scale leaves, and one at least; so do indicators.
-            let wanted = if at_scale_1 < 100.0 { whole(at_scale_1 * 40_000.0 * scale) } else { whole(20_000.0 * scale) };
+            let wanted =
+                if at_scale_1 < 100.0 { whole(at_scale_1 * 40_000.0 * scale) } else { whole(20_000.0 * scale) };
             wanted.clamp(entities, entities * periods)
         }
         Rows::Remainder(_) => 0,

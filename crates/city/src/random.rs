@@ -2,6 +2,7 @@
 //! in which anything is drawn. So every row can be made alone, in any order and on any thread.
 
 /// Finalizer of `SplitMix64`.
+#[inline]
 const fn finish(mut state: u64) -> u64 {
     state = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     state = (state ^ (state >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -23,6 +24,7 @@ impl Stream {
     }
 
     /// The draws of one index.
+    #[inline]
     pub fn at(self, index: u64) -> Draw {
         Draw(finish(self.0 ^ index.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
     }
@@ -34,29 +36,34 @@ pub struct Draw(u64);
 
 impl Draw {
     /// 64 bits.
+    #[inline]
     pub fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         finish(self.0)
     }
 
     /// A number below `bound`; 0 when `bound` is 0.
+    #[inline]
     pub fn below(&mut self, bound: u64) -> u64 {
         let product = u128::from(self.bits()) * u128::from(bound);
         u64::try_from(product >> 64).expect("the high half of 128 bits")
     }
 
     /// A number from `least` to `greatest`, both included.
+    #[inline]
     pub fn between(&mut self, least: i64, greatest: i64) -> i64 {
         let width = greatest.saturating_sub(least).saturating_add(1).max(1).cast_unsigned();
         least.saturating_add(self.below(width).cast_signed())
     }
 
     /// True in `parts` of a million cases.
+    #[inline]
     pub fn chance(&mut self, parts: u64) -> bool {
         self.below(1_000_000) < parts
     }
 
     /// One of a list that is not empty.
+    #[inline]
     pub fn of<'a, T: ?Sized>(&mut self, list: &[&'a T]) -> &'a T {
         list[usize::try_from(self.below(list.len() as u64)).expect("below the length")]
     }
@@ -87,14 +94,7 @@ impl Sample {
             step = (step + 1) % span.max(2);
         }
         let step = if span == 1 { 0 } else { step };
-        Self {
-            first,
-            span,
-            count: count.min(span),
-            step,
-            step_inverse: inverse(step, span),
-            offset: draw.below(span),
-        }
+        Self { first, span, count: count.min(span), step, step_inverse: inverse(step, span), offset: draw.below(span) }
     }
 
     /// How many entities it has.
@@ -103,11 +103,13 @@ impl Sample {
     }
 
     /// The n-th entity; `n` runs round when it passes the whole span.
+    #[inline]
     pub fn nth(&self, n: u64) -> u64 {
         self.first + (product(n % self.span, self.step, self.span) + self.offset) % self.span
     }
 
     /// The place of an entity; `None` when it was not taken.
+    #[inline]
     pub fn place(&self, entity: u64) -> Option<u64> {
         let within = entity.checked_sub(self.first).filter(|within| *within < self.span)?;
         let place = product((within + self.span - self.offset) % self.span, self.step_inverse, self.span);
@@ -115,6 +117,7 @@ impl Sample {
     }
 }
 
+#[inline]
 fn product(left: u64, right: u64, modulus: u64) -> u64 {
     match left.checked_mul(right) {
         Some(product) => product % modulus,

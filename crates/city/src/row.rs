@@ -29,20 +29,24 @@ pub struct Row {
 }
 
 impl Row {
+    #[inline]
     pub fn clear(&mut self) {
         self.text.clear();
         self.cells.clear();
     }
 
+    #[inline]
     pub fn push(&mut self, cell: Cell) {
         self.cells.push(cell);
     }
 
+    #[inline]
     pub fn push_str(&mut self, text: &str) {
         self.push_with(|into| into.push_str(text));
     }
 
     /// Adds a text cell from what `write` appends to the buffer; nothing appended is a missing value.
+    #[inline]
     pub fn push_with(&mut self, write: impl FnOnce(&mut String)) {
         let start = self.text.len();
         write(&mut self.text);
@@ -70,6 +74,7 @@ impl Row {
         }
     }
 
+    #[inline]
     pub fn is_missing(&self, column: usize) -> bool {
         self.cells[column] == Cell::Missing
     }
@@ -106,6 +111,7 @@ impl DaySpelling {
     pub const ALL: [Self; 5] = [Self::Hyphens, Self::Slashes, Self::Bare, Self::Dots, Self::Chinese];
 }
 
+#[inline]
 pub fn push_day(into: &mut String, days: i32, spelling: DaySpelling) {
     use crate::world::push_digits;
     let (year, month, day) = crate::world::civil(days);
@@ -137,6 +143,7 @@ pub fn push_second(into: &mut String, seconds: i64) {
     }
 }
 
+#[inline]
 pub fn push_decimal(into: &mut String, unscaled: i64, scale: u8) {
     if unscaled < 0 {
         into.push('-');

@@ -38,10 +38,16 @@ pub trait Sink {
 ///
 /// # Errors
 /// The file cannot be made.
-pub fn file(path: &Path, dataset: &Dataset, delivered: &[usize], spelling: DaySpelling) -> Result<Box<dyn Sink>, CityError> {
+pub fn file(
+    path: &Path,
+    dataset: &Dataset,
+    delivered: &[usize],
+    spelling: DaySpelling,
+) -> Result<Box<dyn Sink>, CityError> {
     Ok(match dataset.source.format {
         Format::Csv | Format::Postgres | Format::Mariadb => {
-            let encoding = if dataset.source.encoding == Encoding::Gb18030 { csv::Kind::Gb18030 } else { csv::Kind::Utf8WithMark };
+            let encoding =
+                if dataset.source.encoding == Encoding::Gb18030 { csv::Kind::Gb18030 } else { csv::Kind::Utf8WithMark };
             Box::new(csv::CsvFile::new(path, dataset, delivered, encoding, spelling)?)
         }
         Format::Jsonl => Box::new(jsonl::JsonLines::new(path, dataset, delivered, spelling)?),
@@ -53,9 +59,5 @@ pub fn file(path: &Path, dataset: &Dataset, delivered: &[usize], spelling: DaySp
 /// Now and then a clerk spells a day in another way than the department's system does.
 fn spelling_of(row: &Row, usual: DaySpelling) -> DaySpelling {
     let ticket = row.spelling & 0xff;
-    if ticket < 12 {
-        DaySpelling::ALL[usize::try_from((row.spelling >> 8) % 5).expect("below 5")]
-    } else {
-        usual
-    }
+    if ticket < 12 { DaySpelling::ALL[usize::try_from((row.spelling >> 8) % 5).expect("below 5")] } else { usual }
 }

@@ -29,6 +29,7 @@ pub struct Table<'a> {
     spelling_stream: Stream,
     /// Columns that are in the files; the others were promised and are withheld.
     pub delivered: Vec<usize>,
+    withheld: Vec<usize>,
     not_null: Vec<NotNull>,
     unique: Vec<usize>,
     linked: u64,
@@ -45,7 +46,13 @@ struct NotNull {
 impl<'a> Table<'a> {
     /// # Errors
     /// A dataset, column or rule that the generator was not taught.
-    pub fn new(pack: &Pack, dataset: &'a Dataset, size: Size, linked: u64, world: &'a World) -> Result<Self, CityError> {
+    pub fn new(
+        pack: &Pack,
+        dataset: &'a Dataset,
+        size: Size,
+        linked: u64,
+        world: &'a World,
+    ) -> Result<Self, CityError> {
         let makes = dataset.columns.iter().map(|column| {
             make(&dataset.id, column)
                 .ok_or_else(|| CityError::Column { dataset: dataset.id.clone(), column: column.name.clone() })
@@ -86,8 +93,9 @@ impl<'a> Table<'a> {
                 | RuleKind::Drift { .. } => return Err(refused()),
             }
         }
-        let is_withheld = |name: &str| WITHHELD.iter().any(|known| *known == (dataset.id.as_str(), name));
-        let delivered = (0..dataset.columns.len()).filter(|index| !is_withheld(&dataset.columns[*index].name)).collect();
+        let is_withheld = |name: &str| WITHHELD.contains(&(dataset.id.as_str(), name));
+        let (withheld, delivered) =
+            (0..dataset.columns.len()).partition(|index| is_withheld(&dataset.columns[*index].name));
         let stream = |purpose: &str| Stream::new(world.seed, &format!("{}.{purpose}", dataset.id));
         Ok(Self {
             makes: makes.collect::<Result<_, _>>()?,
@@ -96,6 +104,7 @@ impl<'a> Table<'a> {
             fault_stream: stream("faults"),
             spelling_stream: stream("spelling"),
             delivered,
+            withheld,
             not_null,
             unique,
             linked,
@@ -130,10 +139,8 @@ impl<'a> Table<'a> {
         };
         self.write(number, version, row);
         let applied = chosen.filter(|planned| planned.fault.apply(row));
-        for column in 0..self.makes.len() {
-            if !self.delivered.contains(&column) {
-                row.cells[column] = Cell::Missing;
-            }
+        for column in &self.withheld {
+            row.cells[*column] = Cell::Missing;
         }
         applied
     }

@@ -240,7 +240,9 @@ impl<'t> Ledger<'t> {
         let true_key = if self.key.is_some() { self.table.true_key(number) } else { String::new() };
         let true_key = true_key.as_str();
         let dataset = self.table.dataset;
-        let column = planned.and_then(|planned| planned.fault.column()).map_or("", |column| dataset.columns[column].name.as_str());
+        let column = planned
+            .and_then(|planned| planned.fault.column())
+            .map_or("", |column| dataset.columns[column].name.as_str());
         if let Some(planned) = planned {
             *self.truth.deviations.entry(planned.fault.word().to_owned()).or_default() += 1;
             if let Some(reason) = planned.quarantine {
@@ -338,7 +340,8 @@ pub(crate) fn registry(
         key_of(world, registry.entity, entity, &mut line[0]);
         let mut entity_conflicts = 0;
         for field in 0..width {
-            let Some(source) = believed[field].iter().copied().find(|member| !delivered[*member][field].is_empty()) else {
+            let Some(source) = believed[field].iter().copied().find(|member| !delivered[*member][field].is_empty())
+            else {
                 continue;
             };
             let golden = &delivered[source][field];
@@ -355,7 +358,10 @@ pub(crate) fn registry(
     lines.finish()?;
     for (field, (by_member, conflicts)) in registry.fields.iter().zip(filled.into_iter().zip(conflicts)) {
         let counts = members.iter().zip(by_member).filter(|(_, count)| *count > 0);
-        truth.fields.insert(field.name.clone(), counts.map(|(member, count)| (member.table.dataset.id.clone(), count)).collect());
+        truth.fields.insert(
+            field.name.clone(),
+            counts.map(|(member, count)| (member.table.dataset.id.clone(), count)).collect(),
+        );
         truth.conflicts.insert(field.name.clone(), conflicts);
     }
     Ok(Part::Registry(registry.id.clone(), truth))
@@ -388,7 +394,9 @@ pub(crate) fn key_of(world: &World, kind: EntityKind, entity: u64, into: &mut St
     match kind {
         EntityKind::Person => into.push_str(world.person(entity).id_text()),
         EntityKind::Organisation => into.push_str(world.body(entity).code_text()),
-        EntityKind::Place => into.push_str(&world.places[usize::try_from(entity).expect("below the number of places")].code),
+        EntityKind::Place => {
+            into.push_str(&world.places[usize::try_from(entity).expect("below the number of places")].code);
+        }
     }
 }
 

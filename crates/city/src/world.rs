@@ -24,8 +24,22 @@ pub const BODIES: f64 = 1_220_000.0;
 pub const AS_OF: Date = jiff::civil::date(2026, 11, 1);
 /// Days of birth: from here to [`AS_OF`].
 const FIRST_BIRTH: Date = jiff::civil::date(1927, 1, 1);
+/// Days from 1970-01-01 to [`FIRST_BIRTH`].
+const FIRST_BIRTH_NUMBER: i32 = -15_706;
 /// Day 0 of Arrow's `Date32`.
 const EPOCH: Date = jiff::civil::date(1970, 1, 1);
+
+/// People per entry of the coarse index over days of birth.
+const COARSE: u64 = 64;
+
+/// A day of birth as an identity number spells it.
+#[derive(Debug, Clone, Copy)]
+struct Birthday {
+    digits: [u8; 8],
+    year: i16,
+    /// Where the sequence numbers of the day begin.
+    shift: u16,
+}
 
 /// Which of its values a record shows: today's, or those before the entity last changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,12 +72,14 @@ pub struct World {
     pub names: Names,
     /// People born before day *d*, for each day from [`FIRST_BIRTH`].
     born_before: Vec<u64>,
+    /// By person over [`COARSE`]: the day of birth of the first such person.
+    coarse_days: Vec<u32>,
+    days: Vec<Birthday>,
     streams: Streams,
 }
 
 #[derive(Debug)]
 struct Streams {
-    day: Stream,
     home: Stream,
     name: Stream,
     number: Stream,
@@ -125,16 +141,19 @@ impl World {
         }
         let people = ((PEOPLE * scale).round() as u64).max(1_000);
         let stream = |name| Stream::new(seed, name);
+        let born_before = born_before(people);
+        let day_stream = stream("person.day");
         Ok(Self {
+            coarse_days: coarse_days(&born_before, people),
+            days: (0..born_before.len() - 1).map(|day| birthday(day, day_stream)).collect(),
             seed,
             people,
             bodies: ((BODIES * scale).round() as u64).max(1_000),
             places,
             villages,
             names: Names::new(),
-            born_before: born_before(people),
+            born_before,
             streams: Streams {
-                day: stream("person.day"),
                 home: stream("person.home"),
                 name: stream("person.name"),
                 number: stream("person.number"),
@@ -159,15 +178,15 @@ impl World {
     }
 
     pub fn person(&self, index: u64) -> Person {
-        // Nearly even over the days, so the guess by proportion is close and a short walk ends it.
-        let after = self.born_before.partition_point(|before| *before <= index);
-        let day = after.max(1) - 1;
-        let offset = index - self.born_before[day];
+        // A coarse index and a short walk: this is asked once or more per record.
+        let mut day = self.coarse_days[usize::try_from(index / COARSE).expect("below the number of people")] as usize;
+        while self.born_before[day + 1] <= index {
+            day += 1;
+        }
+        let birthday = &self.days[day];
         // 387 is coprime to 1,000: the numbers of one day are all different, wherever people were born.
-        let shift = self.streams.day.at(day as u64).below(1_000);
-        let sequence = (offset * 387 + shift) % 1_000;
-        let birth = days_between(EPOCH, FIRST_BIRTH) + i32::try_from(day).expect("a century of days");
-        let born = day_of(birth);
+        let sequence = ((index - self.born_before[day]) * 387 + u64::from(birthday.shift)) % 1_000;
+        let birth = FIRST_BIRTH_NUMBER + i32::try_from(day).expect("a century of days");
         let mut draw = self.streams.number.at(index);
         let division: [u8; 6] = if draw.chance(80_000) {
             draw.of(words::OTHER_BIRTHPLACES).as_bytes().try_into().expect("six digits")
@@ -176,15 +195,14 @@ impl World {
         };
         let mut id = [b'0'; 18];
         id[..6].copy_from_slice(&division);
-        digits(&mut id[6..10], born.year().unsigned_abs().into());
-        digits(&mut id[10..12], born.month().unsigned_abs().into());
-        digits(&mut id[12..14], born.day().unsigned_abs().into());
+        id[6..14].copy_from_slice(&birthday.digits);
         digits(&mut id[14..17], sequence);
         id[17] = citizen_id::check_character(id.first_chunk().expect("18 bytes")).expect("17 digits");
-        Person { index, id, birth, birth_year: born.year(), is_woman: sequence % 2 == 0 }
+        Person { index, id, birth, birth_year: birthday.year, is_woman: sequence.is_multiple_of(2) }
     }
 
     /// The village a person is registered in (`Former`) or lives in (`Current`).
+    #[inline]
     pub fn village(&self, person: u64, version: Version) -> usize {
         let mut draw = self.streams.home.at(person);
         let registered = draw.below(self.villages.len() as u64);
@@ -201,12 +219,14 @@ impl World {
     }
 
     /// Draws of a person's facts; `salt` sets facts apart.
+    #[inline]
     pub fn facts(&self, person: u64, salt: u64, version: Version) -> Draw {
         let stream = if version == Version::Current { self.streams.facts } else { self.streams.former };
         stream.at(person ^ (salt << 48))
     }
 
     /// A home in a village or community: registered (`household`) or lived in.
+    #[inline]
     pub fn home(&self, person: u64, household: bool, version: Version, into: &mut String) {
         let place = self.village(person, if household { Version::Former } else { version });
         let mut draw = if household { self.facts(person, 1, Version::Current) } else { self.facts(person, 2, version) };
@@ -214,6 +234,7 @@ impl World {
     }
 
     /// A road and house, or an estate, building and flat.
+    #[inline]
     pub fn house(&self, place: usize, draw: &mut Draw, into: &mut String) {
         let place = &self.places[place];
         into.push_str(&place.address);
@@ -226,8 +247,12 @@ impl World {
         }
     }
 
+    #[inline]
     pub fn mobile(&self, person: u64, version: Version, into: &mut String) {
-        const FIRST: &[&str] = &["139", "138", "137", "136", "135", "150", "151", "152", "158", "159", "182", "183", "187", "188", "130", "131", "156", "186", "133", "153", "180", "189", "199", "178"];
+        const FIRST: &[&str] = &[
+            "139", "138", "137", "136", "135", "150", "151", "152", "158", "159", "182", "183", "187", "188", "130",
+            "131", "156", "186", "133", "153", "180", "189", "199", "178",
+        ];
         let mut draw = self.facts(person, 3, version);
         into.push_str(draw.of(FIRST));
         push_digits(into, draw.below(100_000_000), 8);
@@ -254,7 +279,7 @@ impl World {
             BodyKind::Enterprise => (b"91", b"MA"),
             BodyKind::Individual => (b"92", b"MA"),
             BodyKind::Public => (b"12", b"MB"),
-            BodyKind::Society => (if index % 3 == 0 { b"51" } else { b"52" }, b"MJ"),
+            BodyKind::Society => (if index.is_multiple_of(3) { b"51" } else { b"52" }, b"MJ"),
         };
         code[..2].copy_from_slice(prefix);
         code[2..8].copy_from_slice(&self.places[place].county);
@@ -267,14 +292,17 @@ impl World {
         }
         let first8 = code[8..16].first_chunk().expect("eight bytes");
         code[16] = organisation_code::check_character(first8).expect("digits and capitals");
-        code[17] = credit_code::check_character(code.first_chunk().expect("17 bytes")).expect("symbols of the alphabet");
+        code[17] =
+            credit_code::check_character(code.first_chunk().expect("17 bytes")).expect("symbols of the alphabet");
         Body { index, code, kind, place }
     }
 
+    #[inline]
     pub fn body_facts(&self, body: u64, salt: u64) -> Draw {
         self.streams.body.at(body ^ (salt << 48))
     }
 
+    #[inline]
     pub fn body_facts_of(&self, body: u64, salt: u64, version: Version) -> Draw {
         let stream = if version == Version::Current { self.streams.body } else { self.streams.body_former };
         stream.at(body ^ (salt << 48))
@@ -347,6 +375,7 @@ fn write_parts(into: &mut String, words: &[&str], numbers: &[(i64, &str)]) {
 }
 
 /// Writes a whole number.
+#[inline]
 pub fn push_number(into: &mut String, number: i64) {
     if (0..10_000).contains(&number) {
         let width = match number {
@@ -362,12 +391,14 @@ pub fn push_number(into: &mut String, number: i64) {
 }
 
 /// Writes the last `width` (at most 20) digits of a number.
+#[inline]
 pub fn push_digits(into: &mut String, number: u64, width: usize) {
     let mut buffer = [b'0'; 20];
     digits(&mut buffer[..width], number);
     into.push_str(std::str::from_utf8(&buffer[..width]).expect("digits"));
 }
 
+#[inline]
 fn digits(into: &mut [u8], mut number: u64) {
     for place in into.iter_mut().rev() {
         *place = b'0' + u8::try_from(number % 10).expect("one digit");
@@ -385,6 +416,7 @@ pub fn day_number(day: Date) -> i32 {
 }
 
 /// The day that is this many days after 1970-01-01, by the civil calendar (Howard Hinnant's algorithm).
+#[inline]
 pub fn civil(days: i32) -> (i32, i32, i32) {
     let days = days + 719_468;
     let era = days.div_euclid(146_097);
@@ -400,12 +432,8 @@ pub fn civil(days: i32) -> (i32, i32, i32) {
 fn day_of(days: i32) -> Date {
     let (year, month, day) = civil(days);
     let narrow = "a day of this century or the last";
-    Date::new(
-        i16::try_from(year).expect(narrow),
-        i8::try_from(month).expect(narrow),
-        i8::try_from(day).expect(narrow),
-    )
-    .expect(narrow)
+    Date::new(i16::try_from(year).expect(narrow), i8::try_from(month).expect(narrow), i8::try_from(day).expect(narrow))
+        .expect(narrow)
 }
 
 /// How many were born before each day; the last entry is everybody.
@@ -427,12 +455,33 @@ fn born_before(people: u64) -> Vec<u64> {
     before
 }
 
+fn coarse_days(born_before: &[u64], people: u64) -> Vec<u32> {
+    let mut day = 0;
+    let first_of = |entry: u64| {
+        while born_before[day + 1] <= entry * COARSE {
+            day += 1;
+        }
+        u32::try_from(day).expect("a century of days")
+    };
+    (0..people.div_ceil(COARSE)).map(first_of).collect()
+}
+
+fn birthday(day: usize, stream: Stream) -> Birthday {
+    let born = day_of(FIRST_BIRTH_NUMBER + i32::try_from(day).expect("a century of days"));
+    let mut spelled = [b'0'; 8];
+    digits(&mut spelled[..4], born.year().unsigned_abs().into());
+    digits(&mut spelled[4..6], born.month().unsigned_abs().into());
+    digits(&mut spelled[6..], born.day().unsigned_abs().into());
+    let shift = u16::try_from(stream.at(day as u64).below(1_000)).expect("below 1,000");
+    Birthday { digits: spelled, year: born.year(), shift }
+}
+
 /// Living people by year of birth, relative: the famine, the wave of the sixties, its echo, and the decline.
 const fn births_of(year: i16) -> f64 {
     match year {
         ..1935 => 0.05,
         1935..1945 => 0.25,
-        1945..1950 => 0.5,
+        1945..1950 | 2022.. => 0.5,
         1950..1959 => 0.85,
         1959..1962 => 0.55,
         1962..1976 => 1.5,
@@ -442,7 +491,6 @@ const fn births_of(year: i16) -> f64 {
         2002..2012 => 0.95,
         2012..2018 => 1.1,
         2018..2022 => 0.75,
-        _ => 0.5,
     }
 }
 
@@ -484,7 +532,15 @@ fn spoken(name: &str, level: u8) -> String {
     if level < 5 {
         return name.to_owned();
     }
-    for (ending, instead) in [("村村民委员会", "村"), ("村民委员会", "村"), ("村委会", "村"), ("社区居民委员会", "社区"), ("居民委员会", "社区"), ("社区居委会", "社区"), ("居委会", "社区")] {
+    for (ending, instead) in [
+        ("村村民委员会", "村"),
+        ("村民委员会", "村"),
+        ("村委会", "村"),
+        ("社区居民委员会", "社区"),
+        ("居民委员会", "社区"),
+        ("社区居委会", "社区"),
+        ("居委会", "社区"),
+    ] {
         if let Some(stem) = name.strip_suffix(ending) {
             let stem = stem.strip_suffix('村').filter(|_| instead == "村").unwrap_or(stem);
             return format!("{stem}{instead}");

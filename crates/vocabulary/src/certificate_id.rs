@@ -112,10 +112,8 @@ fn value_of(byte: u8) -> Option<u32> {
 
 /// Where the serial number stands.
 fn split(text: &[u8]) -> Result<Range<usize>, CertificateIdDefect> {
-    let rest = text
-        .strip_prefix(ROOT.as_bytes())
-        .and_then(|rest| rest.strip_prefix(b"."))
-        .ok_or(CertificateIdDefect::Root)?;
+    let rest =
+        text.strip_prefix(ROOT.as_bytes()).and_then(|rest| rest.strip_prefix(b".")).ok_or(CertificateIdDefect::Root)?;
     let mut parts: [&[u8]; 5] = [b""; 5];
     let mut found = 0;
     for part in rest.split(|byte| *byte == b'.') {
@@ -128,7 +126,8 @@ fn split(text: &[u8]) -> Result<Range<usize>, CertificateIdDefect> {
         return Err(CertificateIdDefect::Parts { found });
     }
     let names = ["type", "issuer", "serial", "version", "check character"];
-    let lengths = [(21..=21, "21"), (6..=18, "6 to 18"), (1..=SERIAL_LENGTH_MAX, "1 to 64"), (3..=3, "3"), (1..=1, "1")];
+    let lengths =
+        [(21..=21, "21"), (6..=18, "6 to 18"), (1..=SERIAL_LENGTH_MAX, "1 to 64"), (3..=3, "3"), (1..=1, "1")];
     for ((part, bytes), (length, expected)) in names.into_iter().zip(parts).zip(lengths) {
         if !length.contains(&bytes.len()) {
             return Err(CertificateIdDefect::Length { part, found: bytes.len(), expected });
@@ -212,8 +211,13 @@ mod tests {
         let id = CertificateId::issue("11100000000013338W001", "11370800004312466C", "3713022024000017", 1).unwrap();
         let read: CertificateId = id.as_str().parse().unwrap();
         assert_eq!(read, id);
-        assert_eq!((read.kind(), read.issuer(), read.serial()), ("11100000000013338W001", "11370800004312466C", "3713022024000017"));
-        assert!(is_valid(CertificateId::issue("11100000000013338W001", "340100", "0A1B2C", 2).unwrap().as_str().as_bytes()));
+        assert_eq!(
+            (read.kind(), read.issuer(), read.serial()),
+            ("11100000000013338W001", "11370800004312466C", "3713022024000017")
+        );
+        assert!(is_valid(
+            CertificateId::issue("11100000000013338W001", "340100", "0A1B2C", 2).unwrap().as_str().as_bytes()
+        ));
     }
 
     #[test]

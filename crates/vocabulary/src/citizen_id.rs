@@ -243,6 +243,7 @@ impl CitizenId {
 
     /// Birth date, positions 7–14.
     #[must_use]
+    #[expect(clippy::missing_panics_doc, reason = "a number with an impossible birth date is refused when it is read")]
     pub fn birth_on(&self) -> Date {
         let (year, month, day) = birth(&self.0).expect("checked when the number was read");
         Date::new(year, month, day).expect("checked when the number was read")
@@ -279,10 +280,13 @@ pub fn normalise_into(text: &str, number: &mut [u8; 18]) -> bool {
     let mut length = 0;
     for found in text.chars() {
         let found = half_width(found).to_ascii_uppercase();
-        if length == 18 || !found.is_ascii() {
+        let (Some(place), Ok(byte)) = (folded.get_mut(length), u8::try_from(found)) else {
+            return false;
+        };
+        if !byte.is_ascii() {
             return false;
         }
-        folded[length] = u8::try_from(u32::from(found)).expect("ASCII fits a byte");
+        *place = byte;
         length += 1;
     }
     let read = match length {

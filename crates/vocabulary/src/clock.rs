@@ -26,6 +26,7 @@ pub fn local_day(at: Timestamp) -> Date {
 pub struct SystemClock;
 
 impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "the one place where the time is taken from the machine")]
     fn now(&self) -> Timestamp {
         Timestamp::now()
     }

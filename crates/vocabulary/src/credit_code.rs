@@ -77,9 +77,9 @@ pub fn check(text: &[u8]) -> Result<(), CreditCodeDefect> {
         let found = std::str::from_utf8(text).map_or(text.len(), |text| text.chars().count());
         return Err(CreditCodeDefect::Length { found });
     };
-    let first17 = bytes.first_chunk::<17>().expect("18 bytes begin with 17");
+    let [first17 @ .., last] = bytes;
     let expected = check_character(first17)?;
-    if bytes[17] != expected {
+    if *last != expected {
         return Err(CreditCodeDefect::CheckCharacter {
             found: character_at(bytes, 18),
             expected: char::from(expected),

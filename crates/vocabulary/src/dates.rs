@@ -6,7 +6,9 @@ use jiff::civil::Date;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DayDefect {
     /// Not one of the spellings.
-    #[error("found no day, expected year, month and day as in 2024-03-05, 2024/3/5, 2024.3.5, 20240305 or 2024年3月5日")]
+    #[error(
+        "found no day, expected year, month and day as in 2024-03-05, 2024/3/5, 2024.3.5, 20240305 or 2024年3月5日"
+    )]
     Shape,
     /// The spelling is right, the day does not exist.
     #[error("found {year:04}-{month:02}-{day:02}, expected a day that the calendar has")]
@@ -43,7 +45,8 @@ pub fn parse_day(text: &str) -> Result<Date, DayDefect> {
     let text = crate::spelling::trim(text);
     let (text, has_time) = without_time(text)?;
     let bytes = text.as_bytes();
-    if bytes.len() == 8 && !has_time
+    if bytes.len() == 8
+        && !has_time
         && let Some(number) = digits(bytes)
     {
         return day(number);
@@ -95,9 +98,7 @@ fn digits(bytes: &[u8]) -> Option<u32> {
     if bytes.is_empty() || bytes.len() > 8 {
         return None;
     }
-    bytes.iter().try_fold(0_u32, |number, byte| {
-        byte.is_ascii_digit().then(|| number * 10 + u32::from(byte - b'0'))
-    })
+    bytes.iter().try_fold(0_u32, |number, byte| byte.is_ascii_digit().then(|| number * 10 + u32::from(byte - b'0')))
 }
 
 fn one_or_two_digits(bytes: &[u8]) -> Result<(u32, &[u8]), DayDefect> {
@@ -154,9 +155,19 @@ mod tests {
 
     #[test]
     fn what_is_no_day_is_refused() {
-        for spelling in
-            ["", "2024", "45356", "24-3-5", "2024-3/5", "2024-03-05x", "2024年3月5", "2024--5", "二〇二四年", "2024-03-05 25:00", "2024-03-05 noon"]
-        {
+        for spelling in [
+            "",
+            "2024",
+            "45356",
+            "24-3-5",
+            "2024-3/5",
+            "2024-03-05x",
+            "2024年3月5",
+            "2024--5",
+            "二〇二四年",
+            "2024-03-05 25:00",
+            "2024-03-05 noon",
+        ] {
             assert_eq!(parse_day(spelling), Err(DayDefect::Shape), "{spelling}");
         }
         assert_eq!(parse_day("2023-02-31"), Err(DayDefect::NoSuchDay { year: 2023, month: 2, day: 31 }));

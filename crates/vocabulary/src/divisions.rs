@@ -193,10 +193,11 @@ impl DivisionTree {
             }
         }
         // A chain that leaves levels out ends at the same place as the full one, with the same code.
-        match ends.len() {
-            0 => Resolution::Unknown,
-            1 => Resolution::Found { code: *ends.first().expect("one"), consumed: longest },
-            _ => Resolution::Ambiguous { codes: ends.into_iter().collect() },
+        let mut ends = ends.into_iter();
+        match (ends.next(), ends.len()) {
+            (None, _) => Resolution::Unknown,
+            (Some(code), 0) => Resolution::Found { code, consumed: longest },
+            (Some(first), _) => Resolution::Ambiguous { codes: std::iter::once(first).chain(ends).collect() },
         }
     }
 

@@ -23,19 +23,19 @@
 pub mod clock;
 pub mod spelling;
 
-pub mod citizen_id;
-pub mod organisation_code;
-pub mod credit_code;
 pub mod certificate_id;
-pub mod item_code;
-pub mod real_estate_unit;
-pub mod mobile;
+pub mod citizen_id;
+pub mod credit_code;
 pub mod division_code;
+pub mod item_code;
+pub mod mobile;
+pub mod organisation_code;
+pub mod real_estate_unit;
 pub mod resource_code;
 
 pub mod dates;
-pub mod working_days;
 pub mod divisions;
+pub mod working_days;
 
 mod text_form;
 

@@ -54,9 +54,9 @@ pub fn check(text: &[u8]) -> Result<(), OrganisationCodeDefect> {
         let found = std::str::from_utf8(text).map_or(text.len(), |text| text.chars().count());
         return Err(OrganisationCodeDefect::Length { found });
     };
-    let first8 = bytes.first_chunk::<8>().expect("nine bytes begin with eight");
+    let [first8 @ .., last] = bytes;
     let expected = check_character(first8)?;
-    if bytes[8] != expected {
+    if *last != expected {
         return Err(OrganisationCodeDefect::CheckCharacter {
             found: character_at(bytes, 9),
             expected: char::from(expected),

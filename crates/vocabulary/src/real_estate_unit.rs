@@ -61,7 +61,11 @@ pub fn check(text: &[u8]) -> Result<(), RealEstateUnitDefect> {
     }
     if bytes[13] == b'A' && bytes[12] != b'J' {
         let found = char::from(bytes[12]);
-        return Err(RealEstateUnitDefect::Character { position: 13, found, expected: "J, because A is collective ownership" });
+        return Err(RealEstateUnitDefect::Character {
+            position: 13,
+            found,
+            expected: "J, because A is collective ownership",
+        });
     }
     Ok(())
 }

@@ -32,9 +32,8 @@ pub fn trim(text: &str) -> &str {
 #[must_use]
 pub fn half_width(found: char) -> char {
     match found {
-        '\u{ff01}'..='\u{ff5e}' => {
-            char::from_u32(found as u32 - 0xfee0).expect("the block maps onto printable ASCII")
-        }
+        // The block maps onto printable ASCII.
+        '\u{ff01}'..='\u{ff5e}' => char::from_u32(found as u32 - 0xfee0).unwrap_or(found),
         '\u{3000}' => ' ',
         other => other,
     }

@@ -96,10 +96,8 @@ impl WorkingCalendar {
             if let Some(day) = makeup_days.iter().copied().find(|day| !is_weekend(*day)) {
                 return Err(CalendarDefect::NoWeekend { day });
             }
-            let exceptions = Exceptions {
-                holidays: holidays.into_iter().collect(),
-                makeup_days: makeup_days.into_iter().collect(),
-            };
+            let exceptions =
+                Exceptions { holidays: holidays.into_iter().collect(), makeup_days: makeup_days.into_iter().collect() };
             if let Some(day) = exceptions.holidays.intersection(&exceptions.makeup_days).next() {
                 return Err(CalendarDefect::Both { day: *day });
             }
@@ -219,7 +217,10 @@ mod tests {
             autumn_2025().working_days_between(date(2024, 12, 1), date(2025, 1, 9)),
             Err(CalendarError::MissingYear { year: 2024 })
         );
-        assert_eq!(autumn_2025().add_working_days(date(2025, 1, 1), 5_000), Err(CalendarError::TooLong { found: 5_000 }));
+        assert_eq!(
+            autumn_2025().add_working_days(date(2025, 1, 1), 5_000),
+            Err(CalendarError::TooLong { found: 5_000 })
+        );
     }
 
     #[test]
@@ -227,10 +228,7 @@ mod tests {
         let year = |holidays, makeup_days| WorkingCalendar::new([WorkingYear { year: 2025, holidays, makeup_days }]);
         assert!(matches!(year(vec![date(2026, 1, 1)], vec![]), Err(CalendarDefect::OtherYear { .. })));
         assert!(matches!(year(vec![], vec![date(2025, 10, 10)]), Err(CalendarDefect::NoWeekend { .. })));
-        assert!(matches!(
-            year(vec![date(2025, 10, 11)], vec![date(2025, 10, 11)]),
-            Err(CalendarDefect::Both { .. })
-        ));
+        assert!(matches!(year(vec![date(2025, 10, 11)], vec![date(2025, 10, 11)]), Err(CalendarDefect::Both { .. })));
     }
 
     proptest! {

@@ -1,12 +1,17 @@
 //! Comma-separated text, in UTF-8 with a byte-order mark or in GB 18030.
 
-use std::{fs::File, io::Write as _, path::{Path, PathBuf}};
+use std::{
+    fs::File,
+    io::Write as _,
+    path::{Path, PathBuf},
+};
 
 use yihe_definitions::Dataset;
 
 use crate::{
-    CityError, gb18030,
+    CityError,
     fault::Fault,
+    gb18030,
     row::{Cell, DaySpelling, Row, push_day, push_decimal, push_second},
     world::push_number,
 };
@@ -33,7 +38,13 @@ pub struct CsvFile {
 }
 
 impl CsvFile {
-    pub fn new(path: &Path, dataset: &Dataset, delivered: &[usize], kind: Kind, spelling: DaySpelling) -> Result<Self, CityError> {
+    pub fn new(
+        path: &Path,
+        dataset: &Dataset,
+        delivered: &[usize],
+        kind: Kind,
+        spelling: DaySpelling,
+    ) -> Result<Self, CityError> {
         let file = File::create(path).map_err(|source| CityError::Write { path: path.to_owned(), source })?;
         let mut text = String::with_capacity(BLOCK + 4_096);
         if kind == Kind::Utf8WithMark {
@@ -47,7 +58,8 @@ impl CsvFile {
             }
             // A department writes the title or one of the headers it is known to use.
             let column = &dataset.columns[*column];
-            let header = if place % 3 == 1 { column.aliases.first().unwrap_or(&column.title.zh) } else { &column.title.zh };
+            let header =
+                if place % 3 == 1 { column.aliases.first().unwrap_or(&column.title.zh) } else { &column.title.zh };
             push_quoted(&mut text, header);
         }
         text.push_str(line_end);
@@ -81,7 +93,9 @@ impl Sink for CsvFile {
             }
             match row.cells[*column] {
                 Cell::Missing => {}
-                Cell::Text { start, end } | Cell::Unfit { start, end } => push_quoted(&mut self.text, &row.text[start..end]),
+                Cell::Text { start, end } | Cell::Unfit { start, end } => {
+                    push_quoted(&mut self.text, &row.text[start..end]);
+                }
                 Cell::Integer(value) => push_number(&mut self.text, value),
                 Cell::Decimal { unscaled, scale } => push_decimal(&mut self.text, unscaled, scale),
                 Cell::Day(days) => push_day(&mut self.text, days, spelling),

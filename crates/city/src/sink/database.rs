@@ -9,11 +9,7 @@ use sqlx::{
 use tokio::runtime::Runtime;
 use yihe_definitions::{ColumnType, Dataset};
 
-use crate::{
-    CityError,
-    fault::Fault,
-    row::Row,
-};
+use crate::{CityError, fault::Fault, row::Row};
 
 use super::{Sink, csv::push_quoted};
 
@@ -35,7 +31,9 @@ impl Server<'_> {
     /// The server refuses.
     pub fn open(self, dataset: &Dataset, delivered: &[usize]) -> Result<Box<dyn Sink>, CityError> {
         let table = dataset.source.table.as_deref().unwrap_or(&dataset.id);
-        let is_name = |text: &str| text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_.".contains(&byte));
+        let is_name = |text: &str| {
+            text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_.".contains(&byte))
+        };
         if !is_name(table) || !dataset.columns.iter().all(|column| is_name(&column.name)) {
             return Err(CityError::Column { dataset: dataset.id.clone(), column: table.to_owned() });
         }
@@ -73,7 +71,7 @@ impl Server<'_> {
             }
             Self::Mariadb(url) => {
                 let opened = runtime.block_on(async {
-                    let pool = MySqlPoolOptions::new().max_connections(1).connect(url).await?;
+                    let pool = Box::pin(MySqlPoolOptions::new().max_connections(1).connect(url)).await?;
                     sqlx::query(AssertSqlSafe(drop)).execute(&pool).await?;
                     sqlx::query(AssertSqlSafe(create)).execute(&pool).await?;
                     Ok(pool)

@@ -1,6 +1,10 @@
 //! One JSON object per line, with the columns' names as keys; a missing value is left out.
 
-use std::{fs::File, io::{BufWriter, Write as _}, path::{Path, PathBuf}};
+use std::{
+    fs::File,
+    io::{BufWriter, Write as _},
+    path::{Path, PathBuf},
+};
 
 use yihe_definitions::Dataset;
 

@@ -1,15 +1,24 @@
 //! Parquet, with the columns' declared types; and the truth's lists of records.
 
-use std::{fs::File, path::{Path, PathBuf}, sync::Arc};
+use std::{
+    collections::HashSet,
+    fs::File,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use arrow::{
-    array::{ArrayRef, Date32Builder, Decimal128Builder, Int32Array, Int64Builder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder},
+    array::{
+        Array as _, ArrayRef, AsArray as _, Date32Builder, Decimal128Builder, Int32Array, Int64Builder, RecordBatch,
+        StringBuilder, TimestampMicrosecondBuilder,
+    },
     datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit},
 };
 use parquet::{
     arrow::ArrowWriter,
     basic::Compression,
-    file::properties::{EnabledStatistics, WriterProperties},
+    file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder},
+    schema::types::ColumnPath,
 };
 use yihe_definitions::{ColumnType, Dataset};
 
@@ -27,7 +36,8 @@ const AHEAD_SECONDS: i64 = 8 * 3_600;
 
 pub struct ParquetFile {
     path: PathBuf,
-    writer: ArrowWriter<File>,
+    /// Opened with the first batch, whose values decide which columns are worth a dictionary.
+    writer: Option<ArrowWriter<File>>,
     schema: SchemaRef,
     columns: Vec<(usize, Builder)>,
     rows: usize,
@@ -41,18 +51,35 @@ enum Builder {
     Instant(TimestampMicrosecondBuilder),
 }
 
-fn properties() -> WriterProperties {
-    WriterProperties::builder()
+fn properties(without_dictionary: &[String]) -> WriterProperties {
+    let builder = WriterProperties::builder()
         .set_compression(Compression::SNAPPY)
-        .set_statistics_enabled(EnabledStatistics::Chunk)
-        .set_max_row_group_row_count(Some(262_144))
-        .build()
+        .set_statistics_enabled(EnabledStatistics::None)
+        .set_max_row_group_row_count(Some(262_144));
+    let plain = |builder: WriterPropertiesBuilder, name: &String| {
+        builder.set_column_dictionary_enabled(ColumnPath::from(name.as_str()), false)
+    };
+    without_dictionary.iter().fold(builder, plain).build()
 }
 
-fn open(path: &Path, schema: &SchemaRef) -> Result<ArrowWriter<File>, CityError> {
+/// Columns of which most values are different: a dictionary of them would only cost time.
+fn various(batch: &RecordBatch) -> Vec<String> {
+    let fields = batch.schema_ref().fields();
+    let is_various = |(_, column): &(&Arc<Field>, &ArrayRef)| match column.as_string_opt::<i32>() {
+        None => true,
+        Some(texts) => {
+            let sample = texts.iter().take(1_024).flatten();
+            let distinct: HashSet<&str> = sample.collect();
+            distinct.len() > texts.len().min(1_024) / 4
+        }
+    };
+    fields.iter().zip(batch.columns()).filter(is_various).map(|(field, _)| field.name().clone()).collect()
+}
+
+fn open(path: &Path, schema: &SchemaRef, without_dictionary: &[String]) -> Result<ArrowWriter<File>, CityError> {
     let file = File::create(path).map_err(|source| CityError::Write { path: path.to_owned(), source })?;
     let failed = |source| CityError::Parquet { path: path.to_owned(), source };
-    ArrowWriter::try_new(file, Arc::clone(schema), Some(properties())).map_err(failed)
+    ArrowWriter::try_new(file, Arc::clone(schema), Some(properties(without_dictionary))).map_err(failed)
 }
 
 impl ParquetFile {
@@ -80,8 +107,7 @@ impl ParquetFile {
             columns.push((*index, builder));
         }
         let schema = Arc::new(Schema::new(fields));
-        let writer = open(path, &schema)?;
-        Ok(Self { path: path.to_owned(), writer, schema, columns, rows: 0 })
+        Ok(Self { path: path.to_owned(), writer: None, schema, columns, rows: 0 })
     }
 
     fn flush(&mut self) -> Result<(), CityError> {
@@ -97,7 +123,11 @@ impl ParquetFile {
         let batch = RecordBatch::try_new(Arc::clone(&self.schema), arrays.collect())
             .map_err(|source| CityError::Batch { path: self.path.clone(), source })?;
         self.rows = 0;
-        self.writer.write(&batch).map_err(|source| CityError::Parquet { path: self.path.clone(), source })
+        let writer = match &mut self.writer {
+            Some(writer) => writer,
+            none => none.insert(open(&self.path, &self.schema, &various(&batch))?),
+        };
+        writer.write(&batch).map_err(|source| CityError::Parquet { path: self.path.clone(), source })
     }
 }
 
@@ -125,8 +155,11 @@ impl Sink for ParquetFile {
 
     fn finish(mut self: Box<Self>) -> Result<(), CityError> {
         self.flush()?;
-        self.writer.close().map_err(|source| CityError::Parquet { path: self.path.clone(), source })?;
-        Ok(())
+        let Self { path, writer, .. } = *self;
+        match writer {
+            Some(writer) => writer.close().map(|_| ()).map_err(|source| CityError::Parquet { path, source }),
+            None => Ok(()),
+        }
     }
 }
 
@@ -146,7 +179,7 @@ impl RowsFile {
         let fields = texts.iter().map(|name| Field::new(name, DataType::Utf8, true));
         let fields = fields.chain([Field::new(number, DataType::Int32, false)]);
         let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-        let writer = open(path, &schema)?;
+        let writer = open(path, &schema, &[])?;
         let texts = texts.iter().map(|_| StringBuilder::new()).collect();
         Ok(Self { path: path.to_owned(), writer, schema, texts, numbers: Vec::new() })
     }

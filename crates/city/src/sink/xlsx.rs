@@ -18,7 +18,7 @@ const SPREADSHEET_EPOCH: i32 = 25_569;
 
 pub struct Workbook {
     path: PathBuf,
-    workbook: rust_xlsxwriter::Workbook,
+    book: rust_xlsxwriter::Workbook,
     delivered: Vec<usize>,
     spelling: DaySpelling,
     day: Format,
@@ -28,20 +28,20 @@ pub struct Workbook {
 
 impl Workbook {
     pub fn new(path: &Path, dataset: &Dataset, delivered: &[usize], spelling: DaySpelling) -> Result<Self, CityError> {
-        let mut workbook = rust_xlsxwriter::Workbook::new();
+        let mut book = rust_xlsxwriter::Workbook::new();
         let failed = |source| CityError::Workbook { path: path.to_owned(), source };
         // The same city is the same file: a workbook usually notes when it was made.
         let made = ExcelDateTime::from_ymd(2026, 11, 1).map_err(failed)?;
-        workbook.set_properties(&DocProperties::new().set_creation_datetime(&made));
-        headers(&mut workbook, dataset, delivered).map_err(failed)?;
+        book.set_properties(&DocProperties::new().set_creation_datetime(&made));
+        headers(&mut book, dataset, delivered).map_err(failed)?;
         let day = Format::new().set_num_format("yyyy-mm-dd");
         let (path, delivered) = (path.to_owned(), delivered.to_vec());
-        Ok(Self { path, workbook, delivered, spelling, day, next: 3, text: String::new() })
+        Ok(Self { path, book, delivered, spelling, day, next: 3, text: String::new() })
     }
 
     fn write(&mut self, row: &Row) -> Result<(), XlsxError> {
         let spelling = super::spelling_of(row, self.spelling);
-        let sheet = self.workbook.worksheet_from_index(0)?;
+        let sheet = self.book.worksheet_from_index(0)?;
         for (place, column) in (0_u16..).zip(&self.delivered) {
             match row.cells[*column] {
                 Cell::Missing => {}
@@ -100,7 +100,14 @@ fn headers(workbook: &mut rust_xlsxwriter::Workbook, dataset: &Dataset, delivere
     Ok(())
 }
 
-fn merge(sheet: &mut rust_xlsxwriter::Worksheet, row: u32, first: u16, last: u16, text: &str, format: &Format) -> Result<(), XlsxError> {
+fn merge(
+    sheet: &mut rust_xlsxwriter::Worksheet,
+    row: u32,
+    first: u16,
+    last: u16,
+    text: &str,
+    format: &Format,
+) -> Result<(), XlsxError> {
     if first == last {
         sheet.write_string_with_format(row, first, text, format)?;
     } else {
@@ -125,6 +132,6 @@ impl Sink for Workbook {
 
     fn finish(mut self: Box<Self>) -> Result<(), CityError> {
         let failed = |source| CityError::Workbook { path: self.path.clone(), source };
-        self.workbook.save(&self.path).map_err(failed)
+        self.book.save(&self.path).map_err(failed)
     }
 }

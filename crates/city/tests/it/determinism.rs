@@ -49,9 +49,8 @@ fn the_plan_at_scale_1_adds_up_to_the_city() {
 #[test]
 fn options_out_of_bounds_are_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let refused = |scale, threads| {
-        generate(&pack(), &options(folder.path(), scale, 1, threads), &mut |_| {}).unwrap_err()
-    };
+    let refused =
+        |scale, threads| generate(&pack(), &options(folder.path(), scale, 1, threads), &mut |_| {}).unwrap_err();
     assert!(matches!(refused(0.0, 1), CityError::Scale { .. }));
     assert!(matches!(refused(1.5, 1), CityError::Scale { .. }));
     assert!(matches!(refused(f64::NAN, 1), CityError::Scale { .. }));

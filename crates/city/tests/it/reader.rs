@@ -111,7 +111,8 @@ pub fn parquet_rows(path: &Path) -> Vec<(Vec<String>, Vec<Option<String>>)> {
 /// Brings a line into the declared order and types.
 fn record(dataset: &Dataset, header: &[String], values: &[Option<String>]) -> Record {
     let of = |column: &Column| {
-        let is_header = |header: &String| *header == column.name || *header == column.title.zh || column.aliases.contains(header);
+        let is_header =
+            |header: &String| *header == column.name || *header == column.title.zh || column.aliases.contains(header);
         let place = header.iter().position(is_header)?;
         values.get(place)?.clone().filter(|text| !text.is_empty())
     };

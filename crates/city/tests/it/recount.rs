@@ -71,7 +71,8 @@ fn compare_dataset(delivered: &Delivered<'_>, expected: &DatasetTruth) {
     }
     assert_eq!(quarantined, expected.quarantined, "{id}");
     let rules = delivered.dataset.rules.iter().map(|rule| rule.id.clone());
-    let rules: BTreeMap<String, u64> = rules.zip(delivered.failing.iter().map(|failing| failing.len() as u64)).collect();
+    let rules: BTreeMap<String, u64> =
+        rules.zip(delivered.failing.iter().map(|failing| failing.len() as u64)).collect();
     assert_eq!(rules, expected.rules, "{id}");
     let held = (0..delivered.records.len()).filter(|record| delivered.is_held(*record)).count();
     assert_eq!(held as u64, expected.held, "{id}");
@@ -79,7 +80,8 @@ fn compare_dataset(delivered: &Delivered<'_>, expected: &DatasetTruth) {
     for (index, column) in delivered.dataset.columns.iter().enumerate() {
         let landed = || delivered.records.iter().filter_map(|record| record.as_ref().ok());
         let is_filled = landed().any(|record| record[index].is_some());
-        let may_be_rare = ["dissolved_on", "finding", "chronic_code", "closed_on", "finished_on"].contains(&column.name.as_str());
+        let may_be_rare =
+            ["dissolved_on", "finding", "chronic_code", "closed_on", "finished_on"].contains(&column.name.as_str());
         let is_withheld = expected.withheld.contains(&column.name);
         assert!(is_filled != is_withheld || may_be_rare, "{id}.{} is filled: {is_filled}", column.name);
     }
@@ -97,7 +99,8 @@ fn compare_rows(delivered: &Delivered<'_>, expected: &DatasetTruth, folder: &Pat
     for part in 1..=expected.files.len() {
         let path = folder.join(format!("truth/rows/{}-{part:03}.parquet", delivered.dataset.id));
         for (header, values) in parquet_rows(&path) {
-            let of = |name: &str| values[header.iter().position(|known| known == name).unwrap()].clone().unwrap_or_default();
+            let of =
+                |name: &str| values[header.iter().position(|known| known == name).unwrap()].clone().unwrap_or_default();
             let record = begin[&of("file")] + of("row").parse::<usize>().unwrap() - 1;
             if ["quarantine", "rule"].contains(&of("kind").as_str()) {
                 assert!(found.insert((record, of("what"))), "{} twice", delivered.dataset.id);
@@ -113,7 +116,12 @@ fn compare_rows(delivered: &Delivered<'_>, expected: &DatasetTruth, folder: &Pat
     for (rule, failing) in delivered.dataset.rules.iter().zip(&delivered.failing) {
         real.extend(failing.iter().map(|record| (*record, rule.id.clone())));
     }
-    assert!(found == real, "{}: {:?}", delivered.dataset.id, found.symmetric_difference(&real).take(5).collect::<Vec<_>>());
+    assert!(
+        found == real,
+        "{}: {:?}",
+        delivered.dataset.id,
+        found.symmetric_difference(&real).take(5).collect::<Vec<_>>()
+    );
 }
 
 fn failing(pack: &yihe_definitions::Pack, dataset: &Dataset, records: &[Record]) -> Vec<BTreeSet<usize>> {
@@ -126,10 +134,15 @@ fn failing(pack: &yihe_definitions::Pack, dataset: &Dataset, records: &[Record])
             if let RuleKind::Unique { columns } = &rule.kind {
                 let mut groups: HashMap<Vec<&str>, Vec<usize>> = HashMap::new();
                 for (index, record) in landed() {
-                    let key: Option<Vec<&str>> = columns.iter().map(|column| record[place(column)].as_deref()).collect();
+                    let key: Option<Vec<&str>> =
+                        columns.iter().map(|column| record[place(column)].as_deref()).collect();
                     groups.entry(key.unwrap_or_default()).or_default().push(index);
                 }
-                return groups.into_iter().filter(|(key, group)| !key.is_empty() && group.len() > 1).flat_map(|(_, group)| group).collect();
+                return groups
+                    .into_iter()
+                    .filter(|(key, group)| !key.is_empty() && group.len() > 1)
+                    .flat_map(|(_, group)| group)
+                    .collect();
             }
             let is_asked = |record: &[Option<String>]| match &rule.when {
                 None => true,
@@ -142,7 +155,9 @@ fn failing(pack: &yihe_definitions::Pack, dataset: &Dataset, records: &[Record])
                 RuleKind::Pattern { pattern, .. } => Some(regex::Regex::new(&format!("^(?:{pattern})$")).unwrap()),
                 _ => None,
             };
-            let fails = |record: &Vec<Option<String>>| is_asked(record) && !passes(pack, &rule.kind, pattern.as_ref(), &|name| record[place(name)].as_deref());
+            let fails = |record: &Vec<Option<String>>| {
+                is_asked(record) && !passes(pack, &rule.kind, pattern.as_ref(), &|name| record[place(name)].as_deref())
+            };
             landed().filter(|(_, record)| fails(record)).map(|(index, _)| index).collect()
         })
         .collect()
@@ -230,8 +245,11 @@ fn compare_registry(registry: &Registry, all: &BTreeMap<&str, Delivered<'_>>, tr
         let delivered = &all[member.dataset.as_str()];
         let key = delivered.column(&member.key);
         let changed = member.changed_on.as_ref().map(|column| delivered.column(column));
-        let columns: Vec<Option<usize>> =
-            registry.fields.iter().map(|field| member.fields.get(&field.name).map(|column| delivered.column(column))).collect();
+        let columns: Vec<Option<usize>> = registry
+            .fields
+            .iter()
+            .map(|field| member.fields.get(&field.name).map(|column| delivered.column(column)))
+            .collect();
         let mut latest: HashMap<String, (Option<String>, usize)> = HashMap::new();
         let mut unusable = 0;
         for (index, record) in delivered.records.iter().enumerate() {
@@ -325,9 +343,27 @@ fn every_kind_of_fault_occurs_somewhere() {
         found.extend(truth.deviations.keys().cloned());
     }
     let expected = [
-        "absent", "birth_differs", "broken_line", "corrected", "field_missing", "field_too_many", "full_width", "legacy15", "letters",
-        "name_confused", "no_such_day", "out_of_range", "padded", "reversed", "sex_differs", "stale", "sum_off", "twice",
-        "unknown_code", "wrong_check", "wrong_form",
+        "absent",
+        "birth_differs",
+        "broken_line",
+        "corrected",
+        "field_missing",
+        "field_too_many",
+        "full_width",
+        "legacy15",
+        "letters",
+        "name_confused",
+        "no_such_day",
+        "out_of_range",
+        "padded",
+        "reversed",
+        "sex_differs",
+        "stale",
+        "sum_off",
+        "twice",
+        "unknown_code",
+        "wrong_check",
+        "wrong_form",
     ];
     assert_eq!(found, expected.map(str::to_owned).into_iter().collect());
 }
