@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, fmt};
 
 use jiff::Timestamp;
 use yihe_definitions::Text;
-use yihe_docket::{Docket, Opening, Step, TermDefect, TermLimit, Terms, WaitsFor};
-use yihe_store::{Actor, EntryRow, ObjectKind, Role, Store, StoreError, Tx};
+use yihe_docket::{Docket, Matter, Opening, Step, Term, TermDefect, TermLimit, Terms, WaitsFor};
+use yihe_store::{Actor, ObjectKind, Role, Store, StoreError, Tx};
 
 use crate::{
     document::{Body, published, working},
@@ -226,21 +226,6 @@ impl Catalogue {
         at: Timestamp,
     ) -> Result<Entry, CatalogueError> {
         let mut tx = self.store.begin().await.map_err(failed("take a step on a catalogue entry"))?;
-        let row = self.step_in(&mut tx, code, step, version, reason, actor, at).await?;
-        tx.commit().await.map_err(failed("take a step on a catalogue entry"))?;
-        working(&row)
-    }
-
-    async fn step_in(
-        &self,
-        tx: &mut Tx,
-        code: &str,
-        step: EntryStep,
-        version: Option<i64>,
-        reason: &str,
-        actor: &Actor,
-        at: Timestamp,
-    ) -> Result<EntryRow, CatalogueError> {
         let found = tx.entry_find(code).await.map_err(failed("find a catalogue entry"))?;
         let Some(mut row) = found else { return Err(CatalogueError::NotFound { code: code.to_owned() }) };
         if let Some(expected) = version.filter(|version| *version != row.version) {
@@ -271,10 +256,11 @@ impl Catalogue {
         row.body = body.to_json();
         step.to().as_str().clone_into(&mut row.state);
         tx.entry_update(&row, &actor.act(step.act(), at)).await.map_err(failed("take a step on a catalogue entry"))?;
-        self.put_on_docket(tx, &entry, step, actor, at).await?;
+        self.put_on_docket(&mut tx, &entry, step, actor, at).await?;
+        tx.commit().await.map_err(failed("take a step on a catalogue entry"))?;
         row.version += 1;
         row.changed_at = at;
-        Ok(row)
+        working(&row)
     }
 
     fn check(&self, entry: &Entry, step: EntryStep, reason: &str, actor: &Actor) -> Result<(), CatalogueError> {
@@ -306,35 +292,36 @@ impl Catalogue {
     ) -> Result<(), CatalogueError> {
         let code = entry.code.to_string();
         let subject = ObjectKind::Entry.name(&code);
+        let matter = Matter { procedure: PROCEDURE, subject: &subject };
         let waits = |department: &str, role, term: &TermLimit| Step {
             state: step.to().as_str(),
             waits_for: WaitsFor { department: department.to_owned(), role },
-            term_days: Some(self.terms.days(term)),
+            term: Term::WorkingDays(self.terms.days(term)),
         };
         let done = match step {
             EntryStep::Compile | EntryStep::Withdraw => Ok(()),
             EntryStep::Submit => {
                 let next = waits(&entry.department, Role::Head, &UPDATE);
                 if entry.state == EntryState::Returned {
-                    self.docket.advance(tx, PROCEDURE, &subject, &next, step.act(), actor, at).await
+                    self.docket.advance(tx, matter, &next, step.act(), actor, at).await
                 } else {
                     let title = Text::new(
                         format!("目录条目《{}》", entry.title.zh),
                         format!("catalogue entry: {}", entry.title.get(yihe_definitions::Language::En)),
                     );
-                    let opening = Opening { procedure: PROCEDURE, subject, title, step: next };
+                    let opening = Opening { procedure: PROCEDURE, subject: subject.clone(), title, step: next };
                     self.docket.open(tx, &opening, actor, at).await
                 }
             }
             EntryStep::Sign => {
                 let next = waits(&self.authority, Role::Reviewer, &REVIEW);
-                self.docket.advance(tx, PROCEDURE, &subject, &next, step.act(), actor, at).await
+                self.docket.advance(tx, matter, &next, step.act(), actor, at).await
             }
             EntryStep::Decline | EntryStep::Return => {
                 let next = waits(&entry.department, Role::Officer, &UPDATE);
-                self.docket.advance(tx, PROCEDURE, &subject, &next, step.act(), actor, at).await
+                self.docket.advance(tx, matter, &next, step.act(), actor, at).await
             }
-            EntryStep::Publish => self.docket.close(tx, PROCEDURE, &subject, step.act(), actor, at).await,
+            EntryStep::Publish => self.docket.close(tx, matter, step.act(), actor, at).await,
         };
         done.map_err(|source| CatalogueError::Docket { code, source })
     }

@@ -27,6 +27,15 @@ pub struct WaitsFor {
     pub role: Role,
 }
 
+/// Which item is meant: an object has one open item in each procedure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Matter<'a> {
+    /// Procedure, e.g. `share_request`.
+    pub procedure: &'a str,
+    /// The object, e.g. `urn:yihe:request:…`.
+    pub subject: &'a str,
+}
+
 /// Something that begins to wait.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Opening {
@@ -47,8 +56,19 @@ pub struct Step {
     pub state: &'static str,
     /// Who must act.
     pub waits_for: WaitsFor,
-    /// Working days; `None`: no law sets a term.
-    pub term_days: Option<u32>,
+    /// For how long they may take.
+    pub term: Term,
+}
+
+/// For how long a step may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Term {
+    /// No law sets a term.
+    Untimed,
+    /// So many working days after today.
+    WorkingDays(u32),
+    /// The clock of the step before goes on as it is: running, or standing still.
+    Continued,
 }
 
 /// An item as people see it.
@@ -126,75 +146,43 @@ impl Docket {
         tx.item_insert(&item, &actor.act("item.opened", at)).await.map_err(failed("open", subject))
     }
 
-    /// The present task is done with `outcome`; the next step begins with its own term.
+    /// The present task is done with `outcome`; the next step begins with its own term, or goes on with
+    /// the clock of this one ([`Term::Continued`]).
     ///
     /// # Errors
     /// Nothing waits; somebody else was quicker; the calendar lacks a year; the store failed.
     pub async fn advance(
         &self,
         tx: &mut Tx,
-        procedure: &str,
-        subject: &str,
+        matter: Matter<'_>,
         step: &Step,
         outcome: &str,
         actor: &Actor,
         at: Timestamp,
     ) -> Result<(), DocketError> {
-        let mut item = find_open(tx, procedure, subject).await?;
+        let mut item = find_open(tx, matter).await?;
         self.begin_step(&mut item, step, at)?;
         let act = actor.act("item.advanced", at);
-        tx.item_update(&item, ItemStep::Advance { outcome }, &act).await.map_err(failed("advance", subject))
-    }
-
-    /// Hands the present task to another department or role while its clock goes on as it is:
-    /// running, or standing still.
-    ///
-    /// # Errors
-    /// As [`Docket::advance`].
-    pub async fn hand_over(
-        &self,
-        tx: &mut Tx,
-        procedure: &str,
-        subject: &str,
-        state: &'static str,
-        waits_for: &WaitsFor,
-        outcome: &str,
-        actor: &Actor,
-        at: Timestamp,
-    ) -> Result<(), DocketError> {
-        let mut item = find_open(tx, procedure, subject).await?;
-        state.clone_into(&mut item.state);
-        item.department.clone_from(&waits_for.department);
-        waits_for.role.as_str().clone_into(&mut item.role);
-        item.escalation = 0;
-        let act = actor.act("item.handed_over", at);
-        tx.item_update(&item, ItemStep::Advance { outcome }, &act).await.map_err(failed("hand over", subject))
+        tx.item_update(&item, ItemStep::Advance { outcome }, &act).await.map_err(failed("advance", matter.subject))
     }
 
     /// Stops the clock: something is awaited from somebody else.
     ///
     /// # Errors
     /// Nothing waits; no term runs; the clock stands still already; the store failed.
-    pub async fn stop(
-        &self,
-        tx: &mut Tx,
-        procedure: &str,
-        subject: &str,
-        actor: &Actor,
-        at: Timestamp,
-    ) -> Result<(), DocketError> {
-        let mut item = find_open(tx, procedure, subject).await?;
-        let mut clock = clock_of(&item)?.ok_or_else(|| DocketError::Untimed { subject: subject.to_owned() })?;
+    pub async fn stop(&self, tx: &mut Tx, matter: Matter<'_>, actor: &Actor, at: Timestamp) -> Result<(), DocketError> {
+        let mut item = find_open(tx, matter).await?;
+        let mut clock = clock_of(&item)?.ok_or_else(|| DocketError::Untimed { subject: matter.subject.to_owned() })?;
         if clock.is_stopped() {
-            return Err(DocketError::AlreadyStopped { subject: subject.to_owned() });
+            return Err(DocketError::AlreadyStopped { subject: matter.subject.to_owned() });
         }
         if clock.stops.len() >= STOPS_MAX {
-            return Err(DocketError::Stops { subject: subject.to_owned(), limit: STOPS_MAX });
+            return Err(DocketError::Stops { subject: matter.subject.to_owned(), limit: STOPS_MAX });
         }
         clock.stops.push(Stop { from: local_day(at), until: None });
         self.set_clock(&mut item, &clock)?;
         let act = actor.act("item.stopped", at);
-        tx.item_update(&item, ItemStep::Clock, &act).await.map_err(failed("stop", subject))
+        tx.item_update(&item, ItemStep::Clock, &act).await.map_err(failed("stop", matter.subject))
     }
 
     /// Lets the clock run on: what was awaited came in.
@@ -204,20 +192,19 @@ impl Docket {
     pub async fn resume(
         &self,
         tx: &mut Tx,
-        procedure: &str,
-        subject: &str,
+        matter: Matter<'_>,
         actor: &Actor,
         at: Timestamp,
     ) -> Result<(), DocketError> {
-        let mut item = find_open(tx, procedure, subject).await?;
-        let mut clock = clock_of(&item)?.ok_or_else(|| DocketError::Untimed { subject: subject.to_owned() })?;
+        let mut item = find_open(tx, matter).await?;
+        let mut clock = clock_of(&item)?.ok_or_else(|| DocketError::Untimed { subject: matter.subject.to_owned() })?;
         let Some(stop) = clock.stops.last_mut().filter(|stop| stop.until.is_none()) else {
-            return Err(DocketError::NotStopped { subject: subject.to_owned() });
+            return Err(DocketError::NotStopped { subject: matter.subject.to_owned() });
         };
         stop.until = Some(local_day(at));
         self.set_clock(&mut item, &clock)?;
         let act = actor.act("item.resumed", at);
-        tx.item_update(&item, ItemStep::Clock, &act).await.map_err(failed("resume", subject))
+        tx.item_update(&item, ItemStep::Clock, &act).await.map_err(failed("resume", matter.subject))
     }
 
     /// Extends the present term by `days` working days, of which the law allows `limit_days` in all.
@@ -227,25 +214,26 @@ impl Docket {
     pub async fn extend(
         &self,
         tx: &mut Tx,
-        procedure: &str,
-        subject: &str,
+        matter: Matter<'_>,
         days: u32,
         limit_days: u32,
         actor: &Actor,
         at: Timestamp,
     ) -> Result<(), DocketError> {
-        let mut item = find_open(tx, procedure, subject).await?;
-        let mut clock = clock_of(&item)?.ok_or_else(|| DocketError::Untimed { subject: subject.to_owned() })?;
+        let mut item = find_open(tx, matter).await?;
+        let mut clock = clock_of(&item)?.ok_or_else(|| DocketError::Untimed { subject: matter.subject.to_owned() })?;
         let limit = limit_days.saturating_sub(clock.extension_days);
         if days == 0 || days > limit {
-            return Err(DocketError::Extension { subject: subject.to_owned(), found: days, limit });
+            return Err(DocketError::Extension { subject: matter.subject.to_owned(), found: days, limit });
         }
         clock.extension_days += days;
         // The longer term has its own reminders.
         item.escalation = 0;
         self.set_clock(&mut item, &clock)?;
         let act = actor.act("item.extended", at);
-        tx.item_update(&item, ItemStep::Advance { outcome: "extended" }, &act).await.map_err(failed("extend", subject))
+        tx.item_update(&item, ItemStep::Advance { outcome: "extended" }, &act)
+            .await
+            .map_err(failed("extend", matter.subject))
     }
 
     /// Takes the object off the list.
@@ -255,18 +243,17 @@ impl Docket {
     pub async fn close(
         &self,
         tx: &mut Tx,
-        procedure: &str,
-        subject: &str,
+        matter: Matter<'_>,
         outcome: &str,
         actor: &Actor,
         at: Timestamp,
     ) -> Result<(), DocketError> {
-        let mut item = find_open(tx, procedure, subject).await?;
+        let mut item = find_open(tx, matter).await?;
         item.closed_at = Some(at);
         item.outcome = Some(outcome.to_owned());
         item.due_on = None;
         let act = actor.act("item.closed", at);
-        tx.item_update(&item, ItemStep::Close { outcome }, &act).await.map_err(failed("close", subject))
+        tx.item_update(&item, ItemStep::Close { outcome }, &act).await.map_err(failed("close", matter.subject))
     }
 
     /// A row as people see it on `today`.
@@ -300,14 +287,19 @@ impl Docket {
         step.state.clone_into(&mut item.state);
         item.department.clone_from(&step.waits_for.department);
         step.waits_for.role.as_str().clone_into(&mut item.role);
-        item.received_on = local_day(at);
         item.escalation = 0;
-        item.term_days = step.term_days.map(i64::from);
+        let term_days = match step.term {
+            Term::Continued => return Ok(()),
+            Term::Untimed => None,
+            Term::WorkingDays(days) => Some(days),
+        };
+        item.received_on = local_day(at);
+        item.term_days = term_days.map(i64::from);
         item.extension_days = 0;
         "[]".clone_into(&mut item.stops);
         item.due_on = None;
-        match step.term_days {
-            Some(term_days) => self.set_clock(item, &TermClock::new(item.received_on, term_days)),
+        match term_days {
+            Some(days) => self.set_clock(item, &TermClock::new(item.received_on, days)),
             None => Ok(()),
         }
     }
@@ -343,7 +335,8 @@ pub(crate) fn uncounted(subject: &str) -> impl FnOnce(CalendarError) -> DocketEr
     move |source| DocketError::Calendar { subject, source }
 }
 
-async fn find_open(tx: &mut Tx, procedure: &str, subject: &str) -> Result<ItemRow, DocketError> {
+async fn find_open(tx: &mut Tx, matter: Matter<'_>) -> Result<ItemRow, DocketError> {
+    let Matter { procedure, subject } = matter;
     let found = tx.item_find_open(procedure, subject).await.map_err(failed("find", subject))?;
     found.ok_or_else(|| DocketError::NotOpen { procedure: procedure.to_owned(), subject: subject.to_owned() })
 }

@@ -26,7 +26,7 @@ mod error;
 
 pub use clock::{Standing, Stop, TermClock};
 pub use error::DocketError;
-pub use item::{Docket, Item, Opening, Step, WaitsFor};
+pub use item::{Docket, Item, Matter, Opening, Step, Term, WaitsFor};
 pub use sweep::{Escalation, EscalationLevel, EscalationPolicy, SweepReport};
 pub use term::{TermDefect, TermLimit, Terms};
 pub use worklist::{Worklist, WorklistPage};

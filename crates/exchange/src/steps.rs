@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use yihe_catalogue::Entry;
 use yihe_definitions::Text;
-use yihe_docket::{DocketError, Opening, Step, WaitsFor};
+use yihe_docket::{DocketError, Matter, Opening, Step, Term, WaitsFor};
 use yihe_store::{Actor, ObjectKind, RequestFilter, Role, StoreError, Tx};
 use yihe_vocabulary::clock::local_day;
 
@@ -372,67 +372,55 @@ impl Exchange {
         at: Timestamp,
     ) -> Result<(), DocketError> {
         let subject = ObjectKind::Request.name(&after.id);
+        let matter = Matter { procedure: PROCEDURE, subject: &subject };
         let docket = &self.docket;
         let act = step.act();
-        let state = after.state.as_str();
-        let waits = |department: &str, role| WaitsFor { department: department.to_owned(), role };
-        let next = |waits_for, term_days| Step { state, waits_for, term_days };
-        let head = waits(&after.requester, Role::Head);
-        let officer = waits(&after.requester, Role::Officer);
-        let reviewer = waits(self.catalogue.authority(), Role::Reviewer);
-        let provider = waits(&after.provider, Role::Officer);
-        let provider_head = waits(&after.provider, Role::Head);
+        let next = |department: &str, role, term| Step {
+            state: after.state.as_str(),
+            waits_for: WaitsFor { department: department.to_owned(), role },
+            term,
+        };
+        let days = |limit| Term::WorkingDays(self.terms.days(limit));
+        let authority = self.catalogue.authority();
+        let (requester, provider) = (after.requester.as_str(), after.provider.as_str());
         // Once a notice was sent, the authority's clock stands still until the head has signed again.
         let completing = before.notice.is_some();
-        match step {
-            RequestStep::Submit if completing => {
-                docket.hand_over(tx, PROCEDURE, &subject, state, &head, act, actor, at).await
-            }
+        let next = match step {
+            RequestStep::Submit if completing => next(requester, Role::Head, Term::Continued),
             RequestStep::Submit => {
-                let opening = Opening { procedure: PROCEDURE, subject, title: title(after), step: next(head, None) };
-                docket.open(tx, &opening, actor, at).await
+                let step = next(requester, Role::Head, Term::Untimed);
+                let opening = Opening { procedure: PROCEDURE, subject: subject.clone(), title: title(after), step };
+                return docket.open(tx, &opening, actor, at).await;
             }
             RequestStep::Sign if completing => {
-                docket.resume(tx, PROCEDURE, &subject, actor, at).await?;
-                docket.hand_over(tx, PROCEDURE, &subject, state, &reviewer, act, actor, at).await
+                docket.resume(tx, matter, actor, at).await?;
+                next(authority, Role::Reviewer, Term::Continued)
             }
-            RequestStep::Sign => {
-                let next = next(reviewer, Some(self.terms.days(&CHECK)));
-                docket.advance(tx, PROCEDURE, &subject, &next, act, actor, at).await
-            }
-            RequestStep::DeclineToSign if completing => {
-                docket.hand_over(tx, PROCEDURE, &subject, state, &officer, act, actor, at).await
-            }
-            RequestStep::DeclineToSign | RequestStep::Withdraw if before.state == RequestState::Draft => Ok(()),
-            RequestStep::DeclineToSign | RequestStep::Withdraw => {
-                docket.close(tx, PROCEDURE, &subject, act, actor, at).await
+            RequestStep::Sign => next(authority, Role::Reviewer, days(&CHECK)),
+            RequestStep::DeclineToSign if completing => next(requester, Role::Officer, Term::Continued),
+            RequestStep::Withdraw if before.state == RequestState::Draft => return Ok(()),
+            RequestStep::DeclineToSign | RequestStep::Withdraw | RequestStep::Supply => {
+                return docket.close(tx, matter, act, actor, at).await;
             }
             RequestStep::Notify => {
-                docket.stop(tx, PROCEDURE, &subject, actor, at).await?;
-                docket.hand_over(tx, PROCEDURE, &subject, state, &officer, act, actor, at).await
+                docket.stop(tx, matter, actor, at).await?;
+                next(requester, Role::Officer, Term::Continued)
             }
-            RequestStep::Forward => {
-                let term = if after.conditional { &ANSWER_CONDITIONAL } else { &ANSWER_UNCONDITIONAL };
-                let next = next(provider, Some(self.terms.days(term)));
-                docket.advance(tx, PROCEDURE, &subject, &next, act, actor, at).await
-            }
-            RequestStep::AskExtension => Ok(()),
+            RequestStep::Forward if after.conditional => next(provider, Role::Officer, days(&ANSWER_CONDITIONAL)),
+            RequestStep::Forward => next(provider, Role::Officer, days(&ANSWER_UNCONDITIONAL)),
+            RequestStep::AskExtension => return Ok(()),
             RequestStep::ConsentExtension => {
                 let days = after.extension.as_ref().map_or(0, |extension| extension.days);
-                docket.extend(tx, PROCEDURE, &subject, days, self.terms.days(&EXTENSION), actor, at).await
+                return docket.extend(tx, matter, days, self.terms.days(&EXTENSION), actor, at).await;
             }
-            RequestStep::Answer => {
-                docket.hand_over(tx, PROCEDURE, &subject, state, &provider_head, act, actor, at).await
-            }
-            RequestStep::SendBack => docket.hand_over(tx, PROCEDURE, &subject, state, &provider, act, actor, at).await,
+            RequestStep::Answer => next(provider, Role::Head, Term::Continued),
+            RequestStep::SendBack => next(provider, Role::Officer, Term::Continued),
             RequestStep::Countersign if after.state == RequestState::Consented => {
-                let next = next(provider, Some(self.terms.days(&SUPPLY)));
-                docket.advance(tx, PROCEDURE, &subject, &next, act, actor, at).await
+                next(provider, Role::Officer, days(&SUPPLY))
             }
-            RequestStep::Countersign | RequestStep::Supply => {
-                docket.close(tx, PROCEDURE, &subject, act, actor, at).await
-            }
-        }
+            RequestStep::Countersign => return docket.close(tx, matter, act, actor, at).await,
+        };
+        docket.advance(tx, matter, &next, act, actor, at).await
     }
 }
 

@@ -78,10 +78,10 @@ impl Store {
         Ok(listed
             .into_iter()
             .map(|(row, last)| {
-                let now = match (last, current.remove(&row.object)) {
-                    (false, _) => ObjectState::Superseded,
-                    (true, None) => ObjectState::Gone,
-                    (true, Some(payload)) => ObjectState::Is(payload),
+                let now = if last {
+                    current.remove(&row.object).map_or(ObjectState::Gone, ObjectState::Is)
+                } else {
+                    ObjectState::Superseded
                 };
                 LedgerPayload { row, now }
             })

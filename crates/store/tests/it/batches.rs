@@ -36,6 +36,8 @@ async fn sending_a_landed_batch_again_changes_nothing(fixture: Fixture) {
     assert_eq!((again.id, again.rows_in), (batch.id, 10));
     assert_eq!(fixture.store.outbox_count_pending().await.unwrap(), pending);
     assert_eq!(fixture.store.batch_totals("residents").await.unwrap(), (10, 9, 1));
+    let tally = fixture.store.batch_tally().await.unwrap();
+    assert_eq!((tally.len(), tally[0].batches, tally[0].rows_quarantined), (1, 1, 1));
 }
 
 async fn a_crashed_delivery_is_resumed_under_its_identifier(fixture: Fixture) {

@@ -141,7 +141,7 @@ fn drain_and_compare(folder: &Path, store: Store, runtime: Handle) -> Vec<RowFau
 }
 
 fn compare(folder: &Path, store: Store, runtime: Handle) -> Vec<RowFault> {
-    let view = LogView::new(folder, keys().trusted().clone());
+    let view = LogView::new(folder.join("public"), keys().trusted().clone());
     let options = MonitorOptions {
         audit: AuditOptions { strays: false, ..AuditOptions::default() },
         silence_after: jiff::SignedDuration::from_hours(1),

@@ -1,5 +1,7 @@
 //! The store on both databases: every suite runs on a SQLite file and on a PostgreSQL server.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 mod support;
 
 mod accounts;

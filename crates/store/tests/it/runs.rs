@@ -10,13 +10,7 @@ on_both!(
 );
 
 fn new(holder: &str, second: i64) -> NewRun<'_> {
-    NewRun {
-        step: "check",
-        subject: "residents",
-        holder,
-        lease_until: at(second + 30),
-        deadline_at: at(second + 100),
-    }
+    NewRun { step: "check", subject: "residents", holder, lease_until: at(second + 30), deadline_at: at(second + 100) }
 }
 
 async fn begin(fixture: &Fixture, holder: &str, second: i64) -> RunBegun {

@@ -35,5 +35,8 @@ async fn a_later_release_is_recognised(fixture: Fixture) {
 #[tokio::test]
 async fn an_address_of_another_database_is_refused_without_its_password() {
     let error = Store::open("mysql://city:s3cret@db/yihe", SeededIdentity::new(1)).await.unwrap_err();
-    assert_eq!(error.to_string(), "found the store address `mysql://***@db/yihe`, expected `sqlite:<path>` or `postgres://…`");
+    assert_eq!(
+        error.to_string(),
+        "found the store address `mysql://***@db/yihe`, expected `sqlite:<path>` or `postgres://…`"
+    );
 }

@@ -1,0 +1,10 @@
+//! The exchange on both databases and a real lake.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod clocks;
+mod lifecycle;
+mod oversight;
+mod refusals;
+mod supply;
+mod support;

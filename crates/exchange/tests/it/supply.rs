@@ -1,0 +1,133 @@
+use arrow::{array::AsArray as _, record_batch::RecordBatch};
+use jiff::Timestamp;
+use yihe_exchange::{Call, Door, ExchangeError, GrantState, GrantStep, Refused, Supplied};
+use yihe_store::Role;
+
+use crate::support::{CITIZEN, ENTRY, Fixture, PROVIDER, REQUESTER, actor, morning, on_both};
+
+on_both!(
+    a_record_is_supplied_within_its_grant_and_recorded,
+    a_row_outside_the_grant_does_not_exist,
+    every_call_outside_its_grant_is_refused,
+    a_suspended_grant_supplies_nothing,
+    the_quota_of_the_day_is_kept_even_by_calls_at_once,
+    a_call_that_cannot_be_recorded_is_not_answered,
+);
+
+fn call<'a>(token: &'a str, key: &'a [&'a str]) -> Call<'a> {
+    Call { token, resource: ENTRY, key, purpose: Some("低保审核"), case_number: "DB-2025-17", door: Door::Rest }
+}
+
+fn refused(result: Result<Supplied, ExchangeError>) -> Refused {
+    match result {
+        Err(ExchangeError::Refused { why }) => why,
+        other => panic!("expected a refusal, found {other:?}"),
+    }
+}
+
+fn cell(batch: &RecordBatch, column: &str) -> String {
+    batch.column_by_name(column).unwrap().as_string::<i32>().value(0).to_owned()
+}
+
+async fn a_record_is_supplied_within_its_grant_and_recorded(fixture: Fixture) {
+    let (grant, token) = fixture.grant().await;
+    let supplied = fixture.exchange.supply(&call(&token, &[CITIZEN]), morning(9, 28)).await.unwrap();
+    assert_eq!(supplied.rows, 1);
+    let batch = &supplied.batches[0];
+    let names: Vec<&str> = batch.schema_ref().fields().iter().map(|field| field.name().as_str()).collect();
+    assert_eq!(names, ["citizen_id", "name", "mobile", "household_division"]);
+    assert_eq!(cell(batch, "citizen_id"), "371302********4218");
+    assert_eq!(cell(batch, "name"), "王小明");
+    assert_eq!(cell(batch, "mobile"), "138****1234");
+    assert_eq!(cell(batch, "household_division"), "371302");
+    let usage = fixture.store.usage_find(&supplied.receipt).await.unwrap().unwrap();
+    assert_eq!((usage.grant_id.as_str(), usage.row_count), (grant.id.as_str(), 1));
+    assert_eq!((usage.purpose.as_str(), usage.case_number.as_str()), ("低保审核", "DB-2025-17"));
+    assert_eq!(usage.table_version, supplied.table_version);
+    let told = fixture.store.outbox_list_by_object(&format!("urn:yihe:usage:{}", supplied.receipt), 10).await.unwrap();
+    assert_eq!(told.len(), 1);
+    assert_eq!((told[0].kind.as_str(), told[0].org.as_str()), ("usage.supplied", REQUESTER));
+    assert!(fixture.store.ledger_unrecorded().await.unwrap().is_empty());
+}
+
+async fn a_row_outside_the_grant_does_not_exist(fixture: Fixture) {
+    let (_, token) = fixture.grant().await;
+    // The second exists, but in 河东区; the third does not exist at all. The answers are the same.
+    for key in ["371312199001011234", "371302190001011234"] {
+        let supplied = fixture.exchange.supply(&call(&token, &[key]), morning(9, 28)).await.unwrap();
+        assert_eq!(supplied.rows, 0, "{key}");
+    }
+    assert_eq!(fixture.store.usage_totals(Timestamp::UNIX_EPOCH).await.unwrap().calls, 2, "looking up is a use");
+}
+
+async fn every_call_outside_its_grant_is_refused(fixture: Fixture) {
+    let (_, token) = fixture.grant().await;
+    let key = [CITIZEN];
+    let good = call(&token, &key);
+    let long = "9".repeat(65);
+    let cases = [
+        (Call { token: "yihe_forged", ..good }, Refused::Token),
+        (Call { resource: "10100102/000002", ..good }, Refused::Resource),
+        (Call { purpose: Some("催收"), ..good }, Refused::Purpose),
+        (Call { case_number: " ", ..good }, Refused::CaseNumber { found: 0 }),
+        (Call { case_number: &long, ..good }, Refused::CaseNumber { found: 65 }),
+        (Call { key: &[], ..good }, Refused::Key { expected: 1 }),
+        (Call { key: &[CITIZEN, CITIZEN], ..good }, Refused::Key { expected: 1 }),
+    ];
+    for (call, expected) in cases {
+        assert_eq!(refused(fixture.exchange.supply(&call, morning(9, 28)).await), expected);
+    }
+    let early = refused(fixture.exchange.supply(&good, morning(9, 20)).await);
+    assert_eq!(early, Refused::OutOfTerm);
+    let late = refused(fixture.exchange.supply(&good, "2026-01-01T02:00:00Z".parse().unwrap()).await);
+    assert_eq!(late, Refused::Token, "a token ends with its grant");
+    assert_eq!(fixture.store.usage_totals(Timestamp::UNIX_EPOCH).await.unwrap().calls, 0);
+    // The dataset's or registry's identifier names the same resource.
+    let by_name = Call { resource: "population", purpose: None, ..good };
+    assert_eq!(fixture.exchange.supply(&by_name, morning(9, 28)).await.unwrap().rows, 1);
+    assert!(!format!("{good:?}").contains(CITIZEN), "a key must not reach a log");
+}
+
+async fn a_suspended_grant_supplies_nothing(fixture: Fixture) {
+    let (grant, token) = fixture.grant().await;
+    let head = actor(PROVIDER, Role::Head);
+    let step = |step| fixture.exchange.grant_step(&grant.id, step, "用途不符", None, &head, morning(9, 28));
+    step(GrantStep::Suspend).await.unwrap();
+    let why = refused(fixture.exchange.supply(&call(&token, &[CITIZEN]), morning(9, 28)).await);
+    assert_eq!(why, Refused::NotInForce { state: GrantState::Suspended });
+    step(GrantStep::Resume).await.unwrap();
+    assert_eq!(fixture.exchange.supply(&call(&token, &[CITIZEN]), morning(9, 28)).await.unwrap().rows, 1);
+    let officer = actor(REQUESTER, Role::Officer);
+    let held = fixture.store.token_list(REQUESTER, 10).await.unwrap();
+    assert!(fixture.exchange.token_revoke(&held[0].id, &officer, morning(9, 28)).await.unwrap());
+    let why = refused(fixture.exchange.supply(&call(&token, &[CITIZEN]), morning(9, 28)).await);
+    assert_eq!(why, Refused::Token);
+}
+
+async fn the_quota_of_the_day_is_kept_even_by_calls_at_once(fixture: Fixture) {
+    let (_, token) = fixture.grant().await;
+    let key = [CITIZEN];
+    let call = call(&token, &key);
+    let supply = || fixture.exchange.supply(&call, morning(9, 28));
+    let (a, b, c, d, e) = tokio::join!(supply(), supply(), supply(), supply(), supply());
+    let answered = [&a, &b, &c, &d, &e].into_iter().filter(|result| result.is_ok()).count();
+    assert_eq!(answered, 3);
+    assert_eq!(refused(supply().await), Refused::Quota { calls_per_day: 3 });
+    // Sixteen hours UTC is the next day in China.
+    let next_day = "2025-09-28T16:00:00Z".parse().unwrap();
+    assert!(fixture.exchange.supply(&call, next_day).await.is_ok());
+}
+
+async fn a_call_that_cannot_be_recorded_is_not_answered(fixture: Fixture) {
+    let (_, token) = fixture.grant().await;
+    let key = [CITIZEN];
+    let call = call(&token, &key);
+    fixture.behind_its_back("ALTER TABLE usage_row RENAME TO usage_away").await;
+    let failed = fixture.exchange.supply(&call, morning(9, 28)).await;
+    assert!(matches!(failed, Err(ExchangeError::Store { action: "record a use", .. })), "{failed:?}");
+    fixture.behind_its_back("ALTER TABLE usage_away RENAME TO usage_row").await;
+    // The failed call was not counted: all three of the day are still there.
+    for _ in 0..3 {
+        fixture.exchange.supply(&call, morning(9, 28)).await.unwrap();
+    }
+}
