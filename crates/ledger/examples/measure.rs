@@ -1,7 +1,12 @@
 //! Measures what people wait for: run by hand, figures go to `bench/ledger.md`.
 //!
 //! `measure [FOLDER] [ENTRIES]`: the folder should lie on the disk to be measured.
-#![expect(clippy::print_stdout, clippy::cast_precision_loss, clippy::unwrap_used, reason = "a program that prints figures, run by hand")]
+#![expect(
+    clippy::print_stdout,
+    clippy::cast_precision_loss,
+    clippy::unwrap_used,
+    reason = "a program that prints figures, run by hand"
+)]
 
 use std::{
     fs::OpenOptions,
@@ -50,7 +55,13 @@ fn percentile(sorted: &[Duration], percent: usize) -> f64 {
 
 fn told(name: &str, mut times: Vec<Duration>) {
     times.sort();
-    println!("{name}: p50 {:.2} ms, p99 {:.2} ms, max {:.2} ms, n {}", percentile(&times, 50), percentile(&times, 99), percentile(&times, 100), times.len());
+    println!(
+        "{name}: p50 {:.2} ms, p99 {:.2} ms, max {:.2} ms, n {}",
+        percentile(&times, 50),
+        percentile(&times, 99),
+        percentile(&times, 100),
+        times.len()
+    );
 }
 
 /// What one sync of the disk costs: 4 KiB written over and over.
@@ -70,7 +81,8 @@ fn sync_cost(folder: &Path) {
 
 fn append(ledger: &mut Ledger, entries: u64) {
     const BATCH: u64 = 2_000;
-    let batches: Vec<Vec<PendingEntry>> = (0..entries / BATCH).map(|n| (n * BATCH..(n + 1) * BATCH).map(entry).collect()).collect();
+    let batches: Vec<Vec<PendingEntry>> =
+        (0..entries / BATCH).map(|n| (n * BATCH..(n + 1) * BATCH).map(entry).collect()).collect();
     let start = Instant::now();
     let mut times = Vec::new();
     for batch in &batches {
@@ -79,13 +91,17 @@ fn append(ledger: &mut Ledger, entries: u64) {
         times.push(at.elapsed());
     }
     let seconds = start.elapsed().as_secs_f64();
-    println!("durable append, batches of {BATCH}, both trees: {:.0} entries/s ({entries} in {seconds:.1} s)", entries as f64 / seconds);
+    println!(
+        "durable append, batches of {BATCH}, both trees: {:.0} entries/s ({entries} in {seconds:.1} s)",
+        entries as f64 / seconds
+    );
     told("  a batch, from hand-over to published checkpoint", times);
 }
 
 /// 10,000 entries a second offered, batches every 200 ms: how long does the oldest of a batch wait?
 fn paced(ledger: &mut Ledger, from: u64) {
-    let batches: Vec<Vec<PendingEntry>> = (0..60).map(|n| (from + n * 2_000..from + (n + 1) * 2_000).map(entry).collect()).collect();
+    let batches: Vec<Vec<PendingEntry>> =
+        (0..60).map(|n| (from + n * 2_000..from + (n + 1) * 2_000).map(entry).collect()).collect();
     let start = Instant::now();
     let mut waits = Vec::new();
     for (n, batch) in (0_u32..).zip(&batches) {
@@ -110,7 +126,9 @@ fn single(ledger: &mut Ledger, from: u64) {
 }
 
 fn witnesses() -> Vec<Signer> {
-    (1..=3).map(|n| Signer::new(&format!("witness{n}.example"), Algorithm::Ed25519Cosignature, &[n; 32]).unwrap()).collect()
+    (1..=3)
+        .map(|n| Signer::new(&format!("witness{n}.example"), Algorithm::Ed25519Cosignature, &[n; 32]).unwrap())
+        .collect()
 }
 
 fn proofs(ledger: &mut Ledger) {
@@ -121,7 +139,9 @@ fn proofs(ledger: &mut Ledger) {
     let mut policy = format!("log {}\n", ledger.view().trusted().of(TreeHash::Sha256)[0]);
     for (n, witness) in witnesses.iter().enumerate() {
         let answer = witness.sign(&text, 1_795_300_000).to_string();
-        ledger.accept_cosignatures(TreeHash::Sha256, &request, &answer, std::slice::from_ref(witness.verifier())).unwrap();
+        ledger
+            .accept_cosignatures(TreeHash::Sha256, &request, &answer, std::slice::from_ref(witness.verifier()))
+            .unwrap();
         policy += &format!("witness w{n} {}\n", witness.verifier());
     }
     let policy = Policy::read((policy + "group all3 all w0 w1 w2\nquorum all3\n").as_bytes()).unwrap();
@@ -132,28 +152,42 @@ fn proofs(ledger: &mut Ledger) {
     println!("proof file with 3 cosignatures: {} bytes", proofs[0].to_string().len());
     for hash in TreeHash::BOTH {
         let head = ledger.checkpoint(hash).unwrap();
-        let proofs: Vec<_> = picks.iter().map(|index| (*index, ledger.view().prove_in(&head, *index).unwrap().hashes)).collect();
-        let leaves: Vec<_> = picks.iter().map(|index| hash.leaf(&ledger.view().entry_bytes(*index, size).unwrap())).collect();
+        let proofs: Vec<_> =
+            picks.iter().map(|index| (*index, ledger.view().prove_in(&head, *index).unwrap().hashes)).collect();
+        let leaves: Vec<_> =
+            picks.iter().map(|index| hash.leaf(&ledger.view().entry_bytes(*index, size).unwrap())).collect();
         let start = Instant::now();
         for _ in 0..20 {
             for ((index, path), leaf) in proofs.iter().zip(&leaves) {
                 assert!(merkle::inclusion_holds(hash, leaf, *index, size, path, &head.root));
             }
         }
-        println!("verify one path of {} hashes, {}: {:.1} µs", proofs[0].1.len(), hash.name(), start.elapsed().as_secs_f64() * 1e6 / 10_000.0);
+        println!(
+            "verify one path of {} hashes, {}: {:.1} µs",
+            proofs[0].1.len(),
+            hash.name(),
+            start.elapsed().as_secs_f64() * 1e6 / 10_000.0
+        );
     }
-    let items: Vec<Item> = picks.iter().map(|index| Item { entry: ledger.entry(*index).unwrap(), payload: None, salt: None, call: None }).collect();
+    let items: Vec<Item> = picks
+        .iter()
+        .map(|index| Item { entry: ledger.entry(*index).unwrap(), payload: None, salt: None, call: None })
+        .collect();
     let start = Instant::now();
     for (proof, item) in proofs.iter().zip(items) {
         verify_item(&policy, proof, item).unwrap();
     }
-    println!("verify a whole proof with one log signature and three cosignatures: {:.0} µs", start.elapsed().as_secs_f64() * 1e6 / 500.0);
+    println!(
+        "verify a whole proof with one log signature and three cosignatures: {:.0} µs",
+        start.elapsed().as_secs_f64() * 1e6 / 500.0
+    );
 }
 
 fn audits(ledger: &Ledger) {
     for threads in [1, 2] {
         let witnesses = witnesses().iter().map(|witness| witness.verifier().clone()).collect();
-        let options = AuditOptions { witnesses, threads: NonZeroUsize::new(threads).unwrap(), ..AuditOptions::default() };
+        let options =
+            AuditOptions { witnesses, threads: NonZeroUsize::new(threads).unwrap(), ..AuditOptions::default() };
         let start = Instant::now();
         let report = audit(ledger.view(), &options, &mut |_| {});
         assert!(report.is_sound(), "{report:?}");

@@ -58,7 +58,11 @@ fn read(checkpoint: &str) -> Result<Checkpoint, AnchorError> {
 
 /// `<origin with / as _>-<size, 20 digits>`: sorts by size, readable by people.
 fn file_stem(checkpoint: &Checkpoint) -> String {
-    let origin: String = checkpoint.origin.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' || c == '-' { c } else { '_' }).collect();
+    let origin: String = checkpoint
+        .origin
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || c == '.' || c == '-' { c } else { '_' })
+        .collect();
     format!("{origin}-{:020}", checkpoint.size)
 }
 
@@ -86,7 +90,13 @@ impl Anchor for FileAnchor {
             return Err(AnchorError::Forked { path });
         }
         write_durably(&path, checkpoint.as_bytes()).map_err(|source| AnchorError::File { source })?;
-        Ok(Receipt { anchor: "file", origin: read_checkpoint.origin, size: read_checkpoint.size, files: vec![path], seen_at: None })
+        Ok(Receipt {
+            anchor: "file",
+            origin: read_checkpoint.origin,
+            size: read_checkpoint.size,
+            files: vec![path],
+            seen_at: None,
+        })
     }
 }
 
@@ -118,7 +128,8 @@ impl Anchor for Rfc3161Anchor {
         let imprint: [u8; 32] = Sha256::digest(checkpoint).into();
         let nonce = self.nonce;
         self.nonce = self.nonce.wrapping_add(1);
-        let reply = (self.transport)(&time_stamp_request(&imprint, nonce)).map_err(|source| AnchorError::Transport { source })?;
+        let reply = (self.transport)(&time_stamp_request(&imprint, nonce))
+            .map_err(|source| AnchorError::Transport { source })?;
         let seen_at = read_time_stamp_reply(&reply, &imprint, nonce)?;
         let stem = self.folder.join(file_stem(&read_checkpoint));
         let mut files = Vec::new();
@@ -128,7 +139,13 @@ impl Anchor for Rfc3161Anchor {
             write_durably(Path::new(&path), bytes).map_err(|source| AnchorError::File { source })?;
             files.push(path.into());
         }
-        Ok(Receipt { anchor: "rfc3161", origin: read_checkpoint.origin, size: read_checkpoint.size, files, seen_at: Some(seen_at) })
+        Ok(Receipt {
+            anchor: "rfc3161",
+            origin: read_checkpoint.origin,
+            size: read_checkpoint.size,
+            files,
+            seen_at: Some(seen_at),
+        })
     }
 }
 
@@ -269,7 +286,8 @@ mod tests {
     #[test]
     fn a_request_is_the_der_of_its_fields() {
         let imprint: [u8; 32] = std::array::from_fn(|n| u8::try_from(n).unwrap());
-        let expected = format!("303d0201013031300d060960864801650304020105000420{}020211220101ff", hex::encode(imprint));
+        let expected =
+            format!("303d0201013031300d060960864801650304020105000420{}020211220101ff", hex::encode(imprint));
         assert_eq!(hex::encode(time_stamp_request(&imprint, 0x1122)), expected);
         assert_eq!((integer(0), integer(0x80), integer(u64::MAX).len()), (vec![0], vec![0, 0x80], 9));
     }

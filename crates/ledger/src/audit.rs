@@ -6,17 +6,12 @@
 //! together mean that what lies beneath was changed with its hashes. What is judged right is carried
 //! upwards, so one change gives one fault.
 
-use std::{
-    collections::BTreeMap,
-    fs, io,
-    num::NonZeroUsize,
-    path::Path,
-    thread,
-};
+use std::{collections::BTreeMap, fs, io, num::NonZeroUsize, path::Path, thread};
 
 use crate::{
     checkpoint::Checkpoint,
-    entry::Entry,
+    entry::EntryText,
+    error::LedgerError,
     fault::Fault,
     hashes::{Hash, TreeHash},
     keys::VERIFIER_KEYS_FILE,
@@ -109,6 +104,8 @@ pub struct Progress {
 #[must_use]
 pub fn audit(view: &LogView, options: &AuditOptions, progress: &mut dyn FnMut(Progress)) -> Report {
     let mut report = Report::default();
+    // Before the heads, so that a cosigned checkpoint never covers more than they do.
+    let witnessed: Vec<_> = options.trees.iter().map(|hash| view.witnessed_head(*hash)).collect();
     let heads = read_heads(view, options, &mut report);
     check_keys(view, options, &mut report);
     // Without any readable head, the files still say how far they go: nothing can be proven of them.
@@ -132,7 +129,7 @@ pub fn audit(view: &LogView, options: &AuditOptions, progress: &mut dyn FnMut(Pr
         }
     }
     auditor.walk(&levels);
-    auditor.witnessed(&levels);
+    auditor.witnessed(&levels, witnessed);
     auditor.report
 }
 
@@ -163,7 +160,8 @@ fn read_heads(view: &LogView, options: &AuditOptions, report: &mut Report) -> Ve
         let file = relative(view, &path);
         match heads.iter().find(|head| head.hash == *hash) {
             None => {
-                let error = view.head(*hash).err().map_or_else(|| "it was being replaced".to_owned(), |error| chain(&error));
+                let error =
+                    view.head(*hash).err().map_or_else(|| "it was being replaced".to_owned(), |error| chain(&error));
                 report.add(Fault::CheckpointUnreadable { file, reason: error });
             }
             Some(head) => foreign_lines(&head.note, &view.trusted().of(*hash), &file, report),
@@ -183,7 +181,11 @@ fn foreign_lines(text: &str, known: &[VerifierKey], file: &str, report: &mut Rep
     let before = note.text.lines().count() + 1;
     for (number, signature) in note.signatures.iter().enumerate() {
         if !Note::is_known_line(signature, known) {
-            report.add(Fault::CheckpointLine { file: file.to_owned(), line: before + number + 1, found: signature.to_string().trim_end().to_owned() });
+            report.add(Fault::CheckpointLine {
+                file: file.to_owned(),
+                line: before + number + 1,
+                found: signature.to_string().trim_end().to_owned(),
+            });
         }
     }
 }
@@ -248,7 +250,11 @@ impl Auditor<'_> {
                             (from..(from + share).min(end))
                                 .map(|index| {
                                     let block = audit_block(view, options, size, index);
-                                    let whole = block.leaves.iter().zip(&options.trees).filter(|(leaves, _)| leaves.len() == 8_192);
+                                    let whole = block
+                                        .leaves
+                                        .iter()
+                                        .zip(&options.trees)
+                                        .filter(|(leaves, _)| leaves.len() == 8_192);
                                     let roots = whole.map(|(leaves, hash)| hash.perfect_root(leaves)).collect();
                                     (index, roots, block)
                                 })
@@ -288,7 +294,11 @@ impl Auditor<'_> {
                 for slot in 0..usize::from(tile.width) {
                     let at = range.start + slot * 32;
                     let differing: Vec<usize> = (0..stored.len())
-                        .filter(|tree| stored[*tree].as_ref().is_some_and(|bytes| bytes[slot * 32..slot * 32 + 32] != levels[*tree][here][at..at + 32]))
+                        .filter(|tree| {
+                            stored[*tree].as_ref().is_some_and(|bytes| {
+                                bytes[slot * 32..slot * 32 + 32] != levels[*tree][here][at..at + 32]
+                            })
+                        })
                         .collect();
                     if differing.len() == stored.len() && stored.len() > 1 {
                         let span = TILE_WIDTH.pow(u32::from(level));
@@ -302,7 +312,12 @@ impl Auditor<'_> {
                         for tree in differing {
                             let bytes = stored[tree].as_ref().expect("it differs, so it is there");
                             let file = relative(self.view, &self.view.tile_path(self.options.trees[tree], tile));
-                            let fault = first_difference(&file, (slot * 32) as u64, &levels[tree][here][at..at + 32], &bytes[slot * 32..slot * 32 + 32]);
+                            let fault = first_difference(
+                                &file,
+                                (slot * 32) as u64,
+                                &levels[tree][here][at..at + 32],
+                                &bytes[slot * 32..slot * 32 + 32],
+                            );
                             fault.into_iter().for_each(|fault| self.report.add(fault));
                         }
                     }
@@ -310,7 +325,8 @@ impl Auditor<'_> {
             }
             for tree in 0..self.options.trees.len() {
                 let hash = self.options.trees[tree];
-                let roots: Vec<u8> = levels[tree][here].chunks_exact(8_192).flat_map(|tile| hash.perfect_root(tile)).collect();
+                let roots: Vec<u8> =
+                    levels[tree][here].chunks_exact(8_192).flat_map(|tile| hash.perfect_root(tile)).collect();
                 levels[tree].push(roots);
             }
         }
@@ -365,7 +381,9 @@ impl Auditor<'_> {
                 if let Some((tree, tile)) = self.expected_tile(&file) {
                     let current = TilePath::in_tree(tile.kind, tile.index, self.size);
                     match current {
-                        Some(current) if current.width > tile.width => older.entry((tree, tile.kind, tile.index)).or_default().push(tile),
+                        Some(current) if current.width > tile.width => {
+                            older.entry((tree, tile.kind, tile.index)).or_default().push(tile)
+                        }
                         // Written since the head was read, or just audited.
                         _ => {}
                     }
@@ -380,7 +398,8 @@ impl Auditor<'_> {
     }
 
     fn is_named_file(&self, file: &str) -> bool {
-        file == VERIFIER_KEYS_FILE || ["checkpoint", "sm3/checkpoint", "witnessed/checkpoint", "sm3/witnessed/checkpoint"].contains(&file)
+        file == VERIFIER_KEYS_FILE
+            || ["checkpoint", "sm3/checkpoint", "witnessed/checkpoint", "sm3/witnessed/checkpoint"].contains(&file)
     }
 
     /// The tree and tile a path names, if the log could have written it.
@@ -422,9 +441,15 @@ impl Auditor<'_> {
             match kind {
                 TileKind::Hashes(_) => {
                     if bytes.len() == width * 32 {
-                        first_difference(&file, 0, &right[..width * 32], &bytes).into_iter().for_each(|fault| self.report.add(fault));
+                        first_difference(&file, 0, &right[..width * 32], &bytes)
+                            .into_iter()
+                            .for_each(|fault| self.report.add(fault));
                     } else {
-                        self.report.add(Fault::Length { file, expected: (width * 32) as u64, found: bytes.len() as u64 });
+                        self.report.add(Fault::Length {
+                            file,
+                            expected: (width * 32) as u64,
+                            found: bytes.len() as u64,
+                        });
                     }
                 }
                 TileKind::Entries => self.compare_older_bundle(&file, index, width, &bytes, &right, hash),
@@ -432,7 +457,15 @@ impl Auditor<'_> {
         }
     }
 
-    fn compare_older_bundle(&mut self, file: &str, index: u64, width: usize, bytes: &[u8], right: &[u8], hash: TreeHash) {
+    fn compare_older_bundle(
+        &mut self,
+        file: &str,
+        index: u64,
+        width: usize,
+        bytes: &[u8],
+        right: &[u8],
+        hash: TreeHash,
+    ) {
         let (entries, defect) = bundle_entries(bytes);
         let differs = |position: usize| hash.leaf(entries[position].1) != right[position * 32..position * 32 + 32];
         let bad = (0..entries.len().min(width)).find(|position| differs(*position));
@@ -455,14 +488,10 @@ impl Auditor<'_> {
     }
 
     /// The cosigned checkpoints: verified, without foreign lines, and prefixes of the present tree.
-    fn witnessed(&mut self, levels: &Levels) {
-        for (tree, hash) in self.options.trees.iter().enumerate() {
-            let path = self.view.witnessed_path(*hash);
-            if !path.exists() {
-                continue;
-            }
-            let file = relative(self.view, &path);
-            let head = match self.view.witnessed_head(*hash) {
+    fn witnessed(&mut self, levels: &Levels, witnessed: Vec<Result<Option<Head>, LedgerError>>) {
+        for (tree, (hash, head)) in self.options.trees.iter().zip(witnessed).enumerate() {
+            let file = relative(self.view, &self.view.witnessed_path(*hash));
+            let head = match head {
                 Ok(Some(head)) => head,
                 Ok(None) => continue,
                 Err(error) => {
@@ -476,13 +505,21 @@ impl Auditor<'_> {
             let note: Note = head.note.parse().expect("the head was read from it");
             for witness in &self.options.witnesses {
                 // Absent is the quorum's business; present and false is ours.
-                let present = note.signatures.iter().any(|line| Note::is_known_line(line, std::slice::from_ref(witness)));
+                let present =
+                    note.signatures.iter().any(|line| Note::is_known_line(line, std::slice::from_ref(witness)));
                 if present && let Err(error) = note.verify(std::slice::from_ref(witness)) {
-                    self.report.add(Fault::Cosignature { file: file.clone(), witness: witness.name().to_owned(), reason: error.to_string() });
+                    self.report.add(Fault::Cosignature {
+                        file: file.clone(),
+                        witness: witness.name().to_owned(),
+                        reason: error.to_string(),
+                    });
                 }
             }
             if head.size > self.size {
-                self.report.add(Fault::CheckpointUnreadable { file, reason: format!("it covers {} entries, the log has {}", head.size, self.size) });
+                self.report.add(Fault::CheckpointUnreadable {
+                    file,
+                    reason: format!("it covers {} entries, the log has {}", head.size, self.size),
+                });
                 continue;
             }
             let root = self.earlier_root(levels, tree, head.size);
@@ -538,7 +575,8 @@ fn read_exact_tile(view: &LogView, hash: TreeHash, tile: TilePath) -> Result<Vec
         Ok(bytes) => Err(Fault::Length { file, expected: expected as u64, found: bytes.len() as u64 }),
         Err(error) if error.kind() == io::ErrorKind::NotFound && !tile.is_full() => {
             // The full tile has replaced it since the head was read.
-            view.tile(hash, tile.kind, tile.index, tile.index * TILE_WIDTH + u64::from(tile.width)).map_err(|_| Fault::Missing { file })
+            view.tile(hash, tile.kind, tile.index, tile.index * TILE_WIDTH + u64::from(tile.width))
+                .map_err(|_| Fault::Missing { file })
         }
         Err(_) => Err(Fault::Missing { file }),
     }
@@ -565,9 +603,16 @@ fn audit_block(view: &LogView, options: &AuditOptions, size: u64, index: u64) ->
     let broken = bundle.is_some() && (defect.is_some() || entries.len() != width);
     let mut readable = bytes.len();
     if broken {
-        let disagrees = |at: usize| computed.iter().zip(&tiles).all(|(computed, tile)| tile.as_ref().is_none_or(|tile| slot(computed, at) != slot(tile, at)));
+        let disagrees = |at: usize| {
+            computed
+                .iter()
+                .zip(&tiles)
+                .all(|(computed, tile)| tile.as_ref().is_none_or(|tile| slot(computed, at) != slot(tile, at)))
+        };
         readable = (0..bytes.len()).find(|at| disagrees(*at)).unwrap_or(bytes.len());
-        let offset = entries.get(readable).map_or_else(|| defect.as_ref().map_or(0, |defect| defect.offset), |(offset, _)| offset - 2);
+        let offset = entries
+            .get(readable)
+            .map_or_else(|| defect.as_ref().map_or(0, |defect| defect.offset), |(offset, _)| offset - 2);
         faults.push(Fault::Bundle { file: bundle_file.clone(), offset: offset as u64, index: first + readable as u64 });
     }
     let mut leaves: Vec<Vec<u8>> = Vec::with_capacity(tiles.len());
@@ -610,7 +655,7 @@ fn audit_block(view: &LogView, options: &AuditOptions, size: u64, index: u64) ->
     if options.leaves == LeafForm::Ours {
         for (at, (offset, entry)) in entries.iter().take(readable).enumerate() {
             let number = first + at as u64;
-            let reason = match Entry::from_canonical(entry) {
+            let reason = match EntryText::read(entry) {
                 Ok(entry) if entry.prev.is_none_or(|prev| prev < number) => continue,
                 Ok(_) => "`prev` names an entry that does not stand before it".to_owned(),
                 Err(defect) => defect.to_string(),

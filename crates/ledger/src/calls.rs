@@ -60,7 +60,13 @@ impl CallBatch {
     ///
     /// # Errors
     /// No call, too many, or one without a canonical form.
-    pub fn new(interface: &str, from: Timestamp, until: Timestamp, calls: &[Value], secret: Salt) -> Result<Self, CallsError> {
+    pub fn new(
+        interface: &str,
+        from: Timestamp,
+        until: Timestamp,
+        calls: &[Value],
+        secret: Salt,
+    ) -> Result<Self, CallsError> {
         if calls.is_empty() {
             return Err(CallsError::Empty);
         }
@@ -130,7 +136,11 @@ impl CallProof {
             TreeHash::Sha256 => "calls_root_sha256",
             TreeHash::Sm3 => "calls_root_sm3",
         };
-        let root = payload.get(field).and_then(Value::as_str).and_then(|text| hex::decode(text).ok()).and_then(|bytes| Hash::try_from(bytes).ok());
+        let root = payload
+            .get(field)
+            .and_then(Value::as_str)
+            .and_then(|text| hex::decode(text).ok())
+            .and_then(|bytes| Hash::try_from(bytes).ok());
         let Some(root) = root else { return false };
         let leaf = self.hash.leaf(&salted_digest(self.hash, &self.salt, &bytes));
         payload.get("calls").and_then(Value::as_u64) == Some(self.calls)
@@ -153,7 +163,8 @@ impl CallProof {
     #[must_use]
     pub fn from_json(value: &Value) -> Option<Self> {
         let bytes = |value: &Value| -> Option<[u8; 32]> { hex::decode(value.as_str()?).ok()?.try_into().ok() };
-        let hash = TreeHash::BOTH.into_iter().find(|hash| value.get("hash").and_then(Value::as_str) == Some(hash.name()))?;
+        let hash =
+            TreeHash::BOTH.into_iter().find(|hash| value.get("hash").and_then(Value::as_str) == Some(hash.name()))?;
         let path = value.get("path")?.as_array()?;
         if path.len() > crate::proof::PATH_MAX {
             return None;
@@ -180,8 +191,10 @@ mod tests {
     use super::*;
 
     fn batch(count: u64) -> (CallBatch, Vec<Value>) {
-        let calls: Vec<Value> = (0..count).map(|n| json!({"grant": format!("g{}", n % 3), "rows": n, "purpose": "低保核查"})).collect();
-        let (from, until) = (Timestamp::from_second(1_795_000_000).unwrap(), Timestamp::from_second(1_795_000_060).unwrap());
+        let calls: Vec<Value> =
+            (0..count).map(|n| json!({"grant": format!("g{}", n % 3), "rows": n, "purpose": "低保核查"})).collect();
+        let (from, until) =
+            (Timestamp::from_second(1_795_000_000).unwrap(), Timestamp::from_second(1_795_000_060).unwrap());
         (CallBatch::new("population/by-id", from, until, &calls, Salt([4; 32])).unwrap(), calls)
     }
 

@@ -112,7 +112,10 @@ mod tests {
     #[test]
     fn keys_are_sorted_as_the_standard_sorts_them() {
         let value = json!({"\u{20ac}": "Euro Sign", "\r": "Carriage Return", "\u{fb33}": "Hebrew Letter Dalet With Dagesh", "1": "One", "\u{1f600}": "Emoji: Grinning Face", "\u{80}": "Control", "\u{f6}": "Latin Small Letter O With Diaeresis"});
-        let order: Vec<usize> = ["Carriage Return", "One", "Control", "Latin Small", "Euro Sign", "Emoji", "Hebrew"].iter().map(|name| text(&value).find(name).unwrap()).collect();
+        let order: Vec<usize> = ["Carriage Return", "One", "Control", "Latin Small", "Euro Sign", "Emoji", "Hebrew"]
+            .iter()
+            .map(|name| text(&value).find(name).unwrap())
+            .collect();
         assert!(order.is_sorted(), "{}", text(&value));
     }
 

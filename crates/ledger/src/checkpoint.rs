@@ -40,7 +40,11 @@ impl FromStr for Checkpoint {
 
     /// Reads the text of a note (not its signatures), with its final line feed.
     fn from_str(text: &str) -> Result<Self, CheckpointDefect> {
-        let defect = |line: usize, found: &str, expected| CheckpointDefect { line, found: found.chars().take(100).collect(), expected };
+        let defect = |line: usize, found: &str, expected| CheckpointDefect {
+            line,
+            found: found.chars().take(100).collect(),
+            expected,
+        };
         let body = text.strip_suffix('\n').ok_or_else(|| defect(1, text, "the text ends in a line feed"))?;
         let mut lines = body.split('\n').enumerate().map(|(number, line)| (number + 1, line));
         let mut next = |expected| match lines.next() {

@@ -121,7 +121,10 @@ impl Disk {
             }
             self.known_folders.insert(folder.to_owned());
         }
-        self.hazards.before(Step::Rename, path).and_then(|()| fs::rename(aside, path)).map_err(LedgerError::file("put in place", path))
+        self.hazards
+            .before(Step::Rename, path)
+            .and_then(|()| fs::rename(aside, path))
+            .map_err(LedgerError::file("put in place", path))
     }
 
     /// Makes everything put so far durable, but for what lies in folders about to be pruned: the

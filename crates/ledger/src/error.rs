@@ -2,9 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use crate::{
-    checkpoint::CheckpointDefect, entry::EntryDefect, hashes::TreeHash, keys::KeyError, note::NoteError,
-};
+use crate::{checkpoint::CheckpointDefect, entry::EntryDefect, hashes::TreeHash, keys::KeyError, note::NoteError};
 
 /// An error of the ledger.
 #[derive(Debug, thiserror::Error)]

@@ -42,9 +42,15 @@ impl Fault {
     #[must_use]
     pub fn sentence_zh(&self) -> String {
         match self {
-            Self::CheckpointUnreadable { file, reason } => format!("检查点文件 {file} 无法作为本账本的签名检查点读取：{reason}"),
-            Self::CheckpointLine { file, line, found } => format!("检查点文件 {file} 第 {line} 行不是本账本所写：{found}"),
-            Self::Cosignature { file, witness, reason } => format!("见证检查点 {file} 中见证方 {witness} 的会签不成立：{reason}"),
+            Self::CheckpointUnreadable { file, reason } => {
+                format!("检查点文件 {file} 无法作为本账本的签名检查点读取：{reason}")
+            }
+            Self::CheckpointLine { file, line, found } => {
+                format!("检查点文件 {file} 第 {line} 行不是本账本所写：{found}")
+            }
+            Self::Cosignature { file, witness, reason } => {
+                format!("见证检查点 {file} 中见证方 {witness} 的会签不成立：{reason}")
+            }
             Self::Keys { file } => format!("验证公钥清单 {file} 与受信任的公钥不一致"),
             Self::HeadsDiffer { sha256, sm3 } => format!("两棵树公布的条数不同：SHA-256 为 {sha256}，SM3 为 {sm3}"),
             Self::Root { hash, file, size, expected, found } => format!(
@@ -56,15 +62,23 @@ impl Fault {
             Self::Missing { file } => format!("缺少文件 {file}"),
             Self::Stray { file } => format!("多出账本不会写的文件 {file}"),
             Self::Length { file, expected, found } => format!("文件 {file} 应为 {expected} 字节，实为 {found} 字节"),
-            Self::Byte { file, offset, expected, found } => format!("文件 {file} 第 {offset} 字节被改动：应为 {expected:02x}，实为 {found:02x}"),
+            Self::Byte { file, offset, expected, found } => {
+                format!("文件 {file} 第 {offset} 字节被改动：应为 {expected:02x}，实为 {found:02x}")
+            }
             Self::Entry { index, file, offset, length, expected_sha256, found_sha256 } => format!(
                 "第 {index} 号登记被改动（文件 {file} 第 {offset} 字节起 {length} 字节）：哈希应为 {}，实为 {}",
                 hex::encode(expected_sha256),
                 hex::encode(found_sha256)
             ),
-            Self::Bundle { file, offset, index } => format!("登记包 {file} 第 {offset} 字节起的长度被改动，从第 {index} 号登记起无法读取"),
-            Self::Form { index, file, offset, reason } => format!("第 {index} 号登记（文件 {file} 第 {offset} 字节起）不是规范格式：{reason}"),
-            Self::Range { level, first, last } => format!("第 {first} 至 {last} 号登记与其下层哈希被一并改动（第 {level} 层两棵树均不符）"),
+            Self::Bundle { file, offset, index } => {
+                format!("登记包 {file} 第 {offset} 字节起的长度被改动，从第 {index} 号登记起无法读取")
+            }
+            Self::Form { index, file, offset, reason } => {
+                format!("第 {index} 号登记（文件 {file} 第 {offset} 字节起）不是规范格式：{reason}")
+            }
+            Self::Range { level, first, last } => {
+                format!("第 {first} 至 {last} 号登记与其下层哈希被一并改动（第 {level} 层两棵树均不符）")
+            }
         }
     }
 
@@ -72,11 +86,19 @@ impl Fault {
     #[must_use]
     pub fn sentence_en(&self) -> String {
         match self {
-            Self::CheckpointUnreadable { file, reason } => format!("{file} cannot be read as a signed checkpoint of this log: {reason}"),
-            Self::CheckpointLine { file, line, found } => format!("line {line} of {file} was not written by this log: {found}"),
-            Self::Cosignature { file, witness, reason } => format!("the cosignature of {witness} in {file} does not hold: {reason}"),
+            Self::CheckpointUnreadable { file, reason } => {
+                format!("{file} cannot be read as a signed checkpoint of this log: {reason}")
+            }
+            Self::CheckpointLine { file, line, found } => {
+                format!("line {line} of {file} was not written by this log: {found}")
+            }
+            Self::Cosignature { file, witness, reason } => {
+                format!("the cosignature of {witness} in {file} does not hold: {reason}")
+            }
             Self::Keys { file } => format!("the list of verifier keys {file} is not the trusted one"),
-            Self::HeadsDiffer { sha256, sm3 } => format!("the two trees are published with different sizes: {sha256} in SHA-256, {sm3} in SM3"),
+            Self::HeadsDiffer { sha256, sm3 } => {
+                format!("the two trees are published with different sizes: {sha256} in SHA-256, {sm3} in SM3")
+            }
             Self::Root { hash, file, size, expected, found } => format!(
                 "the root of the first {size} entries in the {} tree is not that of {file}: the files give {}, the checkpoint says {}",
                 hash.name().to_uppercase(),
@@ -86,15 +108,23 @@ impl Fault {
             Self::Missing { file } => format!("{file} is missing"),
             Self::Stray { file } => format!("{file} is no file that this log would have written"),
             Self::Length { file, expected, found } => format!("{file} should have {expected} bytes and has {found}"),
-            Self::Byte { file, offset, expected, found } => format!("byte {offset} of {file} was changed: expected {expected:02x}, found {found:02x}"),
+            Self::Byte { file, offset, expected, found } => {
+                format!("byte {offset} of {file} was changed: expected {expected:02x}, found {found:02x}")
+            }
             Self::Entry { index, file, offset, length, expected_sha256, found_sha256 } => format!(
                 "entry {index} was changed ({length} bytes from byte {offset} of {file}): its hash should be {}, it is {}",
                 hex::encode(expected_sha256),
                 hex::encode(found_sha256)
             ),
-            Self::Bundle { file, offset, index } => format!("a length in the bundle {file} was changed at byte {offset}: entries from {index} on cannot be read"),
-            Self::Form { index, file, offset, reason } => format!("entry {index} (from byte {offset} of {file}) is not in canonical form: {reason}"),
-            Self::Range { level, first, last } => format!("entries {first} to {last} were changed together with the hashes beneath them (level {level} disagrees in both trees)"),
+            Self::Bundle { file, offset, index } => format!(
+                "a length in the bundle {file} was changed at byte {offset}: entries from {index} on cannot be read"
+            ),
+            Self::Form { index, file, offset, reason } => {
+                format!("entry {index} (from byte {offset} of {file}) is not in canonical form: {reason}")
+            }
+            Self::Range { level, first, last } => format!(
+                "entries {first} to {last} were changed together with the hashes beneath them (level {level} disagrees in both trees)"
+            ),
         }
     }
 

@@ -108,7 +108,9 @@ impl TreeHash {
 
     fn prefixed(self, prefix: u8, first: &[u8], second: &[u8]) -> Hash {
         match self {
-            Self::Sha256 => Sha256::new().chain_update([prefix]).chain_update(first).chain_update(second).finalize().into(),
+            Self::Sha256 => {
+                Sha256::new().chain_update([prefix]).chain_update(first).chain_update(second).finalize().into()
+            }
             Self::Sm3 => Sm3::new().chain_update([prefix]).chain_update(first).chain_update(second).finalize().into(),
         }
     }
@@ -120,8 +122,14 @@ mod tests {
 
     #[test]
     fn empty_roots_are_the_hashes_of_no_bytes() {
-        assert_eq!(hex::encode(TreeHash::Sha256.empty()), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
-        assert_eq!(hex::encode(TreeHash::Sm3.empty()), "1ab21d8355cfa17f8e61194831e81a8f22bec8c728fefb747ed035eb5082aa2b");
+        assert_eq!(
+            hex::encode(TreeHash::Sha256.empty()),
+            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+        );
+        assert_eq!(
+            hex::encode(TreeHash::Sm3.empty()),
+            "1ab21d8355cfa17f8e61194831e81a8f22bec8c728fefb747ed035eb5082aa2b"
+        );
     }
 
     #[test]

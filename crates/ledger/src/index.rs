@@ -8,13 +8,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{Database, ReadOnlyTable, ReadableDatabase, ReadableTable, TableDefinition};
 use sha2::{Digest, Sha256};
 
 use crate::error::LedgerError;
 
 /// Sixteen bytes of SHA-256 over a kind of key and the key: ids and objects share one table.
-type Key = [u8; 16];
+pub(crate) type Key = [u8; 16];
 
 const ENTRIES: TableDefinition<&[u8; 16], u64> = TableDefinition::new("entries");
 const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
@@ -71,34 +71,17 @@ impl Index {
         self.flushed
     }
 
-    /// Index of the entry with this id.
-    pub(crate) fn by_id(&self, id: &str) -> Result<Option<u64>, LedgerError> {
-        self.get(&key(b'i', id))
-    }
-
-    /// Index of the last entry about this object.
-    pub(crate) fn last_of(&self, object: &str) -> Result<Option<u64>, LedgerError> {
-        self.get(&key(b'o', object))
-    }
-
-    fn get(&self, key: &Key) -> Result<Option<u64>, LedgerError> {
-        if let Some(index) = self.recent.get(key) {
-            return Ok(Some(*index));
-        }
-        if self.flushed == 0 {
-            return Ok(None);
-        }
+    /// Looks keys up as they stand now. One transaction serves a whole batch.
+    pub(crate) fn reader(&self) -> Result<Reader<'_>, LedgerError> {
         let Some(db) = &self.db else { return Err(self.unavailable()) };
-        let read = || -> Result<Option<u64>, redb::Error> {
-            let table = db.begin_read()?.open_table(ENTRIES)?;
-            Ok(table.get(key)?.map(|index| index.value()))
-        };
-        read().map_err(|source| LedgerError::Index { source: Box::new(source) })
+        let open = || -> Result<_, redb::Error> { Ok(db.begin_read()?.open_table(ENTRIES)?) };
+        let table = open().map_err(|source| LedgerError::Index { source: Box::new(source) })?;
+        Ok(Reader { recent: &self.recent, table: (self.flushed > 0).then_some(table) })
     }
 
-    pub(crate) fn note(&mut self, id: &str, object: &str, index: u64) {
-        self.recent.insert(key(b'i', id), index);
-        self.recent.insert(key(b'o', object), index);
+    pub(crate) fn note(&mut self, id: Key, object: Key, index: u64) {
+        self.recent.insert(id, index);
+        self.recent.insert(object, index);
     }
 
     pub(crate) fn recent_count(&self) -> usize {
@@ -136,6 +119,34 @@ impl Index {
     fn unavailable(&self) -> LedgerError {
         LedgerError::Unreadable { path: self.path.clone(), expected: "the index; its last write failed" }
     }
+}
+
+/// A look at the index.
+pub(crate) struct Reader<'a> {
+    recent: &'a HashMap<Key, u64>,
+    table: Option<ReadOnlyTable<&'static [u8; 16], u64>>,
+}
+
+impl Reader<'_> {
+    /// Index of the entry with this id, or of the last about this object.
+    pub(crate) fn get(&self, key: &Key) -> Result<Option<u64>, LedgerError> {
+        if let Some(index) = self.recent.get(key) {
+            return Ok(Some(*index));
+        }
+        let Some(table) = &self.table else { return Ok(None) };
+        let read = || -> Result<Option<u64>, redb::Error> { Ok(table.get(key)?.map(|index| index.value())) };
+        read().map_err(|source| LedgerError::Index { source: Box::new(source) })
+    }
+}
+
+/// What an entry's id is filed under.
+pub(crate) fn id_key(id: &str) -> Key {
+    key(b'i', id)
+}
+
+/// What an object is filed under.
+pub(crate) fn object_key(object: &str) -> Key {
+    key(b'o', object)
 }
 
 fn key(kind: u8, text: &str) -> Key {

@@ -143,5 +143,10 @@ fn read_record(bytes: &[u8]) -> Option<(u64, u32, &[u8], usize)> {
     let (count, bundle) = rest.split_first_chunk::<4>()?;
     let (start, count) = (u64::from_be_bytes(*start), u32::from_be_bytes(*count));
     let (entries, defect) = tiles::bundle_entries(bundle);
-    (defect.is_none() && entries.len() == usize::try_from(count).ok()?).then_some((start, count, bundle, HEADER_BYTES + length))
+    (defect.is_none() && entries.len() == usize::try_from(count).ok()?).then_some((
+        start,
+        count,
+        bundle,
+        HEADER_BYTES + length,
+    ))
 }

@@ -58,7 +58,8 @@ impl Signer {
     /// A name no key may have, or a seed the curve refuses.
     pub fn new(name: &str, algorithm: Algorithm, seed: &[u8; 32]) -> Result<Self, KeyError> {
         let key = PrivateKey::from_seed(algorithm, seed).map_err(|expected| KeyError::Seed { expected })?;
-        let verifier = VerifierKey::new(name, key.public_key()).map_err(|_| KeyError::Origin { found: name.to_owned() })?;
+        let verifier =
+            VerifierKey::new(name, key.public_key()).map_err(|_| KeyError::Origin { found: name.to_owned() })?;
         Ok(Self { name: name.to_owned(), key, verifier })
     }
 
@@ -82,7 +83,11 @@ impl Signer {
     /// # Errors
     /// An unreadable file, or one of another form.
     pub fn read(path: &Path) -> Result<Self, KeyError> {
-        let text = fs::read_to_string(path).map_err(|source| KeyError::File { action: "read", path: path.to_owned(), source })?;
+        let text = fs::read_to_string(path).map_err(|source| KeyError::File {
+            action: "read",
+            path: path.to_owned(),
+            source,
+        })?;
         let form = |expected| KeyError::Form { path: path.to_owned(), expected };
         if text.len() > KEY_LINE_BYTES_MAX {
             return Err(form("a single line `PRIVATE+KEY+<name>+<id>+<base64>`"));
@@ -93,7 +98,8 @@ impl Signer {
             return Err(form("name, id and key between plus signs"));
         };
         let bytes = STANDARD.decode(encoded).map_err(|_| form("a key in standard base64"))?;
-        for algorithm in [Algorithm::Ed25519, Algorithm::Ed25519Cosignature, Algorithm::Sm2, Algorithm::Sm2Cosignature] {
+        for algorithm in [Algorithm::Ed25519, Algorithm::Ed25519Cosignature, Algorithm::Sm2, Algorithm::Sm2Cosignature]
+        {
             let Some(seed) = bytes.strip_prefix(algorithm.type_bytes()) else { continue };
             let Ok(seed) = <[u8; 32]>::try_from(seed) else { continue };
             let signer = Self::new(name, algorithm, &seed)?;
@@ -189,7 +195,11 @@ impl TrustedKeys {
     /// # Errors
     /// An unreadable file, a line that is no key, no key at all, or too many.
     pub fn read(path: &Path) -> Result<Self, KeyError> {
-        let text = fs::read_to_string(path).map_err(|source| KeyError::File { action: "read", path: path.to_owned(), source })?;
+        let text = fs::read_to_string(path).map_err(|source| KeyError::File {
+            action: "read",
+            path: path.to_owned(),
+            source,
+        })?;
         let mut keys = Vec::new();
         for (number, line) in text.lines().enumerate() {
             if line.is_empty() || line.starts_with('#') {
@@ -198,10 +208,16 @@ impl TrustedKeys {
             if keys.len() == VERIFIER_KEYS_MAX {
                 return Err(KeyError::TooMany { path: path.to_owned() });
             }
-            let key = line.parse().map_err(|source| KeyError::VerifierKey { path: path.to_owned(), line: number + 1, source })?;
+            let key = line.parse().map_err(|source| KeyError::VerifierKey {
+                path: path.to_owned(),
+                line: number + 1,
+                source,
+            })?;
             keys.push(key);
         }
-        let first: &VerifierKey = keys.first().ok_or_else(|| KeyError::Form { path: path.to_owned(), expected: "at least one verifier key" })?;
+        let first: &VerifierKey = keys
+            .first()
+            .ok_or_else(|| KeyError::Form { path: path.to_owned(), expected: "at least one verifier key" })?;
         Self::new(&first.name().to_owned(), keys)
     }
 
@@ -221,7 +237,9 @@ impl TrustedKeys {
     /// The file's text.
     #[must_use]
     pub fn to_text(&self) -> String {
-        let mut text = String::from("# verifier keys of this log, the current ones first; older checkpoints may be signed by the later lines\n");
+        let mut text = String::from(
+            "# verifier keys of this log, the current ones first; older checkpoints may be signed by the later lines\n",
+        );
         for key in &self.keys {
             text.push_str(&format!("{key}\n"));
         }
@@ -255,12 +273,25 @@ impl LogKeys {
     /// # Errors
     /// Files that cannot be read or written, or keys that belong to another origin.
     pub fn read_or_create(dir: &Path, origin: &str, seeds: &KeySeeds) -> Result<Self, KeyError> {
-        fs::create_dir_all(dir).map_err(|source| KeyError::File { action: "create the folder of", path: dir.to_owned(), source })?;
+        fs::create_dir_all(dir).map_err(|source| KeyError::File {
+            action: "create the folder of",
+            path: dir.to_owned(),
+            source,
+        })?;
         let sha256 = Signer::read_or_create(&dir.join(SHA256_KEY_FILE), origin, Algorithm::Ed25519, &seeds.ed25519)?;
-        let sm3 = Signer::read_or_create(&dir.join(SM3_KEY_FILE), &origin_of(origin, TreeHash::Sm3), Algorithm::Sm2, &seeds.sm2)?;
-        for (signer, file, hash) in [(&sha256, SHA256_KEY_FILE, TreeHash::Sha256), (&sm3, SM3_KEY_FILE, TreeHash::Sm3)] {
+        let sm3 = Signer::read_or_create(
+            &dir.join(SM3_KEY_FILE),
+            &origin_of(origin, TreeHash::Sm3),
+            Algorithm::Sm2,
+            &seeds.sm2,
+        )?;
+        for (signer, file, hash) in [(&sha256, SHA256_KEY_FILE, TreeHash::Sha256), (&sm3, SM3_KEY_FILE, TreeHash::Sm3)]
+        {
             if signer.name != origin_of(origin, hash) || signer.verifier.algorithm() != log_algorithm(hash) {
-                return Err(KeyError::Form { path: dir.join(file), expected: "a key of this log's origin and algorithm" });
+                return Err(KeyError::Form {
+                    path: dir.join(file),
+                    expected: "a key of this log's origin and algorithm",
+                });
             }
         }
         let list = dir.join(VERIFIER_KEYS_FILE);

@@ -23,7 +23,7 @@ use crate::{
     entry::{Entry, PendingEntry},
     error::LedgerError,
     hashes::{Hash, TreeHash},
-    index::Index,
+    index::{Index, Key, id_key, object_key},
     journal::Journal,
     keys::{LogKeys, VERIFIER_KEYS_FILE},
     merkle::{self, CompactRange},
@@ -62,7 +62,10 @@ impl Default for LedgerOptions {
 
 impl std::fmt::Debug for LedgerOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LedgerOptions").field("journal_bytes", &self.journal_bytes).field("holder", &self.holder).finish_non_exhaustive()
+        f.debug_struct("LedgerOptions")
+            .field("journal_bytes", &self.journal_bytes)
+            .field("holder", &self.holder)
+            .finish_non_exhaustive()
     }
 }
 
@@ -150,7 +153,12 @@ impl Ledger {
         if let Some((_, roots)) = settled {
             for (tree, root) in trees.iter().zip(roots) {
                 if tree.range.root() != root {
-                    return Err(disagrees(tree.hash, format!("root {} at size {size}", hex::encode(root)), tree.range.root(), size));
+                    return Err(disagrees(
+                        tree.hash,
+                        format!("root {} at size {size}", hex::encode(root)),
+                        tree.range.root(),
+                        size,
+                    ));
                 }
             }
         }
@@ -184,7 +192,8 @@ impl Ledger {
     fn repair(&mut self, settled: u64) -> Result<(), LedgerError> {
         let mut roots = HashMap::from([(settled, self.roots())]);
         let records = self.journal.replay(settled)?;
-        let final_size = records.last().map_or(settled, |(start, bundle)| start + bundle_entries(bundle).0.len() as u64);
+        let final_size =
+            records.last().map_or(settled, |(start, bundle)| start + bundle_entries(bundle).0.len() as u64);
         for (start, bundle) in records {
             let (entries, _) = bundle_entries(&bundle);
             let entries: Vec<&[u8]> = entries.into_iter().map(|(_, entry)| entry).collect();
@@ -202,13 +211,23 @@ impl Ledger {
             }
             let head = self.view.head(hash)?;
             if head.size > self.size() {
-                return Err(disagrees(hash, format!("size {}", head.size), self.trees[position].range.root(), self.size()));
+                return Err(disagrees(
+                    hash,
+                    format!("size {}", head.size),
+                    self.trees[position].range.root(),
+                    self.size(),
+                ));
             }
             // An older head than the settled one was put back by somebody; publishing mends it.
             if let Some(known) = roots.get(&head.size)
                 && known[position] != head.root
             {
-                return Err(disagrees(hash, format!("root {} at size {}", hex::encode(head.root), head.size), known[position], head.size));
+                return Err(disagrees(
+                    hash,
+                    format!("root {} at size {}", hex::encode(head.root), head.size),
+                    known[position],
+                    head.size,
+                ));
             }
             self.published[position] = Some(head.note);
         }
@@ -224,8 +243,9 @@ impl Ledger {
             let bundle = self.view.tile(TreeHash::Sha256, TileKind::Entries, next / TILE_WIDTH, size)?;
             let (entries, _) = bundle_entries(&bundle);
             for (_, bytes) in entries.iter().skip(usize::try_from(next % TILE_WIDTH).expect("below 256")) {
-                let entry = Entry::from_canonical(bytes).map_err(|source| LedgerError::Foreign { index: next, source })?;
-                self.index.note(&entry.id, &entry.object, next);
+                let entry =
+                    Entry::from_canonical(bytes).map_err(|source| LedgerError::Foreign { index: next, source })?;
+                self.index.note(id_key(&entry.id), object_key(&entry.object), next);
                 next += 1;
             }
             if self.index.recent_count() >= INDEX_RECENT_MAX {
@@ -290,7 +310,7 @@ impl Ledger {
     /// # Errors
     /// An index that cannot be read.
     pub fn index_of(&self, entry_id: &str) -> Result<Option<u64>, LedgerError> {
-        self.index.by_id(entry_id)
+        self.index.reader()?.get(&id_key(entry_id))
     }
 
     /// Index of the last entry about an object.
@@ -298,7 +318,7 @@ impl Ledger {
     /// # Errors
     /// An index that cannot be read.
     pub fn last_of(&self, object: &str) -> Result<Option<u64>, LedgerError> {
-        self.index.last_of(object)
+        self.index.reader()?.get(&object_key(object))
     }
 
     /// The entries about one object, newest first.
@@ -325,7 +345,7 @@ impl Ledger {
             return Err(LedgerError::BatchTooLong { found: batch.len(), max: BATCH_ENTRIES_MAX });
         }
         for (position, entry) in batch.iter().enumerate() {
-            entry.check().and_then(|()| entry.placed(None).to_canonical().map(drop)).map_err(|source| LedgerError::Entry { position, source })?;
+            entry.check().map_err(|source| LedgerError::Entry { position, source })?;
         }
         self.index.revive()?;
         self.publish_rest()?;
@@ -342,34 +362,33 @@ impl Ledger {
     fn append_step(&mut self, batch: &[PendingEntry], indexes: &mut Vec<u64>) -> Result<usize, LedgerError> {
         let start = self.size();
         let mut bundle = Vec::new();
-        let mut placed: Vec<(&PendingEntry, u64)> = Vec::new();
-        let mut by_id: HashMap<&str, u64> = HashMap::new();
-        let mut last_of: HashMap<&str, u64> = HashMap::new();
+        let mut placed: Vec<(Key, Key, u64)> = Vec::new();
+        // What this step adds; the index learns of it when it is durable.
+        let mut added: HashMap<Key, u64> = HashMap::new();
         let room = self.journal.room();
+        let reader = self.index.reader()?;
+        let look_up = |added: &HashMap<Key, u64>, key: &Key| {
+            added.get(key).copied().map_or_else(|| reader.get(key), |index| Ok(Some(index)))
+        };
         let mut taken = 0;
         for (position, pending) in batch.iter().enumerate().take(STEP_ENTRIES_MAX) {
-            let known = match by_id.get(pending.id.as_str()) {
-                Some(index) => Some(*index),
-                None => self.index.by_id(&pending.id)?,
-            };
-            if let Some(index) = known {
+            let (id, object) = (id_key(&pending.id), object_key(&pending.object));
+            if let Some(index) = look_up(&added, &id)? {
                 indexes.push(index);
                 taken += 1;
                 continue;
             }
-            let prev = match last_of.get(pending.object.as_str()) {
-                Some(index) => Some(*index),
-                None => self.index.last_of(&pending.object)?,
-            };
-            let bytes = pending.placed(prev).to_canonical().map_err(|source| LedgerError::Entry { position, source })?;
+            let prev = look_up(&added, &object)?;
+            let bytes =
+                pending.placed(prev).to_canonical().map_err(|source| LedgerError::Entry { position, source })?;
             if bundle.len() + 2 + bytes.len() > room {
                 break;
             }
             let index = start + placed.len() as u64;
             bundle_push(&mut bundle, &bytes);
-            by_id.insert(&pending.id, index);
-            last_of.insert(&pending.object, index);
-            placed.push((pending, index));
+            added.insert(id, index);
+            added.insert(object, index);
+            placed.push((id, object, index));
             indexes.push(index);
             taken += 1;
         }
@@ -382,8 +401,8 @@ impl Ledger {
         }
         let count = u32::try_from(placed.len()).expect("a step is bounded");
         self.journal.append(&self.disk, start, count, &bundle).map_err(|source| LedgerError::Refused { source })?;
-        for (pending, index) in placed {
-            self.index.note(&pending.id, &pending.object, index);
+        for (id, object, index) in placed {
+            self.index.note(id, object, index);
         }
         let (entries, _) = bundle_entries(&bundle);
         let entries: Vec<&[u8]> = entries.into_iter().map(|(_, entry)| entry).collect();
@@ -402,7 +421,8 @@ impl Ledger {
             bundle_push(&mut self.bundle, entry);
             if index % TILE_WIDTH == TILE_WIDTH - 1 {
                 let tile = TilePath::full(TileKind::Entries, index / TILE_WIDTH);
-                self.unplaced.push_back((self.view.tile_path(TreeHash::Sha256, tile), std::mem::take(&mut self.bundle)));
+                self.unplaced
+                    .push_back((self.view.tile_path(TreeHash::Sha256, tile), std::mem::take(&mut self.bundle)));
             }
         }
         let view = &self.view;
@@ -514,19 +534,37 @@ impl Ledger {
     /// # Errors
     /// A request that is not about this log, an answer without a known witness's signature, or one
     /// that does not hold.
-    pub fn accept_cosignatures(&mut self, hash: TreeHash, request: &str, answer: &str, witnesses: &[VerifierKey]) -> Result<usize, LedgerError> {
+    pub fn accept_cosignatures(
+        &mut self,
+        hash: TreeHash,
+        request: &str,
+        answer: &str,
+        witnesses: &[VerifierKey],
+    ) -> Result<usize, LedgerError> {
         let path = self.view.witnessed_path(hash);
-        let request = AddCheckpoint::read(request).map_err(|_| LedgerError::Unreadable { path: path.clone(), expected: "a request to a witness" })?;
+        let request = AddCheckpoint::read(request)
+            .map_err(|_| LedgerError::Unreadable { path: path.clone(), expected: "a request to a witness" })?;
         let sent = request.note.to_string();
         let head = self.view.check_head(hash, &sent, &path)?;
-        let root = if head.size <= self.published_size { Some(merkle::root(hash, &mut self.view.tree(hash, head.size), head.size)?) } else { None };
+        let root = if head.size <= self.published_size {
+            Some(merkle::root(hash, &mut self.view.tree(hash, head.size), head.size)?)
+        } else {
+            None
+        };
         if root != Some(head.root) {
-            return Err(disagrees(hash, format!("root {} at size {}", hex::encode(head.root), head.size), root.unwrap_or_default(), head.size));
+            return Err(disagrees(
+                hash,
+                format!("root {} at size {}", hex::encode(head.root), head.size),
+                root.unwrap_or_default(),
+                head.size,
+            ));
         }
-        let cosignatures = read_cosignatures(&request.note.text, answer, witnesses).map_err(|source| LedgerError::Note { path: path.clone(), source })?;
+        let cosignatures = read_cosignatures(&request.note.text, answer, witnesses)
+            .map_err(|source| LedgerError::Note { path: path.clone(), source })?;
         let mut note = request.note;
         if let Some(present) = self.view.witnessed_head(hash)? {
-            let present_note: Note = present.note.parse().map_err(|source| LedgerError::Note { path: path.clone(), source })?;
+            let present_note: Note =
+                present.note.parse().map_err(|source| LedgerError::Note { path: path.clone(), source })?;
             if present.size > head.size {
                 return Ok(cosignature_count(&present_note, witnesses));
             }
@@ -558,11 +596,15 @@ impl Ledger {
             self.superseded.pop();
         }
         let size = self.size();
-        self.disk.before(Step::IndexFlush, &self.settled_mark).map_err(LedgerError::file("flush the index beside", &self.settled_mark))?;
+        self.disk
+            .before(Step::IndexFlush, &self.settled_mark)
+            .map_err(LedgerError::file("flush the index beside", &self.settled_mark))?;
         self.index.flush(size)?;
         let [sha256, sm3] = self.roots();
         let mark = format!("{size}\n{}\n{}\n", hex::encode(sha256), hex::encode(sm3));
-        self.disk.before(Step::SettledMark, &self.settled_mark).map_err(LedgerError::file("write", &self.settled_mark))?;
+        self.disk
+            .before(Step::SettledMark, &self.settled_mark)
+            .map_err(LedgerError::file("write", &self.settled_mark))?;
         let path = self.settled_mark.clone();
         self.disk.put_durably(&path, mark.as_bytes())?;
         self.journal.rewind();
@@ -596,7 +638,13 @@ fn disagrees(hash: TreeHash, found: String, root: Hash, size: u64) -> LedgerErro
 /// Takes the writer's lock and writes down who holds it.
 fn take_lock(dir: &Path, path: &Path, holder: &str) -> Result<File, LedgerError> {
     let mut options = fs::OpenOptions::new();
-    let mut lock = options.read(true).write(true).create(true).truncate(false).open(path).map_err(LedgerError::file("open", path))?;
+    let mut lock = options
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)
+        .map_err(LedgerError::file("open", path))?;
     match lock.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
@@ -622,7 +670,8 @@ fn read_settled(path: &Path) -> Result<Option<(u64, [Hash; 2])>, LedgerError> {
         return Ok(None);
     }
     let text = read_text(path)?;
-    let unreadable = || LedgerError::Unreadable { path: path.to_owned(), expected: "a size and two roots, one per line" };
+    let unreadable =
+        || LedgerError::Unreadable { path: path.to_owned(), expected: "a size and two roots, one per line" };
     let mut lines = text.lines();
     let size = lines.next().and_then(crate::checkpoint::decimal).ok_or_else(unreadable)?;
     let mut root = || -> Option<Hash> { hex::decode(lines.next()?).ok()?.try_into().ok() };
@@ -642,6 +691,10 @@ fn resume(view: &LogView, hash: TreeHash, size: u64) -> Result<Tree, LedgerError
             None => Vec::new(),
         });
     }
-    debug_assert_eq!(merkle::root(hash, &mut view.tree(hash, size), size).ok(), Some(range.root()), "both ways of computing agree");
+    debug_assert_eq!(
+        merkle::root(hash, &mut view.tree(hash, size), size).ok(),
+        Some(range.root()),
+        "both ways of computing agree"
+    );
     Ok(Tree { hash, range, levels })
 }

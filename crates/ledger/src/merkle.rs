@@ -114,7 +114,12 @@ pub fn root<S: Subtrees>(hash: TreeHash, tree: &mut S, size: u64) -> Result<Hash
 ///
 /// # Panics
 /// When `index >= size`: callers have compared them and named both in their own error.
-pub fn prove_inclusion<S: Subtrees>(hash: TreeHash, tree: &mut S, index: u64, size: u64) -> Result<Vec<Hash>, S::Error> {
+pub fn prove_inclusion<S: Subtrees>(
+    hash: TreeHash,
+    tree: &mut S,
+    index: u64,
+    size: u64,
+) -> Result<Vec<Hash>, S::Error> {
     assert!(index < size, "leaf {index} is not among {size}");
     let (mut start, mut end) = (0, size);
     let mut path = Vec::new();

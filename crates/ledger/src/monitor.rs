@@ -9,20 +9,23 @@ use crate::{
     audit::{AuditOptions, FAULTS_TOLD_MAX, Progress, Report, audit},
     entry::Entry,
     error::LedgerError,
+    hashes::TreeHash,
     seal::{PayloadVerdict, Salt},
     tiles::{TILE_WIDTH, TileKind, bundle_entries},
-    hashes::TreeHash,
     view::LogView,
 };
 
 /// Rows a database may hand over; more is an error naming the bound.
 pub const ROWS_MAX: u64 = 1_000_000_000;
+/// Waiting rows whose ids are remembered, so that one that is just being entered is no fault.
+const PENDING_MAX: usize = 1_000_000;
 
 /// What the database says of one entry.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DatabaseRow {
     /// How an operator finds the row: `outbox 0197…`.
     pub name: String,
+    pub entry_id: String,
     pub object: String,
     pub kind: String,
     /// The entry's index; `None` while the row waits for its place.
@@ -96,10 +99,14 @@ impl RowFault {
                 format!("{object} 在第 {index} 号登记之后被绕过系统改动，字段：{}（行 {row}）", fields.join("、"))
             }
             Self::Gone { row, object, index } => format!("{object} 在第 {index} 号登记之后被绕过系统删除（行 {row}）"),
-            Self::Elsewhere { row, index, found } => format!("数据库行 {row} 指向第 {index} 号登记，而该登记属于 {found}"),
+            Self::Elsewhere { row, index, found } => {
+                format!("数据库行 {row} 指向第 {index} 号登记，而该登记属于 {found}")
+            }
             Self::NoEntry { row, index, size } => format!("数据库行 {row} 指向第 {index} 号登记，账本只有 {size} 条"),
             Self::Twice { row, index } => format!("数据库行 {row} 与另一行同时指向第 {index} 号登记"),
-            Self::NoRow { index, kind, object } => format!("第 {index} 号登记（{kind}，{object}）在数据库中没有对应的行"),
+            Self::NoRow { index, kind, object } => {
+                format!("第 {index} 号登记（{kind}，{object}）在数据库中没有对应的行")
+            }
             Self::Unrecorded { object } => format!("{object} 存在于数据库，但账本中从未登记"),
         }
     }
@@ -110,13 +117,20 @@ impl RowFault {
         match self {
             Self::Payload { row, index } => format!("the payload in row {row} is not the one of entry {index}"),
             Self::Object { row, object, index, fields } => {
-                format!("{object} was changed behind the application's back after entry {index}: {} (row {row})", fields.join(", "))
+                format!(
+                    "{object} was changed behind the application's back after entry {index}: {} (row {row})",
+                    fields.join(", ")
+                )
             }
-            Self::Gone { row, object, index } => format!("{object} was removed behind the application's back after entry {index} (row {row})"),
+            Self::Gone { row, object, index } => {
+                format!("{object} was removed behind the application's back after entry {index} (row {row})")
+            }
             Self::Elsewhere { row, index, found } => format!("row {row} claims entry {index}, which is about {found}"),
             Self::NoEntry { row, index, size } => format!("row {row} claims entry {index}, the log has {size}"),
             Self::Twice { row, index } => format!("row {row} and another both claim entry {index}"),
-            Self::NoRow { index, kind, object } => format!("entry {index} ({kind}, {object}) has no row in the database"),
+            Self::NoRow { index, kind, object } => {
+                format!("entry {index} ({kind}, {object}) has no row in the database")
+            }
             Self::Unrecorded { object } => format!("{object} is in the database and no entry tells of it"),
         }
     }
@@ -189,8 +203,6 @@ pub struct MonitorOptions {
 /// A round that could not be finished.
 #[derive(Debug, thiserror::Error)]
 pub enum MonitorError<E: std::error::Error + 'static> {
-    #[error("the log could not be read")]
-    Log { source: LedgerError },
     #[error("the database could not be read")]
     Database { source: E },
     #[error("the database has more than {ROWS_MAX} rows to compare")]
@@ -200,7 +212,7 @@ pub enum MonitorError<E: std::error::Error + 'static> {
 /// Audits the files, then compares every row and looks for silence.
 ///
 /// # Errors
-/// A database or log that cannot be read at all; what is wrong in them is in the report.
+/// A database that cannot be read; what is wrong in it or in the log is in the report.
 pub fn monitor<D: DatabaseView>(
     view: &LogView,
     database: &mut D,
@@ -209,19 +221,34 @@ pub fn monitor<D: DatabaseView>(
 ) -> Result<MonitorReport, MonitorError<D::Error>> {
     let mut report = MonitorReport { audit: audit(view, &options.audit, progress), ..MonitorReport::default() };
     let size = report.audit.entries;
-    let covered = compare_rows(view, database, size, &mut report)?;
-    walk_entries(view, database, size, &covered, options, &mut report)?;
+    let rows = compare_rows(view, database, size, &mut report)?;
+    walk_entries(view, database, size, &rows, options, &mut report);
     for object in database.unrecorded().map_err(|source| MonitorError::Database { source })? {
         report.add(RowFault::Unrecorded { object });
     }
     Ok(report)
 }
 
-/// Compares rows with entries; returns which entries had a row, one bit each.
-fn compare_rows<D: DatabaseView>(view: &LogView, database: &mut D, size: u64, report: &mut MonitorReport) -> Result<Vec<u64>, MonitorError<D::Error>> {
-    let mut covered = vec![0_u64; usize::try_from(size.div_ceil(64)).expect("fits memory")];
+/// What the rows were found to tell of.
+struct RowsSeen {
+    /// One bit per entry that some row claims.
+    claimed: Vec<u64>,
+    /// Ids of rows that wait for their place; one may just have got it.
+    pending: HashSet<String>,
+}
+
+/// Compares rows with entries.
+fn compare_rows<D: DatabaseView>(
+    view: &LogView,
+    database: &mut D,
+    size: u64,
+    report: &mut MonitorReport,
+) -> Result<RowsSeen, MonitorError<D::Error>> {
+    let mut seen = RowsSeen {
+        claimed: vec![0; usize::try_from(size.div_ceil(64)).expect("fits memory")],
+        pending: HashSet::new(),
+    };
     let mut reader = EntryReader::new(view, size);
-    let mut unreadable = HashSet::new();
     for row in database.rows() {
         let row = row.map_err(|source| MonitorError::Database { source })?;
         report.rows += 1;
@@ -230,6 +257,9 @@ fn compare_rows<D: DatabaseView>(view: &LogView, database: &mut D, size: u64, re
         }
         let Some(index) = row.index else {
             report.pending += 1;
+            if seen.pending.len() < PENDING_MAX {
+                seen.pending.insert(row.entry_id);
+            }
             continue;
         };
         if index >= size {
@@ -240,24 +270,22 @@ fn compare_rows<D: DatabaseView>(view: &LogView, database: &mut D, size: u64, re
             }
             continue;
         }
-        let word = &mut covered[usize::try_from(index / 64).expect("fits memory")];
+        let word = &mut seen.claimed[usize::try_from(index / 64).expect("fits memory")];
         let bit = 1_u64 << (index % 64);
         if *word & bit != 0 {
             report.add(RowFault::Twice { row: row.name.clone(), index });
         }
         *word |= bit;
-        let Ok(entry) = reader.get(index) else {
-            // The audit has named the bundle.
-            unreadable.insert(index / TILE_WIDTH);
-            continue;
-        };
-        compare_row(row, index, &entry, report);
+        // An unreadable entry has been named by the audit.
+        if let Ok(entry) = reader.get(index) {
+            compare_row(row, index, &entry, report);
+        }
     }
-    Ok(covered)
+    Ok(seen)
 }
 
 fn compare_row(row: DatabaseRow, index: u64, entry: &Entry, report: &mut MonitorReport) {
-    if entry.object != row.object || entry.kind != row.kind {
+    if entry.id != row.entry_id || entry.object != row.object || entry.kind != row.kind {
         report.add(RowFault::Elsewhere { row: row.name, index, found: format!("{} ({})", entry.object, entry.kind) });
         return;
     }
@@ -295,16 +323,16 @@ fn walk_entries<D: DatabaseView>(
     view: &LogView,
     database: &D,
     size: u64,
-    covered: &[u64],
+    rows: &RowsSeen,
     options: &MonitorOptions,
     report: &mut MonitorReport,
-) -> Result<(), MonitorError<D::Error>> {
+) {
     let mut latest: Option<Timestamp> = None;
     let mut reader = EntryReader::new(view, size);
     for index in 0..size {
         let Ok(entry) = reader.get(index) else { continue };
-        let has_row = covered[usize::try_from(index / 64).expect("fits memory")] & (1 << (index % 64)) != 0;
-        if !has_row && database.covers(&entry) {
+        let has_row = rows.claimed[usize::try_from(index / 64).expect("fits memory")] & (1 << (index % 64)) != 0;
+        if !has_row && !rows.pending.contains(&entry.id) && database.covers(&entry) {
             report.add(RowFault::NoRow { index, kind: entry.kind.clone(), object: entry.object.clone() });
         }
         if let Some(from) = latest {
@@ -315,7 +343,6 @@ fn walk_entries<D: DatabaseView>(
     if let Some(from) = latest {
         note_silence(size, from, options.now, options, report);
     }
-    Ok(())
 }
 
 fn note_silence(before: u64, from: Timestamp, until: Timestamp, options: &MonitorOptions, report: &mut MonitorReport) {
@@ -343,7 +370,9 @@ impl<'a> EntryReader<'a> {
         }
         let bundle = self.bundle.as_ref().map(|(_, bytes)| bytes.as_slice()).unwrap_or_default();
         let (entries, _) = bundle_entries(bundle);
-        let (_, bytes) = entries.get(usize::try_from(index % TILE_WIDTH).expect("below 256")).ok_or(LedgerError::NoSuchEntry { index, size: self.size })?;
+        let (_, bytes) = entries
+            .get(usize::try_from(index % TILE_WIDTH).expect("below 256"))
+            .ok_or(LedgerError::NoSuchEntry { index, size: self.size })?;
         Entry::from_canonical(bytes).map_err(|source| LedgerError::Foreign { index, source })
     }
 }

@@ -288,10 +288,25 @@ mod tests {
 
     #[test]
     fn malformed_notes_and_keys_are_refused() {
-        for note in ["", "\n", "text\n", "text\n\n", "text\n\n- a AAAAAAA=\n", "text\n\n— a+b AAAAAAA=\n", "text\n\n— a AAAAAAA=", "te\txt\n\n— a AAAAAAA=\n", "text\n\n— a AAAA\n"] {
+        for note in [
+            "",
+            "\n",
+            "text\n",
+            "text\n\n",
+            "text\n\n- a AAAAAAA=\n",
+            "text\n\n— a+b AAAAAAA=\n",
+            "text\n\n— a AAAAAAA=",
+            "te\txt\n\n— a AAAAAAA=\n",
+            "text\n\n— a AAAA\n",
+        ] {
             assert!(note.parse::<Note>().is_err(), "{note:?}");
         }
-        for vkey in ["", "a+b+c", "example.com/foo+530d903b+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k", "example.com/foo+530D903A+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k"] {
+        for vkey in [
+            "",
+            "a+b+c",
+            "example.com/foo+530d903b+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k",
+            "example.com/foo+530D903A+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k",
+        ] {
             assert!(vkey.parse::<VerifierKey>().is_err(), "{vkey}");
         }
     }

@@ -95,7 +95,8 @@ impl Policy {
             if line.iter().any(|byte| *byte < 0x20 && *byte != b'\t' || *byte == 0x7f) {
                 return Err(defect("no control character but the tab"));
             }
-            let items: Vec<&[u8]> = line.split(|byte| matches!(byte, b' ' | b'\t')).filter(|item| !item.is_empty()).collect();
+            let items: Vec<&[u8]> =
+                line.split(|byte| matches!(byte, b' ' | b'\t')).filter(|item| !item.is_empty()).collect();
             let Some((keyword, rest)) = items.split_first() else { continue };
             if keyword.starts_with(b"#") {
                 continue;
@@ -111,7 +112,8 @@ impl Policy {
                     quorum_seen = true;
                     let [name] = rest else { return Err(defect("`quorum` and one name")) };
                     if *name != b"none" {
-                        policy.quorum = Some(policy.find(name).ok_or_else(|| defect("a quorum defined on a line before"))?);
+                        policy.quorum =
+                            Some(policy.find(name).ok_or_else(|| defect("a quorum defined on a line before"))?);
                     }
                 }
                 _ => return Err(defect("`log`, `witness`, `group` or `quorum`")),
@@ -152,14 +154,17 @@ impl Policy {
     }
 
     fn read_group(&mut self, items: &[&[u8]], grouped: &mut Vec<usize>) -> Result<(), String> {
-        let [name, threshold, members @ ..] = items else { return Err("`group <name> <all|any|k> <name>…`".to_owned()) };
+        let [name, threshold, members @ ..] = items else {
+            return Err("`group <name> <all|any|k> <name>…`".to_owned());
+        };
         self.check_new_name(name)?;
         if members.is_empty() {
             return Err("a group of at least one member".to_owned());
         }
         let mut positions = Vec::with_capacity(members.len());
         for member in members {
-            let position = self.find(member).ok_or_else(|| format!("`{}` defined on a line before", member.escape_ascii()))?;
+            let position =
+                self.find(member).ok_or_else(|| format!("`{}` defined on a line before", member.escape_ascii()))?;
             if grouped.contains(&position) {
                 return Err(format!("`{}` a member of one group, once", member.escape_ascii()));
             }
@@ -172,7 +177,9 @@ impl Policy {
             number => {
                 let number = std::str::from_utf8(number).ok().and_then(crate::checkpoint::decimal);
                 let number = number.and_then(|number| usize::try_from(number).ok());
-                number.filter(|number| (1..=positions.len()).contains(number)).ok_or_else(|| format!("`all`, `any` or 1 to {}", positions.len()))?
+                number
+                    .filter(|number| (1..=positions.len()).contains(number))
+                    .ok_or_else(|| format!("`all`, `any` or 1 to {}", positions.len()))?
             }
         };
         self.define(name, MemberKind::Group { threshold, members: positions })
@@ -214,7 +221,9 @@ impl Policy {
     /// Where a witness is reached, when the policy says so.
     pub fn witness_urls(&self) -> impl Iterator<Item = (String, &str)> {
         self.members.iter().filter_map(|member| match &member.kind {
-            MemberKind::Witness { url: Some(url), .. } => Some((String::from_utf8_lossy(&member.name).into_owned(), url.as_str())),
+            MemberKind::Witness { url: Some(url), .. } => {
+                Some((String::from_utf8_lossy(&member.name).into_owned(), url.as_str()))
+            }
             MemberKind::Witness { url: None, .. } | MemberKind::Group { .. } => None,
         })
     }
@@ -226,7 +235,8 @@ impl Policy {
     pub fn accept(&self, checkpoint: &str) -> Result<Accepted, PolicyError> {
         let note: Note = checkpoint.parse().map_err(|source| PolicyError::Note { source })?;
         let checkpoint: Checkpoint = note.text.parse().map_err(|source| PolicyError::Checkpoint { source })?;
-        let keys: Vec<VerifierKey> = self.logs.iter().map(|log| &log.key).filter(|key| key.name() == checkpoint.origin).cloned().collect();
+        let keys: Vec<VerifierKey> =
+            self.logs.iter().map(|log| &log.key).filter(|key| key.name() == checkpoint.origin).cloned().collect();
         if keys.is_empty() {
             return Err(PolicyError::UnknownLog { origin: checkpoint.origin });
         }
@@ -323,7 +333,14 @@ mod tests {
     #[test]
     fn the_specifications_example_wants_two_of_x_and_one_of_y() {
         let policy = Policy::read(example().as_bytes()).unwrap();
-        for (by, enough) in [(&[1, 2, 4][..], true), (&[1, 2, 3, 6], true), (&[1, 4, 5, 6], false), (&[1, 2, 3], false), (&[], false), (&[1, 1, 4], false)] {
+        for (by, enough) in [
+            (&[1, 2, 4][..], true),
+            (&[1, 2, 3, 6], true),
+            (&[1, 4, 5, 6], false),
+            (&[1, 2, 3], false),
+            (&[], false),
+            (&[1, 1, 4], false),
+        ] {
             assert_eq!(policy.accept(&cosigned(by)).is_ok(), enough, "{by:?}");
         }
         let accepted = policy.accept(&cosigned(&[3, 2, 5])).unwrap();
@@ -336,7 +353,10 @@ mod tests {
         let policy = Policy::read(example().as_bytes()).unwrap();
         let mut note: Note = cosigned(&[1, 2, 4, 5]).parse().unwrap();
         note.signatures[4].signature[20] ^= 1;
-        assert!(matches!(policy.accept(&note.to_string()), Err(PolicyError::Note { source: NoteError::BadSignature { .. } })));
+        assert!(matches!(
+            policy.accept(&note.to_string()),
+            Err(PolicyError::Note { source: NoteError::BadSignature { .. } })
+        ));
         note.signatures[4].key_id ^= 1;
         assert!(policy.accept(&note.to_string()).is_ok(), "a line by an unknown key is passed over");
     }

@@ -68,7 +68,8 @@ impl FromStr for TlogProof {
         if text.len() > NOTE_BYTES_MAX + EXTRA_BYTES_MAX + 4_096 {
             return Err(defect(1, "a proof is bounded by 331,776 bytes"));
         }
-        let (head, checkpoint) = text.split_once("\n\n").ok_or_else(|| defect(1, "an empty line stands before the checkpoint"))?;
+        let (head, checkpoint) =
+            text.split_once("\n\n").ok_or_else(|| defect(1, "an empty line stands before the checkpoint"))?;
         let mut lines = head.split('\n').enumerate().map(|(number, line)| (number + 1, line)).peekable();
         let hash = match lines.next() {
             Some((_, HEADER_SHA256)) => TreeHash::Sha256,
@@ -76,7 +77,9 @@ impl FromStr for TlogProof {
             _ => return Err(defect(1, "`c2sp.org/tlog-proof@v1` or `yihe/tlog-proof-sm3@v1`")),
         };
         let mut extra = None;
-        if let Some((number, encoded)) = lines.peek().and_then(|(number, line)| Some((*number, line.strip_prefix("extra ")?))) {
+        if let Some((number, encoded)) =
+            lines.peek().and_then(|(number, line)| Some((*number, line.strip_prefix("extra ")?)))
+        {
             if encoded.len() > EXTRA_BYTES_MAX {
                 return Err(defect(number, "extra data have at most 65,536 bytes"));
             }
@@ -84,7 +87,10 @@ impl FromStr for TlogProof {
             lines.next();
         }
         let (number, line) = lines.next().ok_or_else(|| defect(2, "`index` and a decimal"))?;
-        let index = line.strip_prefix("index ").and_then(decimal).ok_or_else(|| defect(number, "`index` and a decimal without leading zeros"))?;
+        let index = line
+            .strip_prefix("index ")
+            .and_then(decimal)
+            .ok_or_else(|| defect(number, "`index` and a decimal without leading zeros"))?;
         let mut hashes = Vec::new();
         for (number, line) in lines {
             if hashes.len() == PATH_MAX {

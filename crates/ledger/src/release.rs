@@ -37,11 +37,18 @@ pub struct Citation {
 /// Whether a rule is met.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Release {
-    Ready { citations: Vec<Citation> },
+    Ready {
+        citations: Vec<Citation>,
+    },
     /// These kinds do not exist for the object yet.
-    Waiting { missing: Vec<String> },
+    Waiting {
+        missing: Vec<String>,
+    },
     /// The condition was met and then undone by this entry.
-    Undone { kind: String, index: u64 },
+    Undone {
+        kind: String,
+        index: u64,
+    },
 }
 
 impl ReleaseRule {
@@ -67,7 +74,12 @@ impl ReleaseRule {
         let mut citations = Vec::with_capacity(self.requires.len());
         for (index, entry) in self.requires.iter().filter_map(newest) {
             let bytes = ledger.view().entry_bytes(*index, ledger.size())?;
-            citations.push(Citation { kind: entry.kind.clone(), index: *index, leaf: TreeHash::Sha256.leaf(&bytes), proof: ledger.prove(*index)? });
+            citations.push(Citation {
+                kind: entry.kind.clone(),
+                index: *index,
+                leaf: TreeHash::Sha256.leaf(&bytes),
+                proof: ledger.prove(*index)?,
+            });
         }
         Ok(Release::Ready { citations })
     }
@@ -76,6 +88,9 @@ impl ReleaseRule {
 /// The payload for the release's own entry.
 #[must_use]
 pub fn release_payload(object: &str, citations: &[Citation]) -> Value {
-    let cites: Vec<Value> = citations.iter().map(|cite| json!({ "kind": cite.kind, "index": cite.index, "leaf_sha256": hex::encode(cite.leaf) })).collect();
+    let cites: Vec<Value> = citations
+        .iter()
+        .map(|cite| json!({ "kind": cite.kind, "index": cite.index, "leaf_sha256": hex::encode(cite.leaf) }))
+        .collect();
     json!({ "object": object, "cites": cites })
 }

@@ -52,7 +52,10 @@ impl Digests {
     /// A payload without a canonical form.
     pub fn of(payload: &Value, salt: &Salt) -> Result<Self, CanonicalError> {
         let bytes = canonical(payload)?;
-        Ok(Self { sha256: salted_digest(TreeHash::Sha256, salt, &bytes), sm3: salted_digest(TreeHash::Sm3, salt, &bytes) })
+        Ok(Self {
+            sha256: salted_digest(TreeHash::Sha256, salt, &bytes),
+            sm3: salted_digest(TreeHash::Sm3, salt, &bytes),
+        })
     }
 }
 
@@ -133,7 +136,9 @@ impl PayloadVerdict {
         match self {
             Self::Matches => "the payload is the one that was entered",
             Self::Differs => "the payload differs from what was entered: payload or salt was changed",
-            Self::SaltDestroyed => "the salt was lawfully destroyed: the entry stands, the payload can no longer be checked",
+            Self::SaltDestroyed => {
+                "the salt was lawfully destroyed: the entry stands, the payload can no longer be checked"
+            }
             Self::NotGiven => "no payload was handed over: only the entry is proven",
         }
     }
@@ -166,6 +171,9 @@ mod tests {
     #[test]
     fn equal_payloads_in_another_order_have_one_digest() {
         let salt = Salt([1; 32]);
-        assert_eq!(Digests::of(&json!({"a": 1, "b": 2}), &salt), Digests::of(&serde_json::from_str("{\"b\":2, \"a\":1}").unwrap(), &salt));
+        assert_eq!(
+            Digests::of(&json!({"a": 1, "b": 2}), &salt),
+            Digests::of(&serde_json::from_str("{\"b\":2, \"a\":1}").unwrap(), &salt)
+        );
     }
 }

@@ -89,10 +89,12 @@ impl Sequencer {
             taken += rows.len();
             let mut batch = Vec::with_capacity(rows.len());
             for row in rows {
-                match row.check().and_then(|()| row.placed(None).to_canonical().map(drop)) {
+                match row.check() {
                     Ok(()) => batch.push(row),
                     Err(defect) => {
-                        outbox.refuse(&row.id, &defect).map_err(|source| DrainError::Outbox { action: "refuse", source })?;
+                        outbox
+                            .refuse(&row.id, &defect)
+                            .map_err(|source| DrainError::Outbox { action: "refuse", source })?;
                         drained.refused += 1;
                     }
                 }

@@ -104,11 +104,15 @@ impl PublicKey {
                 if key.len() != 65 {
                     return Err("an SM2 key is an uncompressed point of 65 bytes");
                 }
-                let key = sm2::dsa::VerifyingKey::from_sec1_bytes(SM2_IDENTITY, key).map_err(|_| "an SM2 key is a point of the curve")?;
+                let key = sm2::dsa::VerifyingKey::from_sec1_bytes(SM2_IDENTITY, key)
+                    .map_err(|_| "an SM2 key is a point of the curve")?;
                 Point::Sm2(Box::new(key))
             } else {
                 let key = key.try_into().map_err(|_| "an Ed25519 key has 32 bytes")?;
-                Point::Ed25519(ed25519_dalek::VerifyingKey::from_bytes(key).map_err(|_| "an Ed25519 key is a point of the curve")?)
+                Point::Ed25519(
+                    ed25519_dalek::VerifyingKey::from_bytes(key)
+                        .map_err(|_| "an Ed25519 key is a point of the curve")?,
+                )
             };
             return Ok(Self { algorithm, point });
         }
@@ -134,9 +138,8 @@ impl PublicKey {
         match &self.point {
             Point::Ed25519(key) => ed25519_dalek::Signature::from_slice(signature)
                 .is_ok_and(|signature| key.verify_strict(message, &signature).is_ok()),
-            Point::Sm2(key) => {
-                sm2::dsa::Signature::from_slice(signature).is_ok_and(|signature| key.verify(message, &signature).is_ok())
-            }
+            Point::Sm2(key) => sm2::dsa::Signature::from_slice(signature)
+                .is_ok_and(|signature| key.verify(message, &signature).is_ok()),
         }
     }
 }
@@ -172,7 +175,8 @@ impl PrivateKey {
     /// For SM2, bytes that are zero or not below the order of the curve (one in 2^32): draw again.
     pub fn from_seed(algorithm: Algorithm, seed: &[u8; 32]) -> Result<Self, &'static str> {
         let secret = if algorithm.is_sm2() {
-            let key = sm2::dsa::SigningKey::from_slice(SM2_IDENTITY, seed).map_err(|_| "an SM2 secret is between 1 and the order of the curve")?;
+            let key = sm2::dsa::SigningKey::from_slice(SM2_IDENTITY, seed)
+                .map_err(|_| "an SM2 secret is between 1 and the order of the curve")?;
             Secret::Sm2(Box::new(key))
         } else {
             Secret::Ed25519(Box::new(ed25519_dalek::SigningKey::from_bytes(seed)))

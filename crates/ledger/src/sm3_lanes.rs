@@ -2,8 +2,10 @@
 //!
 //! One message is a chain of dependent rounds, and no processor of ours has an SM3 instruction, so
 //! a full audit would spend most of its time here. Messages are independent of one another: each
-//! 32-bit word becomes a short array with one element per message, which the compiler turns into
-//! vector instructions. `sm3` (the crate) stays the reference: the tests compare with it.
+//! 32-bit word becomes a vector with one element per message. `sm3` (the crate) stays the
+//! reference: the tests compare with it.
+
+use wide::u32x4;
 
 use crate::hashes::Hash;
 
@@ -23,25 +25,20 @@ pub(crate) fn digests(prefix: u8, messages: &[&[u8]]) -> Vec<Hash> {
     order.sort_by_key(|&index| block_count(messages[index]));
     let mut digests = vec![Hash::default(); messages.len()];
     for group in order.chunks(LANES) {
-        let mut state = START.map(|word| [word; LANES]);
+        let mut state = START.map(u32x4::splat);
         let blocks_max = group.last().map_or(0, |&index| block_count(messages[index]));
         for number in 0..blocks_max {
             let mut block = [[0_u32; LANES]; 16];
             for (lane, &index) in group.iter().enumerate() {
                 fill_lane(&mut block, lane, prefix, messages[index], number);
             }
-            let next = compress(&state, &block);
+            state = compress(&state, &block);
             for (lane, &index) in group.iter().enumerate() {
-                if number < block_count(messages[index]) {
-                    for word in 0..8 {
-                        state[word][lane] = next[word][lane];
+                if number + 1 == block_count(messages[index]) {
+                    for (word, bytes) in state.iter().zip(digests[index].chunks_exact_mut(4)) {
+                        bytes.copy_from_slice(&word.to_array()[lane].to_be_bytes());
                     }
                 }
-            }
-        }
-        for (lane, &index) in group.iter().enumerate() {
-            for word in 0..8 {
-                digests[index][word * 4..word * 4 + 4].copy_from_slice(&state[word][lane].to_be_bytes());
             }
         }
     }
@@ -79,64 +76,51 @@ fn fill_lane(block: &mut [Words; 16], lane: usize, prefix: u8, message: &[u8], n
 }
 
 #[inline(always)]
-#[expect(clippy::inline_always, reason = "the lanes become registers only when everything is one function")]
-fn zip(a: Words, b: Words, f: impl Fn(u32, u32) -> u32) -> Words {
-    std::array::from_fn(|lane| f(a[lane], b[lane]))
-}
-#[inline(always)]
-#[expect(clippy::inline_always, reason = "as above")]
-fn xor(a: Words, b: Words) -> Words {
-    zip(a, b, |x, y| x ^ y)
-}
-#[inline(always)]
-#[expect(clippy::inline_always, reason = "as above")]
-fn add(a: Words, b: Words) -> Words {
-    zip(a, b, u32::wrapping_add)
-}
-#[inline(always)]
-#[expect(clippy::inline_always, reason = "as above")]
-fn rol(a: Words, bits: u32) -> Words {
-    a.map(|x| x.rotate_left(bits))
+#[expect(clippy::inline_always, reason = "the words stay in registers only when everything is one function")]
+fn rol<const BITS: u32>(x: u32x4) -> u32x4 {
+    (x << BITS) | (x >> (32 - BITS))
 }
 
 /// One block in every lane: GB/T 32905-2016 §5.3, with its variable names.
 #[expect(clippy::many_single_char_names, reason = "the standard's own names for the eight words")]
-fn compress(state: &[Words; 8], block: &[Words; 16]) -> [Words; 8] {
-    let mut w = [[0_u32; LANES]; 68];
-    w[..16].copy_from_slice(block);
+fn compress(state: &[u32x4; 8], block: &[Words; 16]) -> [u32x4; 8] {
+    let mut w = [u32x4::ZERO; 68];
+    for (word, lanes) in w.iter_mut().zip(block) {
+        *word = u32x4::from(*lanes);
+    }
     for j in 16..68 {
-        let mixed = xor(xor(w[j - 16], w[j - 9]), rol(w[j - 3], 15));
-        let p1 = xor(xor(mixed, rol(mixed, 15)), rol(mixed, 23));
-        w[j] = xor(xor(p1, rol(w[j - 13], 7)), w[j - 6]);
+        let mixed = w[j - 16] ^ w[j - 9] ^ rol::<15>(w[j - 3]);
+        let p1 = mixed ^ rol::<15>(mixed) ^ rol::<23>(mixed);
+        w[j] = p1 ^ rol::<7>(w[j - 13]) ^ w[j - 6];
     }
     let [mut a, mut b, mut c, mut d, mut e, mut f, mut g, mut h] = *state;
-    for j in 0..64_usize {
-        let turn = u32::try_from(j % 32).expect("below 32");
-        let constant = if j < 16 { 0x79cc_4519_u32 } else { 0x7a87_9d8a }.rotate_left(turn);
-        let a12 = rol(a, 12);
-        let ss1 = rol(add(add(a12, e), [constant; LANES]), 7);
-        let ss2 = xor(ss1, a12);
-        let (ff, gg): (Words, Words) = if j < 16 {
-            (xor(xor(a, b), c), xor(xor(e, f), g))
-        } else {
-            (
-                std::array::from_fn(|lane| (a[lane] & b[lane]) | (c[lane] & (a[lane] | b[lane]))),
-                std::array::from_fn(|lane| ((f[lane] ^ g[lane]) & e[lane]) ^ g[lane]),
-            )
+    let mut j = 0;
+    // The two parts differ in their functions; a macro keeps them one text without a branch.
+    macro_rules! round {
+        ($constant:expr, $ff:expr, $gg:expr) => {
+            let a12 = rol::<12>(a);
+            let ss1 = rol::<7>(a12 + e + u32x4::splat($constant));
+            let tt1 = $ff + d + (ss1 ^ a12) + (w[j] ^ w[j + 4]);
+            let tt2 = $gg + h + ss1 + w[j];
+            d = c;
+            c = rol::<9>(b);
+            b = a;
+            a = tt1;
+            h = g;
+            g = rol::<19>(f);
+            f = e;
+            e = tt2 ^ rol::<9>(tt2) ^ rol::<17>(tt2);
+            j += 1;
         };
-        let tt1 = add(add(add(ff, d), ss2), xor(w[j], w[j + 4]));
-        let tt2 = add(add(add(gg, h), ss1), w[j]);
-        d = c;
-        c = rol(b, 9);
-        b = a;
-        a = tt1;
-        h = g;
-        g = rol(f, 19);
-        f = e;
-        e = xor(xor(tt2, rol(tt2, 9)), rol(tt2, 17));
     }
-    let out = [a, b, c, d, e, f, g, h];
-    std::array::from_fn(|word| xor(out[word], state[word]))
+    for turn in 0..16 {
+        round!(0x79cc_4519_u32.rotate_left(turn), a ^ b ^ c, e ^ f ^ g);
+    }
+    for turn in 16..64_u32 {
+        round!(0x7a87_9d8a_u32.rotate_left(turn % 32), (a & b) | (c & (a | b)), ((f ^ g) & e) ^ g);
+    }
+    let [a0, b0, c0, d0, e0, f0, g0, h0] = *state;
+    [a0 ^ a, b0 ^ b, c0 ^ c, d0 ^ d, e0 ^ e, f0 ^ f, g0 ^ g, h0 ^ h]
 }
 
 #[cfg(test)]
@@ -147,7 +131,8 @@ mod tests {
 
     #[test]
     fn every_length_around_the_block_edges_equals_the_reference() {
-        let messages: Vec<Vec<u8>> = (0..300_usize).map(|n| (0..n).map(|i| u8::try_from((i * 7 + n) % 251).unwrap()).collect()).collect();
+        let messages: Vec<Vec<u8>> =
+            (0..300_usize).map(|n| (0..n).map(|i| u8::try_from((i * 7 + n) % 251).unwrap()).collect()).collect();
         let borrowed: Vec<&[u8]> = messages.iter().map(Vec::as_slice).collect();
         for prefix in [0, 1] {
             for (message, digest) in messages.iter().zip(digests(prefix, &borrowed)) {

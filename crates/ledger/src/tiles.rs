@@ -167,7 +167,9 @@ pub fn bundle_push(bundle: &mut Vec<u8>, entry: &[u8]) {
 
 /// A bundle whose lengths do not add up.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("after {complete} whole entries the bundle breaks off: byte {offset} promises {promised} more bytes, {left} are there")]
+#[error(
+    "after {complete} whole entries the bundle breaks off: byte {offset} promises {promised} more bytes, {left} are there"
+)]
 pub struct BundleDefect {
     /// Entries read before the break.
     pub complete: usize,
@@ -230,8 +232,19 @@ mod tests {
     #[test]
     fn other_spellings_are_refused() {
         for path in [
-            "tile/00/000", "tile/64/000", "tile/0/0", "tile/0/x000/001", "tile/0/x001/x002", "tile/0/001.p/0", "tile/0/001.p/256",
-            "tile/0/001.p/01", "tile/0/001/", "/tile/0/001", "tile/+1/001", "tile/0/x999/x999/x999/x999/x999/x999/999", "tile/0/001.p/1/",
+            "tile/00/000",
+            "tile/64/000",
+            "tile/0/0",
+            "tile/0/x000/001",
+            "tile/0/x001/x002",
+            "tile/0/001.p/0",
+            "tile/0/001.p/256",
+            "tile/0/001.p/01",
+            "tile/0/001/",
+            "/tile/0/001",
+            "tile/+1/001",
+            "tile/0/x999/x999/x999/x999/x999/x999/999",
+            "tile/0/001.p/1/",
         ] {
             assert!(path.parse::<TilePath>().is_err(), "{path}");
         }

@@ -77,20 +77,28 @@ impl Item {
         if text.len() > ITEM_BYTES_MAX {
             return Err(item("at most 4 MiB"));
         }
-        let value: Value = serde_json::from_str(text).map_err(|error| VerifyError::Item { expected: error.to_string() })?;
+        let value: Value =
+            serde_json::from_str(text).map_err(|error| VerifyError::Item { expected: error.to_string() })?;
         let entry = value.get("entry").ok_or_else(|| item("the member `entry`"))?;
         let bytes = canonical(entry).map_err(|source| VerifyError::Canonical { source })?;
         let entry = Entry::from_canonical(&bytes).map_err(|source| VerifyError::Entry { source })?;
         let salt = match value.get("salt") {
             None | Some(Value::Null) => None,
             Some(salt) => {
-                let bytes = salt.as_str().and_then(|text| hex::decode(text).ok()).and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
+                let bytes = salt
+                    .as_str()
+                    .and_then(|text| hex::decode(text).ok())
+                    .and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
                 Some(Salt(bytes.ok_or_else(|| item("`salt` as 64 hex digits"))?))
             }
         };
         let call = match (value.get("call"), value.get("call_proof")) {
             (None, None) => None,
-            (Some(call), Some(proof)) => Some((call.clone(), CallProof::from_json(proof).ok_or_else(|| item("`call_proof` with index, calls, hash, path and salt"))?)),
+            (Some(call), Some(proof)) => Some((
+                call.clone(),
+                CallProof::from_json(proof)
+                    .ok_or_else(|| item("`call_proof` with index, calls, hash, path and salt"))?,
+            )),
             (None, Some(_)) | (Some(_), None) => return Err(item("`call` and `call_proof` together")),
         };
         Ok(Self { entry, payload: value.get("payload").cloned(), salt, call })
@@ -142,12 +150,18 @@ pub fn verify_item(policy: &Policy, proof: &TlogProof, item: Item) -> Result<Pro
     if !merkle::inclusion_holds(proof.hash, &leaf, proof.index, checkpoint.size, &proof.hashes, &checkpoint.root) {
         return Err(VerifyError::NotIncluded { index: proof.index, size: checkpoint.size, origin: checkpoint.origin });
     }
-    let payload = PayloadVerdict::of(item.payload.as_ref(), item.salt.as_ref(), &item.entry.digest_sha256, &item.entry.digest_sm3);
+    let payload = PayloadVerdict::of(
+        item.payload.as_ref(),
+        item.salt.as_ref(),
+        &item.entry.digest_sha256,
+        &item.entry.digest_sm3,
+    );
     if payload == PayloadVerdict::Differs {
         return Err(VerifyError::PayloadDiffers);
     }
     if let Some((call, call_proof)) = &item.call {
-        let proven = payload == PayloadVerdict::Matches && item.payload.as_ref().is_some_and(|payload| call_proof.holds(call, payload));
+        let proven = payload == PayloadVerdict::Matches
+            && item.payload.as_ref().is_some_and(|payload| call_proof.holds(call, payload));
         if !proven {
             return Err(VerifyError::CallDiffers);
         }
@@ -172,10 +186,14 @@ impl VerifyError {
             Self::Canonical { .. } | Self::Entry { .. } => "事项文件中的登记不是规范格式".to_owned(),
             Self::Proof { source } => format!("证明文件第 {} 行无法读取", source.line),
             Self::Policy { source: PolicyError::UnknownLog { origin } } => format!("信任策略中没有账本 {origin}"),
-            Self::Policy { source: PolicyError::Quorum { cosigned, known } } => format!("见证方未达到法定数：策略中 {known} 方，已会签 {} 方", cosigned.len()),
+            Self::Policy { source: PolicyError::Quorum { cosigned, known } } => {
+                format!("见证方未达到法定数：策略中 {known} 方，已会签 {} 方", cosigned.len())
+            }
             Self::Policy { .. } => "检查点的签名不成立".to_owned(),
             Self::Tree { found, expected } => format!("证明属于 {found} 树，而签名公钥属于 {expected} 树"),
-            Self::NotIncluded { index, size, origin } => format!("{origin} 签名的前 {size} 条登记中，第 {index} 号不是该事项"),
+            Self::NotIncluded { index, size, origin } => {
+                format!("{origin} 签名的前 {size} 条登记中，第 {index} 号不是该事项")
+            }
             Self::PayloadDiffers => "登记已得到证明，但所附内容与登记不一致".to_owned(),
             Self::CallDiffers => "登记已得到证明，但所附调用不在该批次中".to_owned(),
         }

@@ -113,7 +113,11 @@ impl LogView {
             }
             if attempt == HEAD_TRIES {
                 let expected = format!("size {}", sha256.size);
-                return Err(LedgerError::Disagrees { hash: TreeHash::Sm3, found: format!("size {}", sm3.size), expected });
+                return Err(LedgerError::Disagrees {
+                    hash: TreeHash::Sm3,
+                    found: format!("size {}", sm3.size),
+                    expected,
+                });
             }
             thread::sleep(HEAD_PAUSE);
         }
@@ -141,10 +145,15 @@ impl LogView {
     pub fn check_head(&self, hash: TreeHash, text: &str, path: &Path) -> Result<Head, LedgerError> {
         let note: Note = text.parse().map_err(|source| LedgerError::Note { path: path.to_owned(), source })?;
         note.verify(&self.trusted.of(hash)).map_err(|source| LedgerError::Note { path: path.to_owned(), source })?;
-        let checkpoint: Checkpoint = note.text.parse().map_err(|source| LedgerError::Checkpoint { path: path.to_owned(), source })?;
+        let checkpoint: Checkpoint =
+            note.text.parse().map_err(|source| LedgerError::Checkpoint { path: path.to_owned(), source })?;
         let expected = origin_of(self.trusted.origin(), hash);
         if checkpoint.origin != expected {
-            return Err(LedgerError::Disagrees { hash, found: format!("origin {}", checkpoint.origin), expected: format!("origin {expected}") });
+            return Err(LedgerError::Disagrees {
+                hash,
+                found: format!("origin {}", checkpoint.origin),
+                expected: format!("origin {expected}"),
+            });
         }
         Ok(Head { hash, size: checkpoint.size, root: checkpoint.root, note: text.to_owned() })
     }
@@ -155,7 +164,8 @@ impl LogView {
     /// # Errors
     /// No such tile in such a tree, or a file that is absent or too short.
     pub fn tile(&self, hash: TreeHash, kind: TileKind, index: u64, size: u64) -> Result<Vec<u8>, LedgerError> {
-        let tile = TilePath::in_tree(kind, index, size).ok_or(LedgerError::NoSuchEntry { index: index.saturating_mul(TILE_WIDTH), size })?;
+        let tile = TilePath::in_tree(kind, index, size)
+            .ok_or(LedgerError::NoSuchEntry { index: index.saturating_mul(TILE_WIDTH), size })?;
         let exact = self.tile_path(hash, tile);
         let (path, mut bytes) = match read_bounded(&exact) {
             Err(LedgerError::File { source, .. }) if source.kind() == io::ErrorKind::NotFound && !tile.is_full() => {
@@ -171,12 +181,17 @@ impl LogView {
             TileKind::Entries => {
                 let (entries, _) = bundle_entries(&bytes);
                 let Some((offset, last)) = entries.get(width - 1) else {
-                    return Err(LedgerError::Unreadable { path, expected: "a bundle of as many entries as its name says" });
+                    return Err(LedgerError::Unreadable {
+                        path,
+                        expected: "a bundle of as many entries as its name says",
+                    });
                 };
                 let end = offset + last.len();
                 bytes.truncate(end);
             }
-            TileKind::Hashes(_) => return Err(LedgerError::Unreadable { path, expected: "a tile of as many hashes as its name says" }),
+            TileKind::Hashes(_) => {
+                return Err(LedgerError::Unreadable { path, expected: "a tile of as many hashes as its name says" });
+            }
         }
         Ok(bytes)
     }
@@ -305,11 +320,16 @@ impl Subtrees for TileTree<'_> {
         let level = height / 8;
         let first = index << (height % 8);
         let count = 1_u64 << (height % 8);
-        debug_assert!(first + count <= hashes_at(TileKind::Hashes(level), self.size), "only whole subtrees are asked for");
+        debug_assert!(
+            first + count <= hashes_at(TileKind::Hashes(level), self.size),
+            "only whole subtrees are asked for"
+        );
         let tile = first / TILE_WIDTH;
         let bytes = match self.cache.entry((level, tile)) {
             std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
-            std::collections::hash_map::Entry::Vacant(entry) => entry.insert(self.view.tile(self.hash, TileKind::Hashes(level), tile, self.size)?),
+            std::collections::hash_map::Entry::Vacant(entry) => {
+                entry.insert(self.view.tile(self.hash, TileKind::Hashes(level), tile, self.size)?)
+            }
         };
         let start = usize::try_from(first % TILE_WIDTH).expect("below 256") * 32;
         let length = usize::try_from(count).expect("at most 128") * 32;

@@ -101,19 +101,30 @@ impl WitnessState {
             Err(TryLockError::Error(source)) => return Err(LedgerError::file("lock", &lock_path)(source)),
         }
         if cosigners.is_empty() || cosigners.iter().any(|signer| !signer.verifier().algorithm().is_cosignature()) {
-            return Err(LedgerError::Unreadable { path: folder.to_owned(), expected: "a witness with cosigner keys (type 04 or SM2 cosignature)" });
+            return Err(LedgerError::Unreadable {
+                path: folder.to_owned(),
+                expected: "a witness with cosigner keys (type 04 or SM2 cosignature)",
+            });
         }
         if logs.len() > WITNESSED_LOGS_MAX {
             return Err(LedgerError::Bound { action: "reading the watched logs", bound: WITNESSED_LOGS_MAX as u64 });
         }
-        let mut state = Self { folder: folder.to_owned(), cosigners, logs: HashMap::new(), records: HashMap::new(), _lock: lock };
+        let mut state =
+            Self { folder: folder.to_owned(), cosigners, logs: HashMap::new(), records: HashMap::new(), _lock: lock };
         for log in logs {
-            let keys = || LedgerError::Unreadable { path: folder.join(&log.origin), expected: "a watched log with keys of one tree, named after its origin" };
-            let hash = log.hash().filter(|_| !log.keys.is_empty() && log.keys.iter().all(|key| key.name() == log.origin)).ok_or_else(keys)?;
+            let keys = || LedgerError::Unreadable {
+                path: folder.join(&log.origin),
+                expected: "a watched log with keys of one tree, named after its origin",
+            };
+            let hash = log
+                .hash()
+                .filter(|_| !log.keys.is_empty() && log.keys.iter().all(|key| key.name() == log.origin))
+                .ok_or_else(keys)?;
             let path = state.record_path(&log.origin);
             if path.exists() {
                 let checkpoint = checkpoint_of(&read_text(&path)?);
-                let checkpoint = checkpoint.ok_or(LedgerError::Unreadable { path, expected: "the checkpoint this witness cosigned last" })?;
+                let checkpoint = checkpoint
+                    .ok_or(LedgerError::Unreadable { path, expected: "the checkpoint this witness cosigned last" })?;
                 state.records.insert(log.origin.clone(), Record { size: checkpoint.size, root: checkpoint.root });
             }
             state.logs.insert(log.origin.clone(), (log, hash));
@@ -150,7 +161,10 @@ impl WitnessState {
         let bad = |why: &str| WitnessResponse::text(400, format!("{why}\n"));
         let request = AddCheckpoint::read(body).map_err(|why| bad(&why))?;
         let origin = request.checkpoint.origin.clone();
-        let (log, hash) = self.logs.get(&origin).ok_or_else(|| WitnessResponse::text(404, "this witness does not watch that log\n"))?;
+        let (log, hash) = self
+            .logs
+            .get(&origin)
+            .ok_or_else(|| WitnessResponse::text(404, "this witness does not watch that log\n"))?;
         let hash = *hash;
         let signed = request.note.verify(&log.keys);
         let signed = signed.map_err(|error| WitnessResponse::text(403, format!("{error}\n")))?;
@@ -170,16 +184,23 @@ impl WitnessState {
             return Err(unprocessable("the proof does not lead from the last cosigned tree to this one"));
         }
         let cosigners: Vec<&Signer> = {
-            let fitting: Vec<&Signer> = self.cosigners.iter().filter(|signer| signer.verifier().algorithm().is_sm2() == (hash == TreeHash::Sm3)).collect();
+            let fitting: Vec<&Signer> = self
+                .cosigners
+                .iter()
+                .filter(|signer| signer.verifier().algorithm().is_sm2() == (hash == TreeHash::Sm3))
+                .collect();
             if fitting.is_empty() { self.cosigners.iter().collect() } else { fitting }
         };
-        let lines: Vec<NoteSignature> = cosigners.into_iter().map(|signer| signer.sign(&request.note.text, now_seconds.max(1))).collect();
+        let lines: Vec<NoteSignature> =
+            cosigners.into_iter().map(|signer| signer.sign(&request.note.text, now_seconds.max(1))).collect();
         // The record keeps the log signatures that were verified, and ours.
-        let mut kept: Vec<NoteSignature> = signed.iter().map(|verified| request.note.signatures[verified.line].clone()).collect();
+        let mut kept: Vec<NoteSignature> =
+            signed.iter().map(|verified| request.note.signatures[verified.line].clone()).collect();
         kept.extend(lines.iter().cloned());
         let record = Note { text: request.note.text, signatures: kept };
-        write_durably(&self.record_path(&origin), record.to_string().as_bytes())
-            .map_err(|_| WitnessResponse::text(500, "the record could not be made durable, so nothing is cosigned\n"))?;
+        write_durably(&self.record_path(&origin), record.to_string().as_bytes()).map_err(|_| {
+            WitnessResponse::text(500, "the record could not be made durable, so nothing is cosigned\n")
+        })?;
         self.records.insert(origin, new);
         Ok(WitnessResponse::text(200, lines.iter().map(ToString::to_string).collect::<String>()))
     }

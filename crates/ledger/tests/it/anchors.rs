@@ -31,8 +31,13 @@ fn a_folder_keeps_checkpoints_and_notices_a_fork() {
 
 fn openssl(folder: &Path, arguments: &[&str]) -> io::Result<()> {
     let output = Command::new("openssl").args(arguments).current_dir(folder).output();
-    let output = output.map_err(|error| io::Error::other(format!("openssl is needed: apt-get install -y openssl ({error})")))?;
-    if output.status.success() { Ok(()) } else { Err(io::Error::other(String::from_utf8_lossy(&output.stderr).into_owned())) }
+    let output =
+        output.map_err(|error| io::Error::other(format!("openssl is needed: apt-get install -y openssl ({error})")))?;
+    if output.status.success() {
+        Ok(())
+    } else {
+        Err(io::Error::other(String::from_utf8_lossy(&output.stderr).into_owned()))
+    }
 }
 
 const AUTHORITY: &str = "\
@@ -54,7 +59,25 @@ basicConstraints = critical,CA:true
 fn authority(folder: &Path) {
     fs::write(folder.join("tsa.cnf"), AUTHORITY).unwrap();
     fs::write(folder.join("serial"), "01").unwrap();
-    let request = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "tsa.key", "-out", "tsa.pem", "-days", "30", "-subj", "/CN=time", "-config", "tsa.cnf", "-extensions", "ext"];
+    let request = [
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-keyout",
+        "tsa.key",
+        "-out",
+        "tsa.pem",
+        "-days",
+        "30",
+        "-subj",
+        "/CN=time",
+        "-config",
+        "tsa.cnf",
+        "-extensions",
+        "ext",
+    ];
     openssl(folder, &request).unwrap();
 }
 
@@ -69,7 +92,23 @@ fn a_time_stamp_is_asked_for_checked_and_verifies_with_openssl() {
     let at = folder.clone();
     let transport = move |query: &[u8]| {
         fs::write(at.join("query.tsq"), query)?;
-        openssl(&at, &["ts", "-reply", "-config", "tsa.cnf", "-queryfile", "query.tsq", "-signer", "tsa.pem", "-inkey", "tsa.key", "-out", "reply.tsr"])?;
+        openssl(
+            &at,
+            &[
+                "ts",
+                "-reply",
+                "-config",
+                "tsa.cnf",
+                "-queryfile",
+                "query.tsq",
+                "-signer",
+                "tsa.pem",
+                "-inkey",
+                "tsa.key",
+                "-out",
+                "reply.tsr",
+            ],
+        )?;
         fs::read(at.join("reply.tsr"))
     };
     let mut anchor = Rfc3161Anchor::new(&folder.join("stamps"), Box::new(transport), 0xf123_4567_89ab_cdef);
@@ -81,8 +120,11 @@ fn a_time_stamp_is_asked_for_checked_and_verifies_with_openssl() {
     let kept = fs::read(reply).unwrap();
     let mut replayed = Rfc3161Anchor::new(&folder.join("stamps"), Box::new(move |_: &[u8]| Ok(kept.clone())), 1);
     assert!(matches!(replayed.anchor(&note), Err(AnchorError::Answer { expected }) if expected.contains("nonce")));
-    assert!(matches!(replayed.anchor(&city::keys().sign_checkpoint(TreeHash::Sha256, 4, [1; 32]).to_string()), Err(AnchorError::Answer { expected }) if expected.contains("this checkpoint")));
-    let mut unreachable = Rfc3161Anchor::new(&folder, Box::new(|_: &[u8]| Err(io::ErrorKind::ConnectionRefused.into())), 1);
+    assert!(
+        matches!(replayed.anchor(&city::keys().sign_checkpoint(TreeHash::Sha256, 4, [1; 32]).to_string()), Err(AnchorError::Answer { expected }) if expected.contains("this checkpoint"))
+    );
+    let mut unreachable =
+        Rfc3161Anchor::new(&folder, Box::new(|_: &[u8]| Err(io::ErrorKind::ConnectionRefused.into())), 1);
     assert!(matches!(unreachable.anchor(&note), Err(AnchorError::Transport { .. })));
 }
 
@@ -114,7 +156,15 @@ fn a_rotation_of_keys_is_an_entry_and_old_proofs_stay_good() {
     let new = LogKeys::rotate(&keys_dir, ORIGIN, &seeds(2)).unwrap();
     let payload = rotation_payload(&old_trusted, new.trusted());
     let mut ledger = Ledger::open_with(&log_dir, new, city::small()).unwrap();
-    let event = Event { id: "rotation-1", kind: "ledger.keys_rotated", at: entry(4).at, actor: "account:1", org: "ledger", object: "urn:yihe:ledger:keys", salt_id: "none" };
+    let event = Event {
+        id: "rotation-1",
+        kind: "ledger.keys_rotated",
+        at: entry(4).at,
+        actor: "account:1",
+        org: "ledger",
+        object: "urn:yihe:ledger:keys",
+        salt_id: "none",
+    };
     assert_eq!(ledger.append_batch(&[seal(&event, &payload, &Salt([0; 32])).unwrap()]).unwrap(), [4]);
     assert_sound(ledger.view());
     let trusted = ledger.view().trusted().of(TreeHash::Sha256);

@@ -48,7 +48,9 @@ fn whichever_step_finds_the_disk_full_the_same_calls_succeed_later() {
             for number in 10..40 {
                 match ledger.append_batch(&entries(number * 20..number * 20 + 20)) {
                     Ok(_) => {}
-                    Err(LedgerError::Refused { .. } | LedgerError::Stalled { .. } | LedgerError::File { .. }) => refused += 1,
+                    Err(LedgerError::Refused { .. } | LedgerError::Stalled { .. } | LedgerError::File { .. }) => {
+                        refused += 1
+                    }
                     Err(other) => panic!("{step:?}: {other}"),
                 }
             }
@@ -88,7 +90,16 @@ fn child() {
             Err(error) => break error,
         }
     };
-    assert!(matches!(error, LedgerError::Stalled { .. } | LedgerError::File { .. } | LedgerError::Refused { .. } | LedgerError::Index { .. }), "{error}");
+    assert!(
+        matches!(
+            error,
+            LedgerError::Stalled { .. }
+                | LedgerError::File { .. }
+                | LedgerError::Refused { .. }
+                | LedgerError::Index { .. }
+        ),
+        "{error}"
+    );
     println!("refused after {number}");
 }
 
@@ -97,7 +108,12 @@ fn a_real_limit_of_the_system_refuses_and_loses_nothing() {
     let dir = tempfile::tempdir().unwrap();
     // The shell ignores the signal, so that writing answers with an error, as a full disk does.
     let script = "trap '' XFSZ; ulimit -f 2400; exec \"$0\" full_disk::child --exact --nocapture";
-    let output = Command::new("sh").args(["-c", script]).arg(std::env::current_exe().unwrap()).env(FOLDER, dir.path()).output().unwrap();
+    let output = Command::new("sh")
+        .args(["-c", script])
+        .arg(std::env::current_exe().unwrap())
+        .env(FOLDER, dir.path())
+        .output()
+        .unwrap();
     let told = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{told}{}", String::from_utf8_lossy(&output.stderr));
     let acknowledged: u64 = told.lines().find_map(|line| line.strip_prefix("refused after ")?.parse().ok()).unwrap();

@@ -6,6 +6,7 @@ mod crash;
 mod full_disk;
 mod monitoring;
 mod other_programs;
+mod peers;
 mod proofs;
 mod sequencing;
 mod tamper;

@@ -38,7 +38,13 @@ fn proof_verdict(folder: &Path, policy: &str, proof: &str, item: &Value) -> (i32
     for (name, text) in files {
         fs::write(folder.join(name), text).unwrap();
     }
-    python(&[Path::new("proof"), Path::new("--policy"), &folder.join("policy"), &folder.join("x.tlog-proof"), &folder.join("x.json")])
+    python(&[
+        Path::new("proof"),
+        Path::new("--policy"),
+        &folder.join("policy"),
+        &folder.join("x.tlog-proof"),
+        &folder.join("x.json"),
+    ])
 }
 
 #[test]
@@ -48,7 +54,11 @@ fn the_python_verifier_proves_what_rust_made_in_both_trees_and_refuses_what_was_
     ledger.append_batch(&entries(0..300)).unwrap();
     have_cosigned(&mut ledger, TreeHash::Sha256, &[city::witness(1), city::witness(2), city::witness(3)]);
     have_cosigned(&mut ledger, TreeHash::Sm3, &[city::sm2_witness(1)]);
-    let sm2_policy = format!("log {}\nwitness p {}\nquorum p\n", city::keys().trusted().of(TreeHash::Sm3)[0], city::sm2_witness(1).verifier());
+    let sm2_policy = format!(
+        "log {}\nwitness p {}\nquorum p\n",
+        city::keys().trusted().of(TreeHash::Sm3)[0],
+        city::sm2_witness(1).verifier()
+    );
     for (hash, policy) in [(TreeHash::Sha256, policy_text()), (TreeHash::Sm3, sm2_policy)] {
         let proof = ledger.view().prove(hash, 257).unwrap().to_string();
         let good = item(&ledger, 257, 257);
@@ -66,10 +76,13 @@ fn the_python_verifier_proves_what_rust_made_in_both_trees_and_refuses_what_was_
         assert_eq!(proof_verdict(dir.path(), &policy, &proof.replace("index 257", "index 258"), &json).0, 1);
         // A cosignature with one bit changed: a known key that does not hold.
         let last = proof.trim_end().len() - 12;
-        let altered = format!("{}{}{}", &proof[..last], if &proof[last..=last] == "A" { "B" } else { "A" }, &proof[last + 1..]);
+        let altered =
+            format!("{}{}{}", &proof[..last], if &proof[last..=last] == "A" { "B" } else { "A" }, &proof[last + 1..]);
         assert_eq!(proof_verdict(dir.path(), &policy, &altered, &json).0, 1);
     }
-    let strict = policy_text().replace("quorum enough", "group unreachable all enough\nquorum unreachable").replace("log ", "log ");
+    let strict = policy_text()
+        .replace("quorum enough", "group unreachable all enough\nquorum unreachable")
+        .replace("log ", "log ");
     let lone = ledger.view().prove_in(&ledger.checkpoint(TreeHash::Sha256).unwrap(), 5).unwrap().to_string();
     let (code, told) = proof_verdict(dir.path(), &strict, &lone, &item(&ledger, 5, 5).to_json().unwrap());
     assert!(code == 1 && told.contains("quorum"), "{told}");
@@ -79,15 +92,27 @@ fn the_python_verifier_proves_what_rust_made_in_both_trees_and_refuses_what_was_
 fn the_python_verifier_proves_one_call_of_a_batch() {
     let dir = tempfile::tempdir().unwrap();
     let mut ledger = open(&dir.path().join("ledger"));
-    let calls: Vec<Value> = (0..9).map(|n| json!({"case": n, "purpose": "低保核查 \u{1f600} \"引号\"\n", "键": {"b": null, "a": true}})).collect();
+    let calls: Vec<Value> = (0..9)
+        .map(|n| json!({"case": n, "purpose": "低保核查 \u{1f600} \"引号\"\n", "键": {"b": null, "a": true}}))
+        .collect();
     let at = Timestamp::from_second(1_795_300_000).unwrap();
     let batch = CallBatch::new("population/by-id", at, at, &calls, Salt([3; 32])).unwrap();
-    let event = Event { id: "calls-1", kind: "supply.calls", at, actor: "gateway", org: "o", object: "urn:yihe:grant:9", salt_id: "c1" };
+    let event = Event {
+        id: "calls-1",
+        kind: "supply.calls",
+        at,
+        actor: "gateway",
+        org: "o",
+        object: "urn:yihe:grant:9",
+        salt_id: "c1",
+    };
     ledger.append_batch(&[seal(&event, &batch.payload(), &Salt([4; 32])).unwrap()]).unwrap();
     for hash in TreeHash::BOTH {
         let with = |call: &Value| {
             let call = Some((call.clone(), batch.prove(hash, 4).unwrap()));
-            Item { entry: ledger.entry(0).unwrap(), payload: Some(batch.payload()), salt: Some(Salt([4; 32])), call }.to_json().unwrap()
+            Item { entry: ledger.entry(0).unwrap(), payload: Some(batch.payload()), salt: Some(Salt([4; 32])), call }
+                .to_json()
+                .unwrap()
         };
         let proof = ledger.prove(0).unwrap().to_string();
         let (code, told) = proof_verdict(dir.path(), &city::plain_policy_text(), &proof, &with(&calls[4]));
@@ -132,10 +157,19 @@ fn openssl_computes_the_same_hmac_under_both_hashes() {
     fs::write(&path, "沂河").unwrap();
     for (hash, name) in [(TreeHash::Sha256, "SHA256"), (TreeHash::Sm3, "SM3")] {
         let option = format!("hexkey:{}", hex::encode(key.0));
-        let output = Command::new("openssl").args(["mac", "-digest", name, "-macopt", &option, "-in"]).arg(&path).arg("HMAC").output();
+        let output = Command::new("openssl")
+            .args(["mac", "-digest", name, "-macopt", &option, "-in"])
+            .arg(&path)
+            .arg("HMAC")
+            .output();
         let output = output.expect("openssl is needed: apt-get install -y openssl");
         let expected = String::from_utf8_lossy(&output.stdout).trim().to_lowercase();
-        assert_eq!(hex::encode(salted_digest(hash, &key, "沂河".as_bytes())), expected, "{}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(
+            hex::encode(salted_digest(hash, &key, "沂河".as_bytes())),
+            expected,
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
 }
 
@@ -150,7 +184,8 @@ fn a_log_that_tessera_wrote_is_sound_to_us() {
     let key = "example.com/log/testdata+33d7b496+AeHTu4Q3hEIMHNqc6fASMsq3rKNx280NI+oO5xCFkkSx".parse().unwrap();
     let trusted = TrustedKeys::new("example.com/log/testdata", vec![key]).unwrap();
     let view = LogView::new(&folder, trusted);
-    let options = AuditOptions { leaves: LeafForm::Any, trees: vec![TreeHash::Sha256], strays: false, ..AuditOptions::default() };
+    let options =
+        AuditOptions { leaves: LeafForm::Any, trees: vec![TreeHash::Sha256], strays: false, ..AuditOptions::default() };
     let report = audit(&view, &options, &mut |_| {});
     assert!(report.is_sound() && report.entries == 15, "{report:#?}");
     let head = view.head(TreeHash::Sha256).unwrap();

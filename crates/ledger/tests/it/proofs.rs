@@ -55,7 +55,10 @@ fn nothing_altered_is_proven() {
         assert_eq!(verdict(&other_payload), Err(VerifyError::PayloadDiffers));
         assert_eq!(verdict(&Item { salt: Some(salt(8)), ..good.clone() }), Err(VerifyError::PayloadDiffers));
         assert_eq!(verdict(&Item { salt: None, ..good.clone() }).unwrap().payload, PayloadVerdict::SaltDestroyed);
-        assert_eq!(verdict(&Item { payload: None, salt: None, ..good.clone() }).unwrap().payload, PayloadVerdict::NotGiven);
+        assert_eq!(
+            verdict(&Item { payload: None, salt: None, ..good.clone() }).unwrap().payload,
+            PayloadVerdict::NotGiven
+        );
         // Every byte of the proof file.
         for at in 0..proof.len() {
             let mut bytes = proof.clone().into_bytes();
@@ -73,7 +76,13 @@ fn a_proof_with_three_cosignatures_and_a_hundred_million_entries_fits_two_and_a_
     let mut note: Note = city::keys().sign_checkpoint(TreeHash::Sha256, 100_000_000, [0x5a; 32]);
     let lines: Vec<_> = (1..=3).map(|number| city::witness(number).sign(&note.text, 1_795_300_000)).collect();
     note.signatures.extend(lines);
-    let proof = TlogProof { hash: TreeHash::Sha256, extra: None, index: 99_999_999, hashes: vec![[0xa5; 32]; 27], checkpoint: note.to_string() };
+    let proof = TlogProof {
+        hash: TreeHash::Sha256,
+        extra: None,
+        index: 99_999_999,
+        hashes: vec![[0xa5; 32]; 27],
+        checkpoint: note.to_string(),
+    };
     let length = proof.to_string().len();
     assert!(length <= 2_560, "{length} bytes");
     println!("{length} bytes");
@@ -87,7 +96,15 @@ fn one_call_of_a_batch_is_proven_through_the_batchs_leaf() {
     let calls: Vec<Value> = (0..37).map(|n| json!({"case": format!("371300-{n}"), "rows": n})).collect();
     let at = Timestamp::from_second(1_795_300_000).unwrap();
     let batch = CallBatch::new("population/by-id", at, at, &calls, Salt([3; 32])).unwrap();
-    let event = Event { id: "calls-1", kind: "supply.calls", at, actor: "gateway", org: "11371300004450123A", object: "urn:yihe:grant:9", salt_id: "c1" };
+    let event = Event {
+        id: "calls-1",
+        kind: "supply.calls",
+        at,
+        actor: "gateway",
+        org: "11371300004450123A",
+        object: "urn:yihe:grant:9",
+        salt_id: "c1",
+    };
     ledger.append_batch(&[seal(&event, &batch.payload(), &Salt([4; 32])).unwrap()]).unwrap();
     let policy = Policy::read(plain_policy_text().as_bytes()).unwrap();
     let proof = ledger.prove(3).unwrap().to_string();

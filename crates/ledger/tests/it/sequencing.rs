@@ -25,7 +25,9 @@ impl Outbox for List {
     type Error = Infallible;
 
     fn fetch(&mut self, limit: usize) -> Result<Vec<PendingEntry>, Infallible> {
-        let done = |entry: &&PendingEntry| !self.placed.iter().any(|(id, _)| *id == entry.id) && !self.refused.iter().any(|(id, _)| *id == entry.id);
+        let done = |entry: &&PendingEntry| {
+            !self.placed.iter().any(|(id, _)| *id == entry.id) && !self.refused.iter().any(|(id, _)| *id == entry.id)
+        };
         Ok(self.waiting.iter().filter(done).take(limit).cloned().collect())
     }
 
@@ -65,7 +67,10 @@ fn a_quiet_log_gives_a_sign_of_life_every_ten_minutes() {
     let mut sequencer = Sequencer::default();
     let start: Timestamp = entry(0).at;
     let mut alive = |minutes| sequencer.keep_alive(&mut ledger, start + SignedDuration::from_mins(minutes)).unwrap();
-    assert_eq!([alive(1), alive(9), alive(10), alive(11), alive(19), alive(20)], [false, false, true, false, false, true]);
+    assert_eq!(
+        [alive(1), alive(9), alive(10), alive(11), alive(19), alive(20)],
+        [false, false, true, false, false, true]
+    );
     assert_eq!(ledger.entry(2).unwrap().kind, HEARTBEAT_KIND);
     assert_sound(ledger.view());
 }
@@ -92,7 +97,14 @@ fn a_release_waits_for_its_entries_cites_them_and_is_held_back_by_what_undoes_th
     assert_eq!(citations.iter().map(|cite| cite.index).collect::<Vec<_>>(), [0, 258, 1]);
     for cite in &citations {
         let root = ledger.root(cite.proof.hash);
-        assert!(yihe_ledger::merkle::inclusion_holds(cite.proof.hash, &cite.leaf, cite.index, 259, &cite.proof.hashes, &root));
+        assert!(yihe_ledger::merkle::inclusion_holds(
+            cite.proof.hash,
+            &cite.leaf,
+            cite.index,
+            259,
+            &cite.proof.hashes,
+            &root
+        ));
     }
     assert_eq!(release_payload("urn:yihe:request:7", &citations)["cites"][1]["index"], 258);
     ledger.append_batch(&[about("request.withdrawn", 4)]).unwrap();

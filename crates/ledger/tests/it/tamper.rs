@@ -49,7 +49,8 @@ fn assert_named(view: &LogView, path: &Path, at: usize, flip: u8, faults: &[Faul
     assert_eq!(faults.len(), 1, "one change, one fault: {}", place());
     let bytes = fs::read(path).unwrap();
     if !name.contains("tile/entries/") {
-        let expected = Fault::Byte { file: name.clone(), offset: at as u64, expected: bytes[at], found: bytes[at] ^ flip };
+        let expected =
+            Fault::Byte { file: name.clone(), offset: at as u64, expected: bytes[at], found: bytes[at] ^ flip };
         assert_eq!(faults[0], expected, "{}", place());
         return;
     }

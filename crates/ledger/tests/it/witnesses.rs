@@ -45,7 +45,10 @@ fn a_log_that_grows_is_cosigned_and_every_other_request_is_answered_as_the_speci
     let answer = state.handle_add_checkpoint(&first, NOW);
     assert_eq!(answer.status, 200, "{}", answer.body);
     let verifier = city::witness(1).verifier().clone();
-    assert_eq!(ledger.accept_cosignatures(TreeHash::Sha256, &first, &answer.body, std::slice::from_ref(&verifier)).unwrap(), 1);
+    assert_eq!(
+        ledger.accept_cosignatures(TreeHash::Sha256, &first, &answer.body, std::slice::from_ref(&verifier)).unwrap(),
+        1
+    );
     // The very same again: now the old size is stale.
     let stale = state.handle_add_checkpoint(&first, NOW);
     assert_eq!((stale.status, stale.content_type, stale.body.as_str()), (409, "text/x.tlog.size", "5\n"));
@@ -53,15 +56,27 @@ fn a_log_that_grows_is_cosigned_and_every_other_request_is_answered_as_the_speci
     let good = ledger.witness_request(TreeHash::Sha256, 5).unwrap();
     let mut status = |body: &str| state.handle_add_checkpoint(body, NOW).status;
     // Malformed.
-    for body in ["", "old 5\n", "old 05\n\n", "new 5\n\nx", &good.replace("old 5", "old 5 "), &good.replace("old 5\n", "old 5\nAAAA\n"), &good.replacen("\n\n", "\n", 1)] {
+    for body in [
+        "",
+        "old 5\n",
+        "old 05\n\n",
+        "new 5\n\nx",
+        &good.replace("old 5", "old 5 "),
+        &good.replace("old 5\n", "old 5\nAAAA\n"),
+        &good.replacen("\n\n", "\n", 1),
+    ] {
         assert_eq!(status(body), 400, "{body}");
     }
-    let many = format!("old 5\n{}\n{}", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n".repeat(64), checkpoint(300, [0; 32]));
+    let many =
+        format!("old 5\n{}\n{}", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n".repeat(64), checkpoint(300, [0; 32]));
     assert_eq!(status(&many), 400);
     assert_eq!(status(&AddCheckpoint::body(301, &[], &checkpoint(300, [0; 32]))), 400, "old beyond the checkpoint");
     // Unknown origin.
     let stranger = yihe_ledger::keys::LogKeys::new("stranger.example/log", &city::seeds()).unwrap();
-    assert_eq!(status(&AddCheckpoint::body(5, &[], &stranger.sign_checkpoint(TreeHash::Sha256, 9, [0; 32]).to_string())), 404);
+    assert_eq!(
+        status(&AddCheckpoint::body(5, &[], &stranger.sign_checkpoint(TreeHash::Sha256, 9, [0; 32]).to_string())),
+        404
+    );
     // A known key's line that does not hold; no known key at all.
     let mut forged: Note = checkpoint(300, [0; 32]).parse().unwrap();
     forged.signatures[0].signature[0] ^= 1;
@@ -75,7 +90,11 @@ fn a_log_that_grows_is_cosigned_and_every_other_request_is_answered_as_the_speci
     assert_eq!(status(&AddCheckpoint::body(5, &[], &checkpoint(5, [9; 32]))), 422, "same size, other root");
     // None of these moved the record.
     assert_eq!(status(&good), 200);
-    assert_eq!(status(&ledger.witness_request(TreeHash::Sha256, 300).unwrap()), 200, "the same head again is cosigned again");
+    assert_eq!(
+        status(&ledger.witness_request(TreeHash::Sha256, 300).unwrap()),
+        200,
+        "the same head again is cosigned again"
+    );
 }
 
 #[test]
@@ -84,8 +103,14 @@ fn an_empty_log_must_have_the_root_of_no_bytes_and_needs_no_proof() {
     let mut state = witness(dir.path());
     let empty = TreeHash::Sha256.empty();
     assert_eq!(state.handle_add_checkpoint(&AddCheckpoint::body(0, &[], &checkpoint(0, [1; 32])), NOW).status, 422);
-    assert_eq!(state.handle_add_checkpoint(&AddCheckpoint::body(0, &[[1; 32]], &checkpoint(0, empty)), NOW).status, 422);
-    assert_eq!(state.handle_add_checkpoint(&AddCheckpoint::body(0, &[[1; 32]], &checkpoint(7, [1; 32])), NOW).status, 422);
+    assert_eq!(
+        state.handle_add_checkpoint(&AddCheckpoint::body(0, &[[1; 32]], &checkpoint(0, empty)), NOW).status,
+        422
+    );
+    assert_eq!(
+        state.handle_add_checkpoint(&AddCheckpoint::body(0, &[[1; 32]], &checkpoint(7, [1; 32])), NOW).status,
+        422
+    );
     assert_eq!(state.handle_add_checkpoint(&AddCheckpoint::body(0, &[], &checkpoint(0, empty)), NOW).status, 200);
     assert_eq!(state.handle_add_checkpoint(&AddCheckpoint::body(0, &[], &checkpoint(7, [1; 32])), NOW).status, 200);
 }
@@ -133,11 +158,17 @@ fn of_requests_racing_from_one_size_exactly_one_is_cosigned() {
             .cloned()
             .map(|body| {
                 let state = state.clone();
-                thread::spawn(move || (AddCheckpoint::read(&body).unwrap().checkpoint.size, state.lock().unwrap().handle_add_checkpoint(&body, NOW)))
+                thread::spawn(move || {
+                    (
+                        AddCheckpoint::read(&body).unwrap().checkpoint.size,
+                        state.lock().unwrap().handle_add_checkpoint(&body, NOW),
+                    )
+                })
             })
             .collect();
         let answers: Vec<_> = workers.into_iter().map(|worker| worker.join().unwrap()).collect();
-        let cosigned: Vec<u64> = answers.iter().filter(|(_, answer)| answer.status == 200).map(|(size, _)| *size).collect();
+        let cosigned: Vec<u64> =
+            answers.iter().filter(|(_, answer)| answer.status == 200).map(|(size, _)| *size).collect();
         assert_eq!(cosigned.len(), 1);
         assert!(answers.iter().all(|(_, answer)| answer.status == 200 || answer.body == format!("{}\n", cosigned[0])));
     }
@@ -169,6 +200,9 @@ fn files_carried_by_hand_reach_the_quorum_in_both_trees() {
         let accepted = Policy::read(policy.as_bytes()).unwrap().accept(&head.note).unwrap();
         assert_eq!((accepted.hash, accepted.witnesses), (hash, vec![("p".to_owned(), NOW)]));
     }
-    let report: Report = audit_with(&LogView::new(ledger.view().folder(), keys().trusted().clone()), &[city::witness(1), city::sm2_witness(1)]);
+    let report: Report = audit_with(
+        &LogView::new(ledger.view().folder(), keys().trusted().clone()),
+        &[city::witness(1), city::sm2_witness(1)],
+    );
     assert!(report.is_sound(), "{:#?}", report.faults);
 }

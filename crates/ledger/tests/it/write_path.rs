@@ -40,7 +40,14 @@ fn batches_of_every_size_give_the_tree_of_their_entries() {
     for index in [0, 255, 256, 511, next - 1] {
         let proof = ledger.prove(index).unwrap();
         let leaf = TreeHash::Sha256.leaf(&leaves[usize::try_from(index).unwrap()]);
-        assert!(yihe_ledger::merkle::inclusion_holds(TreeHash::Sha256, &leaf, index, next, &proof.hashes, &ledger.root(TreeHash::Sha256)));
+        assert!(yihe_ledger::merkle::inclusion_holds(
+            TreeHash::Sha256,
+            &leaf,
+            index,
+            next,
+            &proof.hashes,
+            &ledger.root(TreeHash::Sha256)
+        ));
     }
 }
 
