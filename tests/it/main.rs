@@ -1,4 +1,11 @@
-//! The program as a whole: against the demonstration city's truth, killed at every point, fed with broken files.
+//! The program as a whole: against the demonstration city's truth, killed at every point, fed with broken files,
+//! on a full disk, and at every door.
 
-mod truth;
+mod bad_input;
+mod crash;
+mod foreign_tables;
+mod full_disk;
 mod main_line;
+mod own_file;
+mod program;
+mod truth;

@@ -31,7 +31,9 @@ pub struct City {
 impl City {
     pub async fn open(data: &Path, pack: Pack) -> Self {
         let lake = Lake::open(&data.join("lake"), LakeOptions::new(data.join("spill"))).expect("the lake opens");
-        let store = Store::open_file(&data.join("store").join("yihe.sqlite"), SeededIdentity::new(1)).await.expect("the store opens");
+        let store = Store::open_file(&data.join("store").join("yihe.sqlite"), SeededIdentity::new(1))
+            .await
+            .expect("the store opens");
         let clock = Arc::new(FixedClock::new(NOW.parse().expect("an instant")));
         Self { lake, store, clock, pack, data: data.to_path_buf() }
     }
@@ -46,7 +48,9 @@ impl City {
             faults: Arc::new(|_| {}),
         };
         let mut received = Vec::new();
-        for delivery in deliveries(&self.pack, &self.data.join("inbox"), &std::collections::BTreeMap::new()).expect("an inbox") {
+        for delivery in
+            deliveries(&self.pack, &self.data.join("inbox"), &std::collections::BTreeMap::new()).expect("an inbox")
+        {
             received.push(collector.receive(&delivery).await.expect("nothing of ours fails"));
         }
         received

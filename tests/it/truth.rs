@@ -31,7 +31,8 @@ fn rows_of(batch: &RecordBatch) -> impl Iterator<Item = BTreeMap<String, Option<
 }
 
 fn truth_rows(folder: &Path, prefix: &str) -> Vec<BTreeMap<String, Option<String>>> {
-    let mut paths: Vec<_> = std::fs::read_dir(folder).expect("the truth").map(|entry| entry.expect("an entry").path()).collect();
+    let mut paths: Vec<_> =
+        std::fs::read_dir(folder).expect("the truth").map(|entry| entry.expect("an entry").path()).collect();
     paths.sort();
     let mut rows = Vec::new();
     for path in paths {
@@ -48,7 +49,7 @@ fn truth_rows(folder: &Path, prefix: &str) -> Vec<BTreeMap<String, Option<String
     rows
 }
 
-async fn table_rows(lake: &Lake, table: &TableName) -> Vec<BTreeMap<String, Option<String>>> {
+pub async fn table_rows(lake: &Lake, table: &TableName) -> Vec<BTreeMap<String, Option<String>>> {
     let mut stream = lake.scan(table, Scan::default()).await.expect("a table");
     let mut rows = Vec::new();
     while let Some(batch) = stream.next().await {
@@ -66,8 +67,14 @@ async fn counts_faults_and_golden_values_equal_the_generators_truth() {
     let folder = tempfile::tempdir().expect("a folder");
     let data = folder.path();
     let pack = pack();
-    let options =
-        CityOptions { scale: DEFAULT_SCALE, seed: 3713, out: data.to_path_buf(), postgres: None, mariadb: None, threads: 2 };
+    let options = CityOptions {
+        scale: DEFAULT_SCALE,
+        seed: 3713,
+        out: data.to_path_buf(),
+        postgres: None,
+        mariadb: None,
+        threads: 2,
+    };
     let made = generate(&pack, &options, &mut |_| {}).expect("a city");
     let truth: Truth = made.truth;
     let city = City::open(data, pack.clone()).await;
@@ -93,7 +100,11 @@ async fn counts_faults_and_golden_values_equal_the_generators_truth() {
     assert_eq!(known, truth.datasets.values().filter(|dataset| dataset.resent.is_some()).count(), "files sent again");
     for (dataset, expected) in &truth.datasets {
         let sum = sums.get(dataset).copied().unwrap_or_default();
-        assert_eq!(sum, (expected.rows, expected.accepted_rows(), expected.quarantined_rows()), "{dataset}: in, accepted, quarantined");
+        assert_eq!(
+            sum,
+            (expected.rows, expected.accepted_rows(), expected.quarantined_rows()),
+            "{dataset}: in, accepted, quarantined"
+        );
     }
 
     // Checked: every rule's count, and every failing row.
@@ -101,7 +112,8 @@ async fn counts_faults_and_golden_values_equal_the_generators_truth() {
     let mut wrong = Vec::new();
     for report in &reports {
         let expected = &truth.datasets[&report.dataset];
-        let found: BTreeMap<String, u64> = report.metrics.iter().map(|metric| (metric.id.clone(), metric.failed)).collect();
+        let found: BTreeMap<String, u64> =
+            report.metrics.iter().map(|metric| (metric.id.clone(), metric.failed)).collect();
         if found != expected.rules {
             wrong.push(format!("{}: found {found:?}, expected {:?}", report.dataset, expected.rules));
         }

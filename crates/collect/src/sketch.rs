@@ -89,7 +89,8 @@ pub fn sketch(path: &Path) -> Result<Sketch, CollectError> {
             sensitivity: Sensitivity::Plain,
         })
         .collect();
-    let mut looker = Looker { columns: headers.iter().map(|_| Seen::default()).collect(), records: 0, places: Vec::new() };
+    let mut looker =
+        Looker { columns: headers.iter().map(|_| Seen::default()).collect(), records: 0, places: Vec::new() };
     match decode::decode(path, &dataset(path, columns), &inspection, &mut looker) {
         Ok(()) => {}
         // The looker has seen enough.
@@ -142,7 +143,8 @@ fn headers(path: &Path, format: Format, inspection: &decode::Inspection) -> Resu
             builder.schema().fields().iter().map(|field| field.name().clone()).collect()
         }
     };
-    let named: Vec<String> = found.into_iter().map(|header| header.trim().to_owned()).filter(|header| !header.is_empty()).collect();
+    let named: Vec<String> =
+        found.into_iter().map(|header| header.trim().to_owned()).filter(|header| !header.is_empty()).collect();
     if named.is_empty() {
         return Err(CollectError::NoHeader { expected: "…".to_owned() });
     }
@@ -170,7 +172,8 @@ fn names(headers: &[String]) -> Vec<String> {
         .iter()
         .enumerate()
         .map(|(index, header)| {
-            let known = KNOWN.iter().find(|(titles, _)| titles.contains(&header.as_str())).map(|(_, name)| (*name).to_owned());
+            let known =
+                KNOWN.iter().find(|(titles, _)| titles.contains(&header.as_str())).map(|(_, name)| (*name).to_owned());
             let base = known.unwrap_or_else(|| slug(header));
             let base = if base.is_empty() { format!("column_{}", index + 1) } else { base };
             let mut name = base.clone();

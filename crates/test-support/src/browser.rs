@@ -78,7 +78,8 @@ impl Browser {
     /// # Panics
     /// Chromium or its driver is not installed (the message names the command that installs them), or does not start.
     pub async fn start(width: u32, height: u32, language: &str) -> Self {
-        let (driver, port) = tokio::task::spawn_blocking(start_driver).await.expect("starting the driver does not panic otherwise");
+        let (driver, port) =
+            tokio::task::spawn_blocking(start_driver).await.expect("starting the driver does not panic otherwise");
         let profile = TempDir::new().expect("a temporary folder can be made");
         // A browser behind a proxy would ask the proxy for 127.0.0.1.
         let client = Client::builder()
@@ -147,7 +148,13 @@ impl Browser {
     /// Every element that a CSS selector names, now.
     pub async fn find_all(&self, selector: &str) -> Vec<Element> {
         let found = self.post("elements", json!({ "using": "css selector", "value": selector })).await;
-        found.as_array().into_iter().flatten().filter_map(|element| element[ELEMENT].as_str()).map(|id| Element(id.to_owned())).collect()
+        found
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|element| element[ELEMENT].as_str())
+            .map(|id| Element(id.to_owned()))
+            .collect()
     }
 
     /// The link with this visible text; waited for.
@@ -216,7 +223,10 @@ impl Browser {
     /// The file cannot be written.
     pub async fn picture(&self, file: &Path) {
         let shot = self
-            .post("goog/cdp/execute", json!({ "cmd": "Page.captureScreenshot", "params": { "captureBeyondViewport": true } }))
+            .post(
+                "goog/cdp/execute",
+                json!({ "cmd": "Page.captureScreenshot", "params": { "captureBeyondViewport": true } }),
+            )
             .await;
         let bytes = BASE64.decode(shot["data"].as_str().expect("a picture")).expect("pictures come in base64");
         std::fs::write(file, bytes).expect("the picture can be written");
@@ -273,7 +283,8 @@ async fn send(client: &Client, method: Method, address: &str, body: &Value) -> V
     }
     let answer = request.send().await.unwrap_or_else(|error| panic!("the driver does not answer {address}: {error}"));
     let status = answer.status();
-    let mut answer: Value = answer.json().await.unwrap_or_else(|error| panic!("the driver answers {address} without JSON: {error}"));
+    let mut answer: Value =
+        answer.json().await.unwrap_or_else(|error| panic!("the driver answers {address} without JSON: {error}"));
     let value = answer["value"].take();
     assert!(status.is_success(), "the driver refuses {address}: {}: {}", value["error"], value["message"]);
     value
@@ -283,7 +294,9 @@ fn start_driver() -> (Driver, u16) {
     let started = Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
     let mut child = match started {
         Ok(child) => child,
-        Err(error) => panic!("chromedriver does not start ({error}): run `apt-get install -y chromium chromium-driver fonts-noto-cjk`"),
+        Err(error) => panic!(
+            "chromedriver does not start ({error}): run `apt-get install -y chromium chromium-driver fonts-noto-cjk`"
+        ),
     };
     let output = child.stdout.take().expect("the output was asked for");
     let driver = Driver(child);

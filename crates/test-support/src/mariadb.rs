@@ -60,7 +60,10 @@ async fn start() -> Mariadb {
     let folder = tempfile::Builder::new().prefix("yihe-mariadb-").tempdir().expect("a temporary folder").keep();
     let data = folder.join("data");
     let mut install = Command::new("mariadb-install-db");
-    install.arg("--no-defaults").arg(format!("--datadir={}", data.display())).args(["--auth-root-authentication-method=normal", "--skip-test-db"]);
+    install
+        .arg("--no-defaults")
+        .arg(format!("--datadir={}", data.display()))
+        .args(["--auth-root-authentication-method=normal", "--skip-test-db"]);
     let output = install.output().expect("mariadb-install-db runs");
     assert!(output.status.success(), "mariadb-install-db failed: {}", String::from_utf8_lossy(&output.stderr));
 
@@ -81,7 +84,9 @@ async fn start() -> Mariadb {
     shell.args(["-c", script, "sh", binary]).arg(&data).arg(port.to_string()).arg(&folder);
     let mut child = shell.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a shell starts");
     let mut line = String::new();
-    BufReader::new(child.stdout.take().expect("the shell's output is a pipe")).read_line(&mut line).expect("the shell speaks");
+    BufReader::new(child.stdout.take().expect("the shell's output is a pipe"))
+        .read_line(&mut line)
+        .expect("the shell speaks");
     // Never dropped: dropping would close the pipe.
     std::mem::forget(child.stdin.take());
     let server = Mariadb { port };

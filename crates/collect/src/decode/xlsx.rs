@@ -63,7 +63,11 @@ pub(crate) fn header(path: &Path) -> Result<Vec<String>, CollectError> {
     guard::check(path)?;
     let file = File::open(path).map_err(read_error(path))?;
     let mut workbook: Xlsx<_> = Xlsx::new(BufReader::new(file)).map_err(damaged)?;
-    let sheet = workbook.sheet_names().first().cloned().ok_or_else(|| CollectError::Workbook { detail: "no sheet".to_owned() })?;
+    let sheet = workbook
+        .sheet_names()
+        .first()
+        .cloned()
+        .ok_or_else(|| CollectError::Workbook { detail: "no sheet".to_owned() })?;
     let mut cells = workbook.worksheet_cells_reader(&sheet).map_err(damaged)?;
     let mut rows: std::collections::BTreeMap<u32, Vec<String>> = std::collections::BTreeMap::new();
     while let Some(cell) = cells.next_cell().map_err(damaged)? {

@@ -1,0 +1,133 @@
+//! The opened data folder: lake, store, clock, ledger keys, and the rooms over them.
+
+use std::{path::PathBuf, sync::Arc};
+
+use anyhow::{Context, Result};
+use yihe_collect::Collector;
+use yihe_definitions::Pack;
+use yihe_docket::Docket;
+use yihe_lake::{FaultHook, Lake, LakeOptions};
+use yihe_quality::walk::Walk;
+use yihe_registries::Builder;
+use yihe_store::{Actor, Store, SystemIdentity};
+use yihe_vocabulary::{Clock, SystemClock, WorkingCalendar, WorkingYear};
+
+use crate::{config::Config, faults, packs};
+
+/// Everything a command works with.
+pub struct App {
+    /// Configuration.
+    pub config: Config,
+    /// Tables.
+    pub lake: Lake,
+    /// Metadata.
+    pub store: Store,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Crash tests' hook.
+    pub faults: FaultHook,
+    holder: String,
+}
+
+impl App {
+    /// Opens the data folder, making what is not there yet.
+    pub async fn open(config: Config) -> Result<Self> {
+        let data = &config.data;
+        std::fs::create_dir_all(data)
+            .with_context(|| format!("failed to create the data folder {}", data.display()))?;
+        let holder = format!("{}-{}", hostname(), std::process::id());
+        // A spill folder of its own, for opening a lake empties it.
+        let mut options = LakeOptions::new(data.join("spill").join(&holder));
+        options.memory_limit = config.memory_mib << 20;
+        options.threads = config.threads;
+        let faults = faults::hook();
+        options.faults = Arc::clone(&faults);
+        let lake = Lake::open(&data.join("lake"), options)?;
+        let store = Store::open(&config.store, SystemIdentity).await?;
+        Ok(Self { lake, store, clock: Arc::new(SystemClock), faults, holder, config })
+    }
+
+    /// The definitions in force.
+    pub async fn pack(&self) -> Result<Pack> {
+        packs::in_force(&self.store).await
+    }
+
+    /// Where departments put their files.
+    pub fn inbox(&self) -> PathBuf {
+        self.config.data.join("inbox")
+    }
+
+    /// The collector, acting for the competent authority.
+    pub fn collector(&self) -> Collector {
+        Collector {
+            lake: self.lake.clone(),
+            store: self.store.clone(),
+            clock: Arc::clone(&self.clock),
+            actor: self.machine(),
+            spool: self.config.data.join("spool"),
+            faults: Arc::clone(&self.faults),
+        }
+    }
+
+    /// The checker.
+    pub fn walk(&self) -> Walk {
+        Walk {
+            lake: self.lake.clone(),
+            store: self.store.clone(),
+            clock: Arc::clone(&self.clock),
+            actor: self.machine(),
+            holder: self.holder.clone(),
+            faults: Arc::clone(&self.faults),
+        }
+    }
+
+    /// The builder of registries.
+    pub fn builder(&self) -> Builder {
+        Builder {
+            lake: self.lake.clone(),
+            store: self.store.clone(),
+            clock: Arc::clone(&self.clock),
+            actor: self.machine(),
+            holder: self.holder.clone(),
+            faults: Arc::clone(&self.faults),
+        }
+    }
+
+    /// The docket by the pack's calendar.
+    pub fn docket(&self, pack: &Pack) -> Result<Docket> {
+        Ok(Docket::new(Arc::new(calendar(pack)?)))
+    }
+
+    /// What the program does by itself, on behalf of the competent authority.
+    pub fn machine(&self) -> Actor {
+        Actor { department: self.config.authority.clone(), ..Actor::system() }
+    }
+}
+
+impl Drop for App {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir(self.config.data.join("spill").join(&self.holder));
+    }
+}
+
+/// The working-day calendar of a pack.
+pub fn calendar(pack: &Pack) -> Result<WorkingCalendar> {
+    let day = |text: &String| {
+        text.parse::<jiff::civil::Date>()
+            .with_context(|| format!("found day `{text}` in a calendar, expected YYYY-MM-DD"))
+    };
+    let mut years = Vec::with_capacity(pack.calendars.len());
+    for year in &pack.calendars {
+        years.push(WorkingYear {
+            year: year.year,
+            holidays: year.holidays.iter().map(day).collect::<Result<_>>()?,
+            makeup_days: year.makeup_days.iter().map(day).collect::<Result<_>>()?,
+        });
+    }
+    Ok(WorkingCalendar::new(years)?)
+}
+
+fn hostname() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .map_or_else(|_| "yihe".to_owned(), |name| name.trim().to_owned())
+}

@@ -1,0 +1,146 @@
+//! `yihe registry build|show`
+
+use anyhow::{Result, bail};
+use arrow::{array::RecordBatch, util::display::array_value_to_string};
+use futures::StreamExt;
+use serde_json::json;
+use yihe_definitions::{Pack, Registry as Definition, Sensitivity};
+use yihe_lake::Scan;
+use yihe_registries::{BuildReport, key, shape};
+
+use crate::{
+    app::App,
+    cli::Registry,
+    output::{Exit, Output, grouped},
+    sequence,
+};
+
+/// The command.
+pub async fn run(app: &App, registry: Registry, output: &Output) -> Result<Exit> {
+    let pack = app.pack().await?;
+    match registry {
+        Registry::Build { registries } => {
+            let reports = build(app, &pack, &registries, output).await?;
+            sequence::settle(app).await?;
+            show(&pack, &reports, output);
+            Ok(Exit::Done)
+        }
+        Registry::Show { registry, key } => provenance(app, &pack, &registry, &key, output).await,
+    }
+}
+
+/// Builds the wanted registries, all of them when none is named.
+pub async fn build(app: &App, pack: &Pack, wanted: &[String], output: &Output) -> Result<Vec<BuildReport>> {
+    for name in wanted {
+        defined(pack, name)?;
+    }
+    let builder = app.builder();
+    let mut reports = Vec::new();
+    for registry in pack.registries.iter().filter(|registry| wanted.is_empty() || wanted.contains(&registry.id)) {
+        let progress =
+            output.progress(&format!("{} {}", output.say("建库", "building"), registry.title.get(output.language)));
+        let report = builder.build(registry).await.map_err(|error| anyhow::anyhow!(error.message(output.language)))?;
+        progress.finish_and_clear();
+        reports.push(report);
+    }
+    Ok(reports)
+}
+
+fn defined<'a>(pack: &'a Pack, name: &str) -> Result<&'a Definition> {
+    let Some(registry) = pack.registry(name) else {
+        let known: Vec<&str> = pack.registries.iter().map(|registry| registry.id.as_str()).collect();
+        bail!("found no registry `{name}`, expected one of: {}", known.join(", "));
+    };
+    Ok(registry)
+}
+
+fn show(pack: &Pack, reports: &[BuildReport], output: &Output) {
+    let rows: Vec<Vec<String>> = reports
+        .iter()
+        .map(|report| {
+            let title = pack.registry(&report.registry).map_or("", |registry| registry.title.get(output.language));
+            vec![
+                title.to_owned(),
+                grouped(report.records),
+                grouped(report.entities),
+                grouped(report.conflicts),
+                grouped(report.unlinked),
+                if report.unchanged { output.say("无变化", "unchanged").to_owned() } else { String::new() },
+            ]
+        })
+        .collect();
+    let headings = [
+        output.say("基础库", "registry"),
+        output.say("来源记录", "records"),
+        output.say("实体", "entities"),
+        output.say("冲突", "conflicts"),
+        output.say("无可用主键", "unlinked"),
+        output.say("说明", "remark"),
+    ];
+    output.table(&headings, &rows);
+    let objects: Vec<_> = reports
+        .iter()
+        .map(|report| {
+            json!({
+                "registry": report.registry, "records": report.records, "entities": report.entities,
+                "conflicts": report.conflicts, "unlinked": report.unlinked, "version": report.version,
+                "unchanged": report.unchanged,
+            })
+        })
+        .collect();
+    output.object(&json!({ "registries": objects }));
+}
+
+/// Shows each field of a record with the dataset it was taken from. Sensitive values are hidden: whoever may see
+/// them has a grant and asks through it.
+async fn provenance(app: &App, pack: &Pack, registry: &str, text: &str, output: &Output) -> Result<Exit> {
+    let registry = defined(pack, registry)?;
+    let Some(key) = key::usable(registry.entity, text) else {
+        bail!("found a key that does not add up, expected one of registry `{}` (主键校验不符)", registry.id);
+    };
+    let batches = app.lake.lookup(&shape::golden_table(registry)?, &[&key]).await?;
+    let Some(record) = batches.iter().find(|batch| batch.num_rows() > 0) else {
+        output.line(output.say("没有这条记录。", "there is no such record."));
+        output.object(&json!({ "found": false }));
+        return Ok(Exit::Found);
+    };
+    let mut rows = Vec::new();
+    let mut fields = Vec::new();
+    for field in &registry.fields {
+        let value = cell(record, &field.name);
+        let from = cell(record, &shape::from_column(&field.name));
+        let hidden = field.sensitivity != Sensitivity::Plain && value.is_some();
+        let shown = if hidden { "***".to_owned() } else { value.unwrap_or_default() };
+        let title = from.as_deref().and_then(|id| pack.dataset(id)).map(|dataset| dataset.title.get(output.language));
+        rows.push(vec![
+            field.title.get(output.language).to_owned(),
+            shown.clone(),
+            title.unwrap_or_default().to_owned(),
+        ]);
+        fields.push(json!({ "field": field.name, "value": shown, "from": from }));
+    }
+    let headings = [output.say("字段", "field"), output.say("值", "value"), output.say("来源", "taken from")];
+    output.table(&headings, &rows);
+    output.object(&json!({ "found": true, "fields": fields }));
+    Ok(Exit::Done)
+}
+
+fn cell(record: &RecordBatch, column: &str) -> Option<String> {
+    let array = record.column_by_name(column)?;
+    if array.is_null(0) {
+        return None;
+    }
+    array_value_to_string(array, 0).ok()
+}
+
+/// The key of some record, for the demonstration.
+pub async fn any_key(app: &App, registry: &Definition) -> Result<String> {
+    let scan = Scan { columns: Some(vec![registry.key.clone()]), limit: Some(1), ordered: true, ..Scan::default() };
+    let mut stream = app.lake.scan(&shape::golden_table(registry)?, scan).await?;
+    while let Some(batch) = stream.next().await {
+        if let Some(key) = cell(&batch?, &registry.key) {
+            return Ok(key);
+        }
+    }
+    bail!("registry `{}` has no record", registry.id)
+}
