@@ -4,7 +4,10 @@
 #[path = "../tests/it/samples.rs"]
 mod samples;
 
-use yihe_web::{assets::ASSETS, language::{Language, name}};
+use yihe_web::{
+    assets::ASSETS,
+    language::{Language, name},
+};
 
 fn main() -> std::io::Result<()> {
     let folder = std::path::PathBuf::from(std::env::args_os().nth(1).unwrap_or_else(|| "target/preview".into()));

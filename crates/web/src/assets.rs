@@ -62,7 +62,8 @@ mod tests {
 
     /// Contrast ratio (WCAG 2.2, relative luminance).
     fn contrast(one: (f64, f64, f64), other: (f64, f64, f64)) -> f64 {
-        let linear = |channel: f64| if channel <= 0.040_45 { channel / 12.92 } else { ((channel + 0.055) / 1.055).powf(2.4) };
+        let linear =
+            |channel: f64| if channel <= 0.040_45 { channel / 12.92 } else { ((channel + 0.055) / 1.055).powf(2.4) };
         let luminance = |(r, g, b): (f64, f64, f64)| 0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b);
         let (one, other) = (luminance(one), luminance(other));
         (one.max(other) + 0.05) / (one.min(other) + 0.05)
@@ -91,7 +92,9 @@ mod tests {
                 }
             }
             // Graphics and control edges need 3:1 (WCAG 2.2, 1.4.11).
-            for (ink, ground) in [("line-strong", "surface"), ("bar", "surface"), ("focus", "paper"), ("bar-warn", "surface")] {
+            for (ink, ground) in
+                [("line-strong", "surface"), ("bar", "surface"), ("focus", "paper"), ("bar-warn", "surface")]
+            {
                 let found = contrast(tokens[ink], tokens[ground]);
                 assert!(found >= 2.99, "{scheme}: {ink} on {ground} is {found:.2}:1, expected at least 3:1");
             }

@@ -1,6 +1,10 @@
 //! Which language a page speaks, and how that language writes numbers, days and instants.
 
-use jiff::{Timestamp, civil::Date, tz::{Offset, TimeZone}};
+use jiff::{
+    Timestamp,
+    civil::Date,
+    tz::{Offset, TimeZone},
+};
 use maud::{Markup, html};
 pub use yihe_definitions::{Language, Text};
 

@@ -29,8 +29,19 @@ pub struct SignedIn {
     pub name: String,
     /// Token that forms of this session carry.
     pub form_token: String,
+    /// What the account does here.
+    pub standing: Standing,
     /// Items on the docket that wait for this account.
     pub waiting: u64,
+}
+
+/// What an account does here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It holds a role in its department: it has a docket and grants.
+    Party,
+    /// It holds none: an office of administration, say.
+    Onlooker,
 }
 
 /// Parts of the navigation.
@@ -118,7 +129,7 @@ fn masthead(frame: &Frame) -> Markup {
                     ul {
                         (link(Part::Home, "/", words.of("首页", "Home")))
                         (link(Part::Catalogue, "/catalogue", words.of("数据目录", "Catalogue")))
-                        @if frame.visitor.is_some() {
+                        @if frame.visitor.as_ref().is_some_and(|visitor| visitor.standing == Standing::Party) {
                             (link(Part::Docket, "/docket", words.of("待办", "Docket")))
                             (link(Part::Grants, "/grants", words.of("授权", "Grants")))
                         }

@@ -17,25 +17,25 @@
 //! 4. Add one line to the table in `routes.rs`; the refusal test and the API description follow from it.
 //! 5. Add its address to the browser test, which demands no finding of axe.
 
-pub mod routes;
-pub mod router;
-pub mod guard;
-pub mod visit;
-pub mod state;
-pub mod session;
-pub mod passphrase;
-pub mod throttle;
 pub mod form;
+pub mod guard;
+pub mod passphrase;
 pub mod problem;
+pub mod router;
+pub mod routes;
+pub mod session;
+pub mod state;
+pub mod throttle;
+pub mod visit;
 
-pub mod serve;
 pub mod api;
+pub mod serve;
 
+pub mod assets;
+pub mod chart;
 pub mod language;
 pub mod layout;
 pub mod pages;
-pub mod chart;
-pub mod assets;
 
 pub use router::{router, serve as serve_on};
 pub use state::{AppState, Settings};

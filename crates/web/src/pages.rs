@@ -3,16 +3,16 @@
 //!
 //! Handlers that fill the views from the rooms live beside the routes, in `serve/`.
 
-pub mod home;
-pub mod catalogue;
-pub mod entry;
-pub mod docket;
-pub mod request;
 pub mod apply;
+pub mod catalogue;
+pub mod docket;
+pub mod entry;
 pub mod grants;
+pub mod home;
 pub mod ledger;
 pub mod login;
 pub mod refusal;
+pub mod request;
 
 mod clock;
 pub use clock::{ClockView, Stop};

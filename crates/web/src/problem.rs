@@ -57,26 +57,26 @@ impl Kind {
 
     /// HTTP status.
     #[must_use]
-    pub const fn status(self) -> u16 {
+    pub const fn status_code(self) -> StatusCode {
         match self {
-            Self::Malformed => 400,
-            Self::Unauthenticated => 401,
-            Self::Forbidden | Self::FormToken => 403,
-            Self::NotFound => 404,
-            Self::Method => 405,
-            Self::Conflict => 409,
-            Self::TooLarge => 413,
-            Self::Unprocessable => 422,
-            Self::TooMany => 429,
-            Self::Internal => 500,
-            Self::Timeout => 503,
+            Self::Malformed => StatusCode::BAD_REQUEST,
+            Self::Unauthenticated => StatusCode::UNAUTHORIZED,
+            Self::Forbidden | Self::FormToken => StatusCode::FORBIDDEN,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Conflict => StatusCode::CONFLICT,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Unprocessable => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::TooMany => StatusCode::TOO_MANY_REQUESTS,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Timeout => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
-    /// HTTP status as axum writes it.
+    /// HTTP status as a number.
     #[must_use]
-    pub fn status_code(self) -> StatusCode {
-        StatusCode::from_u16(self.status()).expect("every status above is a valid one")
+    pub fn status(self) -> u16 {
+        self.status_code().as_u16()
     }
 
     /// Last part of the type's address.
@@ -120,18 +120,32 @@ impl Kind {
     /// What happened, when nothing more exact is known.
     fn usual_detail(self) -> Text {
         match self {
-            Self::Malformed => Text::new("请求的格式不符合接口说明。", "The request is not as the API description says."),
-            Self::Unauthenticated => Text::new("这个页面或接口只对已登录的账号或有效令牌开放。", "This is open to signed-in accounts and valid tokens only."),
+            Self::Malformed => {
+                Text::new("请求的格式不符合接口说明。", "The request is not as the API description says.")
+            }
+            Self::Unauthenticated => Text::new(
+                "这个页面或接口只对已登录的账号或有效令牌开放。",
+                "This is open to signed-in accounts and valid tokens only.",
+            ),
             Self::Forbidden => Text::new("当前账号的角色不能做这件事。", "The role of this account may not do this."),
-            Self::FormToken => Text::new("表单不是从本站页面提交的，或登录已过期。", "The form was not sent from our page, or the session is over."),
-            Self::NotFound => Text::new("没有这个页面或对象，或者您无权知道它是否存在。", "There is no such page or object, or it is not yours to know of."),
+            Self::FormToken => Text::new(
+                "表单不是从本站页面提交的，或登录已过期。",
+                "The form was not sent from our page, or the session is over.",
+            ),
+            Self::NotFound => Text::new(
+                "没有这个页面或对象，或者您无权知道它是否存在。",
+                "There is no such page or object, or it is not yours to know of.",
+            ),
             Self::Method => Text::new("这个地址不接受这种请求方法。", "This address does not take this method."),
             Self::Conflict => Text::new("在您操作之前，已经有人改变了它。", "Somebody changed it before you did."),
             Self::TooLarge => Text::new("请求超过了允许的大小。", "The request is larger than allowed."),
             Self::Unprocessable => Text::new("有内容没有填对。", "Something was filled in wrongly."),
             Self::TooMany => Text::new("短时间内的请求太多。", "There were too many requests in a short time."),
             Self::Internal => Text::new("原因已记入日志，没有丢失数据。", "The cause is in the log; no data is lost."),
-            Self::Timeout => Text::new("处理时间超过上限，已停止，没有留下半截结果。", "It ran into the time limit and was stopped; nothing half-done is left."),
+            Self::Timeout => Text::new(
+                "处理时间超过上限，已停止，没有留下半截结果。",
+                "It ran into the time limit and was stopped; nothing half-done is left.",
+            ),
         }
     }
 
@@ -139,17 +153,39 @@ impl Kind {
     #[must_use]
     pub fn advice(self) -> Text {
         match self {
-            Self::Malformed => Text::new("请对照接口文档改正后再发。", "Compare it with the API description and send it again."),
-            Self::Unauthenticated => Text::new("请登录，或在请求头 Authorization 中带上有效令牌。", "Sign in, or send a valid token in the Authorization header."),
-            Self::Forbidden => Text::new("如工作需要，请联系本单位共享工作机构或系统管理员。", "If your work needs it, ask your sharing office or the system administrator."),
-            Self::FormToken => Text::new("请返回上一页，刷新后重新提交。", "Go back, reload the page and send it again."),
-            Self::NotFound => Text::new("请检查地址，或从数据目录重新查找。", "Check the address, or search the catalogue."),
-            Self::Method => Text::new("允许的方法见响应头 Allow 与接口文档。", "See the Allow header and the API description."),
-            Self::Conflict => Text::new("请刷新页面，看清现在的状态再办理。", "Reload, look at the present state, then act."),
+            Self::Malformed => {
+                Text::new("请对照接口文档改正后再发。", "Compare it with the API description and send it again.")
+            }
+            Self::Unauthenticated => Text::new(
+                "请登录，或在请求头 Authorization 中带上有效令牌。",
+                "Sign in, or send a valid token in the Authorization header.",
+            ),
+            Self::Forbidden => Text::new(
+                "如工作需要，请联系本单位共享工作机构或系统管理员。",
+                "If your work needs it, ask your sharing office or the system administrator.",
+            ),
+            Self::FormToken => {
+                Text::new("请返回上一页，刷新后重新提交。", "Go back, reload the page and send it again.")
+            }
+            Self::NotFound => {
+                Text::new("请检查地址，或从数据目录重新查找。", "Check the address, or search the catalogue.")
+            }
+            Self::Method => {
+                Text::new("允许的方法见响应头 Allow 与接口文档。", "See the Allow header and the API description.")
+            }
+            Self::Conflict => {
+                Text::new("请刷新页面，看清现在的状态再办理。", "Reload, look at the present state, then act.")
+            }
             Self::TooLarge => Text::new("请缩小后再试。", "Make it smaller and try again."),
             Self::Unprocessable => Text::new("请按提示改正后重新提交。", "Mend what is named and send it again."),
-            Self::TooMany => Text::new("请稍候再试；等待时间见响应头 Retry-After。", "Wait and try again; see the Retry-After header."),
-            Self::Internal => Text::new("请稍后再试；仍不行，请把追踪编号告诉管理员。", "Try again later; if it persists, give the administrator the trace number."),
+            Self::TooMany => Text::new(
+                "请稍候再试；等待时间见响应头 Retry-After。",
+                "Wait and try again; see the Retry-After header.",
+            ),
+            Self::Internal => Text::new(
+                "请稍后再试；仍不行，请把追踪编号告诉管理员。",
+                "Try again later; if it persists, give the administrator the trace number.",
+            ),
             Self::Timeout => Text::new("请缩小范围后再试。", "Ask for less and try again."),
         }
     }

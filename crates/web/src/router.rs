@@ -1,7 +1,11 @@
 //! Puts the route table behind the doors that every request passes: bounds, visitor, time limit, panics,
 //! problems, headers, the log line.
 
-use std::{any::Any, sync::Arc, time::{Duration, Instant}};
+use std::{
+    any::Any,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{
     Router,
@@ -91,15 +95,14 @@ async fn enter(State(state): State<Arc<AppState>>, mut request: Request, next: N
     };
     // The pattern, never the path: keys of records stand in paths.
     let mut pattern = None;
-    let response = match admit(&state, &mut visit, &uri, request.headers()).await {
-        Err(problem) => problem.into_response(),
-        Ok(()) => {
-            request.extensions_mut().insert(visit.clone());
-            let answer = tokio::time::timeout(Duration::from_secs(ANSWER_SECONDS_MAX), next.run(request)).await;
-            let answer = answer.unwrap_or_else(|_| Problem::from(Kind::Timeout).into_response());
-            pattern = answer.extensions().get::<Pattern>().map(|pattern| pattern.0);
-            answer
-        }
+    let response = if let Err(problem) = admit(&state, &mut visit, &uri, request.headers()).await {
+        problem.into_response()
+    } else {
+        request.extensions_mut().insert(visit.clone());
+        let answer = tokio::time::timeout(Duration::from_secs(ANSWER_SECONDS_MAX), next.run(request)).await;
+        let answer = answer.unwrap_or_else(|_| Problem::from(Kind::Timeout).into_response());
+        pattern = answer.extensions().get::<Pattern>().map(|pattern| pattern.0);
+        answer
     };
     let mut response = present(&state, &visit, response);
     let headers = response.headers_mut();
@@ -109,7 +112,8 @@ async fn enter(State(state): State<Arc<AppState>>, mut request: Request, next: N
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     headers.append(header::VARY, HeaderValue::from_static("accept-language, cookie"));
     if let Some(chosen) = asked_language(&uri) {
-        let value = session::set_cookie(language::COOKIE, language::name(chosen), Some(31_536_000), state.settings.transport);
+        let value =
+            session::set_cookie(language::COOKIE, language::name(chosen), Some(31_536_000), state.settings.transport);
         headers.append(header::SET_COOKIE, value);
     }
     tracing::info!(
@@ -130,7 +134,8 @@ async fn admit(state: &AppState, visit: &mut Visit, uri: &axum::http::Uri, heade
     let all = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     bounded(all, HEADER_BYTES_MAX, "请求头", "The headers")?;
     if let Some(token) = session::cookie(headers, session::SESSION_COOKIE) {
-        let account = session::find(&state.store, token, state.clock.now()).await.map_err(|error| Problem::internal(&error))?;
+        let account =
+            session::find(&state.store, token, state.clock.now()).await.map_err(|error| Problem::internal(&error))?;
         if let Some(account) = account {
             visit.account = Some(Arc::new(account));
             visit.secret = Some(token.to_owned());
@@ -182,7 +187,8 @@ fn present(state: &AppState, visit: &Visit, mut response: Response) -> Response 
 fn unexplained(response: &Response) -> Option<Problem> {
     let status = response.status();
     // A page of ours that explains itself: the sign-in form after a wrong try.
-    let is_page = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
+    let is_page =
+        response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
     if is_page || !(status.is_client_error() || status.is_server_error()) {
         return None;
     }
@@ -197,6 +203,7 @@ fn unexplained(response: &Response) -> Option<Problem> {
     Some(kind.into())
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the layer hands the panic over")]
 fn panicked(panic: Box<dyn Any + Send>) -> Response {
     let cause = panic
         .downcast_ref::<String>()

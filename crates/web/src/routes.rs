@@ -72,12 +72,20 @@ pub static ROUTES: [Route; 30] = [
     page("/", Who::Anyone, "The city's numbers", &[], || get(serve::home::show)),
     page("/catalogue", Who::Anyone, "Searches the catalogue", SEARCH, || get(serve::catalogue::show)),
     page("/catalogue/{*code}", Who::Anyone, "An entry of the catalogue", &[], || get(serve::entry::show)),
-    page("/requests/new", Who::Roles(OFFICERS), "The form that asks for a share", &[("entry", "Resource code")], || {
-        get(serve::apply::show)
+    page(
+        "/requests/new",
+        Who::Roles(OFFICERS),
+        "The form that asks for a share",
+        &[("entry", "Resource code")],
+        || get(serve::apply::show),
+    ),
+    form("/requests", Who::Roles(OFFICERS), "Drafts a share request and sends it for signature", || {
+        post(serve::apply::create)
     }),
-    form("/requests", Who::Roles(OFFICERS), "Drafts a share request and sends it for signature", || post(serve::apply::create)),
     page("/requests/{id}", Who::Roles(PARTIES), "A share request with its clock", &[], || get(serve::request::show)),
-    page("/requests/{id}/edit", Who::Roles(OFFICERS), "The form of a request that may be rewritten", &[], || get(serve::apply::edit)),
+    page("/requests/{id}/edit", Who::Roles(OFFICERS), "The form of a request that may be rewritten", &[], || {
+        get(serve::apply::edit)
+    }),
     form("/requests/{id}/edit", Who::Roles(OFFICERS), "Rewrites a request", || post(serve::apply::amend)),
     form("/requests/{id}/{act}", Who::Roles(PARTIES), "Takes a step on a request", || post(serve::request::act)),
     page("/grants", Who::Roles(PARTIES), "Grants of the account's department", &[], || get(serve::grants::show)),
@@ -91,21 +99,32 @@ pub static ROUTES: [Route; 30] = [
     form("/logout", Who::SignedIn, "Signs out", || post(serve::login::sign_out)),
     page("/problems/{slug}", Who::Anyone, "What a problem type means", &[], || get(serve::problems::show)),
     file("/assets/{file}", "An embedded file", || get(serve::assets::show)),
-    file("/ledger/checkpoint", "The signed head of the SHA-256 tree (C2SP tlog-checkpoint)", || get(serve::ledger::checkpoint)),
-    file("/ledger/proof/{index}", "The proof that an entry stands in the tree (C2SP tlog-proof)", || get(serve::ledger::proof)),
+    file("/ledger/checkpoint", "The signed head of the SHA-256 tree (C2SP tlog-checkpoint)", || {
+        get(serve::ledger::checkpoint)
+    }),
+    file("/ledger/proof/{index}", "The proof that an entry stands in the tree (C2SP tlog-proof)", || {
+        get(serve::ledger::proof)
+    }),
     file("/ledger/tile/{*path}", "A tile or entry bundle (C2SP tlog-tiles)", || get(serve::ledger::tile)),
     file("/ledger/sm3/checkpoint", "The signed head of the SM3 tree", || get(serve::ledger::sm3_checkpoint)),
     file("/ledger/sm3/tile/{*path}", "A tile of the SM3 tree", || get(serve::ledger::sm3_tile)),
     api_route(Method::GET, "/healthz", Who::Anyone, "Whether the store answers", &[], || get(api::health::show)),
     api_route(Method::GET, "/api/v1/openapi.json", Who::Anyone, "This description", &[], || get(api::openapi::show)),
     api_route(Method::GET, "/api/v1/city", Who::Anyone, "The numbers of the home page", &[], || get(api::city::show)),
-    api_route(Method::GET, "/api/v1/catalogue", Who::Anyone, "Searches the catalogue", SEARCH, || get(api::catalogue::list)),
+    api_route(Method::GET, "/api/v1/catalogue", Who::Anyone, "Searches the catalogue", SEARCH, || {
+        get(api::catalogue::list)
+    }),
     api_route(Method::GET, "/api/v1/catalogue/{*code}", Who::Anyone, "An entry of the catalogue", &[], || {
         get(api::catalogue::show)
     }),
-    api_route(Method::GET, "/api/v1/share/{resource}/records/{*key}", Who::Token, "One record by its key, under a grant", &[], || {
-        get(api::share::record)
-    }),
+    api_route(
+        Method::GET,
+        "/api/v1/share/{resource}/records/{*key}",
+        Who::Token,
+        "One record by its key, under a grant",
+        &[],
+        || get(api::share::record),
+    ),
     api_route(Method::GET, "/api/v1/ledger/checkpoint", Who::Anyone, "The signed head of the ledger", &[], || {
         get(serve::ledger::checkpoint)
     }),
@@ -126,6 +145,13 @@ const fn file(path: &'static str, summary: &'static str, handler: Handler) -> Ro
     Route { method: Method::GET, path, who: Who::Anyone, face: Face::File, summary, query: &[], handler }
 }
 
-const fn api_route(method: Method, path: &'static str, who: Who, summary: &'static str, query: Query, handler: Handler) -> Route {
+const fn api_route(
+    method: Method,
+    path: &'static str,
+    who: Who,
+    summary: &'static str,
+    query: Query,
+    handler: Handler,
+) -> Route {
     Route { method, path, who, face: Face::Api, summary, query, handler }
 }

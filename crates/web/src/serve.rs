@@ -1,17 +1,19 @@
 //! Handlers of the pages: ask the rooms, fill the view, render. No rule is decided here.
 
+#![expect(clippy::missing_errors_doc, reason = "handlers refuse with a `Problem`, which says itself what happened")]
+
+pub mod apply;
+pub mod assets;
+pub mod catalogue;
+pub mod docket;
+pub mod entry;
+pub mod grants;
 pub mod home;
 pub mod items;
-pub mod catalogue;
-pub mod entry;
-pub mod docket;
-pub mod request;
-pub mod apply;
-pub mod grants;
 pub mod ledger;
 pub mod login;
-pub mod assets;
 pub mod problems;
+pub mod request;
 
 use axum::response::{Html, IntoResponse, Response};
 use maud::Markup;
@@ -34,7 +36,6 @@ pub fn html(markup: Markup) -> Response {
 }
 
 /// Somebody else's error as our own failure: `.map_err(internal)`.
-#[expect(clippy::needless_pass_by_value, reason = "map_err hands the error over")]
 pub fn internal<E: std::error::Error>(error: E) -> Problem {
     Problem::internal(&error)
 }

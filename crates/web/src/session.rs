@@ -39,6 +39,9 @@ pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 }
 
 /// A `Set-Cookie` header. `seconds` 0 removes the cookie; `None` keeps it until the browser closes.
+///
+/// # Panics
+/// A name or value that a header cannot hold; ours are plain ASCII.
 #[must_use]
 pub fn set_cookie(name: &str, value: &str, seconds: Option<i64>, transport: Transport) -> HeaderValue {
     let age = seconds.map_or_else(String::new, |seconds| format!("; Max-Age={seconds}"));
@@ -94,7 +97,8 @@ pub fn form_token(secret: &str) -> String {
 /// Compares two tokens in a time that depends on their length only.
 #[must_use]
 pub fn same(one: &str, other: &str) -> bool {
-    one.len() == other.len() && one.bytes().zip(other.bytes()).fold(0, |differ, (one, other)| differ | (one ^ other)) == 0
+    one.len() == other.len()
+        && one.bytes().zip(other.bytes()).fold(0, |differ, (one, other)| differ | (one ^ other)) == 0
 }
 
 #[cfg(test)]

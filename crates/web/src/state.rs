@@ -1,6 +1,6 @@
 //! What the handlers work with. The program assembles it (`yihe serve`), tests assemble a small one.
 
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use yihe_catalogue::Catalogue;
 use yihe_definitions::{Pack, Text};
@@ -53,12 +53,12 @@ impl AppState {
     /// The pack as it is now. A newer one may be applied while an answer is written; the answer keeps its own.
     #[must_use]
     pub fn pack(&self) -> Arc<Pack> {
-        Arc::clone(&self.pack.read().expect("no one panics while writing it"))
+        Arc::clone(&self.pack.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Shows a newer pack from the next request on.
     pub fn replace_pack(&self, pack: Pack) {
-        *self.pack.write().expect("no one panics while writing it") = Arc::new(pack);
+        *self.pack.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(pack);
     }
 
     /// Open items that wait for an account's roles in its department.
@@ -88,5 +88,6 @@ pub fn count(number: i64) -> u64 {
 /// The name of a department; its identifier when the pack no longer knows it.
 #[must_use]
 pub fn department_name(pack: &Pack, id: &str) -> Text {
-    pack.department(id).map_or_else(|| Text { zh: id.to_owned(), en: Some(id.to_owned()) }, |department| department.name.clone())
+    pack.department(id)
+        .map_or_else(|| Text { zh: id.to_owned(), en: Some(id.to_owned()) }, |department| department.name.clone())
 }

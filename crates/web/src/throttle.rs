@@ -3,7 +3,10 @@
 //! The counts live in memory: a restart forgets them, which gives an attacker five more tries and spares the
 //! store a write for every wrong guess. Names that do not exist rest too, so a rest tells nothing.
 
-use std::{collections::HashMap, sync::Mutex};
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -46,10 +49,16 @@ impl Throttle {
         Self { patience, names: Mutex::default() }
     }
 
+    /// How much patience there is.
+    #[must_use]
+    pub fn patience(&self) -> Patience {
+        self.patience
+    }
+
     /// Seconds that `name` still rests; `None`: it may try.
     #[must_use]
     pub fn resting(&self, name: &str, now: Timestamp) -> Option<u64> {
-        let names = self.names.lock().expect("no one panics while holding it");
+        let names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
         let tries = names.get(name)?;
         let rest = self.rest() - now.duration_since(tries.last_at);
         (tries.wrong >= self.patience.tries && rest.is_positive()).then(|| rest.as_secs().unsigned_abs().max(1))
@@ -58,7 +67,7 @@ impl Throttle {
     /// Notes a wrong try.
     pub fn wrong(&self, name: &str, now: Timestamp) {
         let rest = self.rest();
-        let mut names = self.names.lock().expect("no one panics while holding it");
+        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
         if names.len() >= NAMES_MAX && !names.contains_key(name) {
             names.retain(|_, tries| now.duration_since(tries.last_at) < rest);
             if names.len() >= NAMES_MAX
@@ -77,7 +86,7 @@ impl Throttle {
 
     /// Forgets the wrong tries of a name that signed in.
     pub fn right(&self, name: &str) {
-        self.names.lock().expect("no one panics while holding it").remove(name);
+        self.names.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
     }
 
     fn rest(&self) -> SignedDuration {

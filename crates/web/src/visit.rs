@@ -10,7 +10,7 @@ use yihe_store::{Account, Role};
 
 use crate::{
     language::{self, Language, Words},
-    layout::{Frame, Part, SignedIn},
+    layout::{Frame, Part, SignedIn, Standing},
     problem::{Kind, Problem},
     session,
     state::AppState,
@@ -37,18 +37,20 @@ pub struct Visit {
 #[must_use]
 pub fn asked_language(uri: &Uri) -> Option<Language> {
     let query = uri.query()?;
-    url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "lang").and_then(|(_, value)| language::parse(&value))
+    url::form_urlencoded::parse(query.as_bytes())
+        .find(|(name, _)| name == "lang")
+        .and_then(|(_, value)| language::parse(&value))
 }
 
 /// The language of an answer: the address, then the cookie, then `Accept-Language`, then Chinese.
 #[must_use]
 pub fn choose_language(uri: &Uri, headers: &HeaderMap) -> Language {
-    asked_language(uri)
-        .or_else(|| session::cookie(headers, language::COOKIE).and_then(language::parse))
-        .unwrap_or_else(|| {
+    asked_language(uri).or_else(|| session::cookie(headers, language::COOKIE).and_then(language::parse)).unwrap_or_else(
+        || {
             let accepted = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
             language::negotiate(accepted.unwrap_or_default())
-        })
+        },
+    )
 }
 
 /// Path and query of an address without `lang`.
@@ -102,6 +104,7 @@ impl Visit {
             visitor: self.account.as_ref().map(|account| SignedIn {
                 name: account.name.clone(),
                 form_token: self.form_token(),
+                standing: if account.roles.is_empty() { Standing::Onlooker } else { Standing::Party },
                 waiting: 0,
             }),
         }

@@ -2,14 +2,22 @@
 
 use std::sync::Arc;
 
-use axum::{Json, extract::{Path, Query, State}, response::IntoResponse};
+use axum::{
+    Json,
+    extract::{Path, Query, State},
+    response::IntoResponse,
+};
 use serde_json::{Value, json};
 use yihe_catalogue::{Entry, search::sharing_word};
 use yihe_definitions::{OpenAttribute, Sharing, Text};
 
 use crate::{
     pages::catalogue::PAGE_SIZE,
-    serve::{Answer, catalogue::{Asking, found}, entry::find},
+    serve::{
+        Answer,
+        catalogue::{Asking, found},
+        entry::find,
+    },
     state::AppState,
 };
 
@@ -32,7 +40,8 @@ pub async fn list(State(state): State<Arc<AppState>>, Query(asking): Query<Askin
             })
         })
         .collect();
-    Ok(Json(json!({ "entries": entries, "total": page.total, "page": asking.page(), "page_size": PAGE_SIZE })).into_response())
+    Ok(Json(json!({ "entries": entries, "total": page.total, "page": asking.page(), "page_size": PAGE_SIZE }))
+        .into_response())
 }
 
 /// `GET /api/v1/catalogue/{*code}`
@@ -58,7 +67,9 @@ fn document(entry: &Entry) -> Value {
     let terms = match &entry.sharing {
         Sharing::Unconditional => Value::Null,
         Sharing::Conditional { scope, purpose } => json!({ "scope": text(scope), "purpose": text(purpose) }),
-        Sharing::Withheld { reason, legal_basis } => json!({ "reason": text(reason), "legal_basis": text(legal_basis) }),
+        Sharing::Withheld { reason, legal_basis } => {
+            json!({ "reason": text(reason), "legal_basis": text(legal_basis) })
+        }
     };
     let open = match &entry.open {
         OpenAttribute::Closed => json!({ "type": "closed" }),

@@ -5,7 +5,11 @@ use std::sync::Arc;
 use axum::{Json, extract::State, response::IntoResponse};
 use serde_json::json;
 
-use crate::{serve::{Answer, home}, state::AppState, visit::Visit};
+use crate::{
+    serve::{Answer, home},
+    state::AppState,
+    visit::Visit,
+};
 
 /// `GET /api/v1/city`
 pub async fn show(State(state): State<Arc<AppState>>, visit: Visit) -> Answer {

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use axum::{Json, extract::State, response::IntoResponse};
 use serde_json::json;
 
-use crate::{serve::{Answer, internal}, state::AppState};
+use crate::{
+    serve::{Answer, internal},
+    state::AppState,
+};
 
 /// `GET /healthz`: 200 when the store answers.
 pub async fn show(State(state): State<Arc<AppState>>) -> Answer {

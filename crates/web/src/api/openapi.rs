@@ -1,4 +1,4 @@
-//! The API description (OpenAPI 3.1), made from the route table, so it cannot name a door that is not there
+//! The API description (`OpenAPI` 3.1), made from the route table, so it cannot name a door that is not there
 //! or forget one that is.
 
 use axum::{Json, response::IntoResponse};
@@ -42,7 +42,7 @@ pub fn document() -> Value {
     })
 }
 
-/// OpenAPI knows no wildcard; the rest of a path is a parameter as any other.
+/// `OpenAPI` knows no wildcard; the rest of a path is a parameter as any other.
 fn described_path(path: &str) -> String {
     path.replace("{*", "{")
 }
@@ -112,7 +112,12 @@ mod tests {
             let operation = &document["paths"][described_path(route.path)][&method];
             assert_eq!(operation["summary"], route.summary, "{} {}", route.method, route.path);
         }
-        let described: usize = document["paths"].as_object().expect("paths").values().map(|item| item.as_object().expect("an item").len()).sum();
+        let described: usize = document["paths"]
+            .as_object()
+            .expect("paths")
+            .values()
+            .map(|item| item.as_object().expect("an item").len())
+            .sum();
         assert_eq!(described, ROUTES.len(), "two routes share method and path, or one is described that is not there");
     }
 }

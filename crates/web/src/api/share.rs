@@ -69,7 +69,7 @@ pub async fn record(
         "table_version": supplied.table_version,
         "records": records,
     });
-    let receipt = HeaderValue::try_from(&supplied.receipt).expect("identifiers are plain ASCII");
+    let receipt = HeaderValue::try_from(&supplied.receipt).map_err(internal)?;
     Ok(([(RECEIPT_HEADER, receipt)], Json(body)).into_response())
 }
 
@@ -92,16 +92,19 @@ fn key_parts(path: &str) -> Result<Vec<String>, Problem> {
 fn text_of(headers: &HeaderMap, name: &'static str) -> Result<Option<String>, Problem> {
     let Some(value) = headers.get(name) else { return Ok(None) };
     let text = value.to_str().map_err(|_| {
-        Problem::saying(Kind::Malformed, format!("请求头 {name} 应为百分号编码的 UTF-8。"), format!("The header {name} is percent-encoded UTF-8."))
+        Problem::saying(
+            Kind::Malformed,
+            format!("请求头 {name} 应为百分号编码的 UTF-8。"),
+            format!("The header {name} is percent-encoded UTF-8."),
+        )
     })?;
     decoded(text).map(Some)
 }
 
 fn decoded(text: &str) -> Result<String, Problem> {
-    percent_encoding::percent_decode_str(text)
-        .decode_utf8()
-        .map(std::borrow::Cow::into_owned)
-        .map_err(|_| Problem::saying(Kind::Malformed, "百分号编码解出来不是 UTF-8。", "What was percent-encoded is not UTF-8."))
+    percent_encoding::percent_decode_str(text).decode_utf8().map(std::borrow::Cow::into_owned).map_err(|_| {
+        Problem::saying(Kind::Malformed, "百分号编码解出来不是 UTF-8。", "What was percent-encoded is not UTF-8.")
+    })
 }
 
 /// Rows as JSON objects: whole numbers and floats as numbers, decimals as text so that no digit is lost, dates
@@ -114,7 +117,8 @@ fn rows(batches: &[RecordBatch]) -> Result<Vec<Value>, ArrowError> {
             columns.push((field.name().clone(), cells(array.as_ref())?));
         }
         for row in 0..batch.num_rows() {
-            let record: Map<String, Value> = columns.iter().map(|(name, cells)| (name.clone(), cells[row].clone())).collect();
+            let record: Map<String, Value> =
+                columns.iter().map(|(name, cells)| (name.clone(), cells[row].clone())).collect();
             rows.push(Value::Object(record));
         }
     }
@@ -128,7 +132,9 @@ fn cells(array: &dyn Array) -> Result<Vec<Value>, ArrowError> {
         DataType::Boolean => array.as_boolean().iter().map(Value::from).collect(),
         DataType::Decimal128(_, _) => {
             let decimals = array.as_primitive::<Decimal128Type>();
-            (0..decimals.len()).map(|row| (!decimals.is_null(row)).then(|| decimals.value_as_string(row)).into()).collect()
+            (0..decimals.len())
+                .map(|row| (!decimals.is_null(row)).then(|| decimals.value_as_string(row)).into())
+                .collect()
         }
         _ => cast(array, &DataType::Utf8)?.as_string::<i32>().iter().map(Value::from).collect(),
     })
@@ -151,7 +157,9 @@ mod tests {
 
     #[test]
     fn values_keep_every_digit() {
-        let decimal = Decimal128Array::from(vec![Some(12_345_678_901_234_567_890_i128)]).with_precision_and_scale(38, 2).expect("fits");
+        let decimal = Decimal128Array::from(vec![Some(12_345_678_901_234_567_890_i128)])
+            .with_precision_and_scale(38, 2)
+            .expect("fits");
         let columns: Vec<(&str, ArrayRef)> = vec![
             ("name", Arc::new(StringArray::from(vec![None::<&str>]))),
             ("age", Arc::new(Int64Array::from(vec![Some(41)]))),

@@ -44,7 +44,11 @@ impl Asked {
     /// The address of this search with one filter set, changed or (`None`) dropped, from page 1.
     #[must_use]
     pub fn with(&self, name: &str, value: Option<&str>) -> String {
-        let others = self.filters.iter().filter(|(known, _)| known != name).map(|(known, value)| (known.as_str(), value.as_str()));
+        let others = self
+            .filters
+            .iter()
+            .filter(|(known, _)| known != name)
+            .map(|(known, value)| (known.as_str(), value.as_str()));
         address(&self.query, others.chain(value.map(|value| (name, value))), 1)
     }
 
@@ -170,7 +174,7 @@ fn summary(words: Words, view: &CatalogueView) -> String {
     match (view.asked.query.as_str(), words.0) {
         ("", yihe_definitions::Language::Zh) => format!("共 {found}"),
         ("", yihe_definitions::Language::En) => found,
-        (query, yihe_definitions::Language::Zh) => format!("“{query}” 找到 {found}"),
+        (query, yihe_definitions::Language::Zh) => format!("找到 {found}，关键词：{query}"),
         (query, yihe_definitions::Language::En) => format!("{found} for “{query}”"),
     }
 }

@@ -141,7 +141,11 @@ mod tests {
     #[test]
     fn a_stopped_clock_is_never_urgent() {
         let mut stopped = clock(-2);
-        stopped.stops.push(Stop { from_on: "2026-11-19".parse().expect("a day"), until_on: None, reason: Text::new("补正", "Completion") });
+        stopped.stops.push(Stop {
+            from_on: "2026-11-19".parse().expect("a day"),
+            until_on: None,
+            reason: Text::new("补正", "Completion"),
+        });
         assert_eq!(stopped.class(), "");
         assert_eq!(stopped.sentence(Words(Language::Zh)), "暂停计时");
     }

@@ -12,8 +12,8 @@ pub struct LedgerView {
     pub head: LedgerHead,
     /// The signed checkpoint as it is served; `None` before the first.
     pub checkpoint: Option<String>,
-    /// The key that verifies it, as a verifier key line.
-    pub verifier_key: Option<String>,
+    /// The keys that verify it, one verifier key line each, the current ones first.
+    pub verifier_keys: Option<String>,
     /// Root of the SM3 tree, hexadecimal; `None` when it is not kept.
     pub sm3_root: Option<String>,
 }
@@ -45,6 +45,13 @@ pub fn page(frame: &Frame, view: &LedgerView) -> Markup {
                             }
                             p.note { a href="/ledger/checkpoint" { (words.of("原文", "As served")) } }
                         }
+                        @if let Some(keys) = &view.verifier_keys {
+                            section.card aria-labelledby="keys" {
+                                h2 #keys { (words.of("验证公钥", "Verifier keys")) }
+                                pre tabindex="0" aria-labelledby="keys" { (keys) }
+                                p.note { (words.of("请从另一渠道核对公钥，再用它核对检查点。", "Compare them by another channel before you trust a checkpoint.")) }
+                            }
+                        }
                         section.card aria-labelledby="verify" {
                             h2 #verify { (words.of("如何验证", "How to verify")) }
                             ol {
@@ -65,7 +72,6 @@ pub fn page(frame: &Frame, view: &LedgerView) -> Markup {
                                 dt { (words.of("树根 (SHA-256)", "Root (SHA-256)")) } dd.hash { @if view.head.root.is_empty() { "–" } @else { (view.head.root) } }
                                 @if let Some(root) = &view.sm3_root { dt { (words.of("树根 (SM3)", "Root (SM3)")) } dd.hash { (root) } }
                                 dt { (words.of("最近检查点", "Last checkpoint")) } dd { @match view.head.checkpoint_at { Some(at) => (words.instant(at)), None => "–" } }
-                                @if let Some(key) = &view.verifier_key { dt { (words.of("验证公钥", "Verifier key")) } dd.hash { (key) } }
                             }
                         }
                     }

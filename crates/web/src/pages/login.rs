@@ -3,8 +3,9 @@
 use maud::{Markup, html};
 
 use crate::{
-    language::Text,
+    language::{Language, Text},
     layout::{self, Frame},
+    throttle::Patience,
 };
 
 /// What the page shows.
@@ -18,6 +19,8 @@ pub struct LoginView {
     pub fault: Option<Text>,
     /// Token of this form.
     pub form_token: String,
+    /// How often one may be wrong.
+    pub patience: Patience,
 }
 
 /// Longest account name, in characters.
@@ -51,9 +54,21 @@ pub fn page(frame: &Frame, view: &LoginView) -> Markup {
                         }
                         p.actions { button.button type="submit" { (title) } }
                     }
-                    p.note { (words.of("连续 5 次输错将锁定 15 分钟。账号由系统管理员开立。", "Five wrong tries lock the account for 15 minutes. The system administrator opens accounts.")) }
+                    p.note { (patience(words.0, view.patience)) }
                 }
             }
         },
     )
+}
+
+fn patience(language: Language, patience: Patience) -> String {
+    let Patience { tries, rest_minutes } = patience;
+    match language {
+        Language::Zh => format!("连续 {tries} 次输错将锁定 {rest_minutes} 分钟。账号由系统管理员开立。"),
+        Language::En => {
+            format!(
+                "{tries} wrong tries lock the account for {rest_minutes} minutes. The system administrator opens accounts."
+            )
+        }
+    }
 }

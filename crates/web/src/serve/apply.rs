@@ -13,8 +13,7 @@ use serde::Deserialize;
 use yihe_catalogue::Entry;
 use yihe_definitions::ShareMethod;
 use yihe_exchange::{
-    Action, Application, ApplicationFault, Condition, ExchangeError, Request, Unmasking,
-    application::Statement,
+    Action, Application, ApplicationFault, Condition, ExchangeError, Request, Unmasking, application::Statement,
 };
 
 use super::{
@@ -116,7 +115,14 @@ pub async fn amend(
 type Faults = Vec<(&'static str, Text)>;
 
 /// The form again, with every fault at once.
-async fn again(state: &AppState, visit: &Visit, entry: &Entry, filled: Filled, faults: Faults, rewrites: Option<(String, i64)>) -> Answer {
+async fn again(
+    state: &AppState,
+    visit: &Visit,
+    entry: &Entry,
+    filled: Filled,
+    faults: Faults,
+    rewrites: Option<(String, i64)>,
+) -> Answer {
     let frame = visit.frame(state, Part::Catalogue).await?;
     let mut response = html(apply::page(&frame, &view(entry, filled, faults, rewrites)));
     *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
@@ -129,7 +135,11 @@ fn view(entry: &Entry, filled: Filled, faults: Faults, rewrites: Option<(String,
         entry_href: entry_href(&code),
         entry_code: code,
         entry_title: entry.title.clone(),
-        columns: entry.items.iter().map(|item| (item.name.clone(), item.title.clone(), sensitivity(item.sensitivity))).collect(),
+        columns: entry
+            .items
+            .iter()
+            .map(|item| (item.name.clone(), item.title.clone(), sensitivity(item.sensitivity)))
+            .collect(),
         methods: entry.methods.iter().map(|method| (method_name(*method), method_title(*method))).collect(),
         filled,
         faults,
@@ -163,7 +173,9 @@ fn application(filled: &Filled) -> Result<Application, Faults> {
     if until.is_err() {
         faults.push(("until_on", Text::new("使用时限应写成 2027-11-30 的形式", "write the last day as 2027-11-30")));
     }
-    let method = [ShareMethod::Service, ShareMethod::Exchange, ShareMethod::File].into_iter().find(|method| method_name(*method) == filled.method);
+    let method = [ShareMethod::Service, ShareMethod::Exchange, ShareMethod::File]
+        .into_iter()
+        .find(|method| method_name(*method) == filled.method);
     if method.is_none() {
         faults.push(("method", Text::new("请选择共享方式", "choose a way of supply")));
     }
@@ -175,7 +187,12 @@ fn application(filled: &Filled) -> Result<Application, Faults> {
     let rows = if filled.row_column.is_empty() {
         Vec::new()
     } else {
-        let values = filled.row_values.split([',', '，', '、']).map(str::trim).filter(|value| !value.is_empty()).map(str::to_owned);
+        let values = filled
+            .row_values
+            .split([',', '，', '、'])
+            .map(str::trim)
+            .filter(|value| !value.is_empty())
+            .map(str::to_owned);
         vec![Condition { column: filled.row_column.clone(), values: values.collect() }]
     };
     Ok(Application {
@@ -235,7 +252,9 @@ fn sentence(fault: &ApplicationFault) -> (&'static str, Text) {
         },
         ApplicationFault::Withheld | ApplicationFault::NoKey | ApplicationFault::MethodNotOffered => "method",
         ApplicationFault::UntilPassed => "until_on",
-        ApplicationFault::NoColumns | ApplicationFault::UnknownColumn { .. } | ApplicationFault::ColumnTwice { .. } => "columns",
+        ApplicationFault::NoColumns | ApplicationFault::UnknownColumn { .. } | ApplicationFault::ColumnTwice { .. } => {
+            "columns"
+        }
         ApplicationFault::Conditions => "row_values",
         ApplicationFault::Unmasking { .. } => "unmasked_because",
         ApplicationFault::Quota { .. } => "calls_per_day",

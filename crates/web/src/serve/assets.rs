@@ -1,10 +1,6 @@
 //! The embedded files, kept by browsers for ever: their addresses change with their content.
 
-use axum::{
-    extract::Path,
-    http::header,
-    response::IntoResponse,
-};
+use axum::{extract::Path, http::header, response::IntoResponse};
 
 use super::Answer;
 use crate::{assets::ASSETS, problem::Kind};
@@ -13,6 +9,7 @@ use crate::{assets::ASSETS, problem::Kind};
 pub async fn show(Path(file): Path<String>) -> Answer {
     let path = format!("/assets/{file}");
     let asset = ASSETS.iter().find(|asset| asset.path == path).ok_or(Kind::NotFound)?;
-    let headers = [(header::CONTENT_TYPE, asset.media_type), (header::CACHE_CONTROL, "public, max-age=31536000, immutable")];
+    let headers =
+        [(header::CONTENT_TYPE, asset.media_type), (header::CACHE_CONTROL, "public, max-age=31536000, immutable")];
     Ok((headers, asset.body).into_response())
 }

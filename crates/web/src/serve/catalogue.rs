@@ -89,9 +89,15 @@ pub async fn found(state: &AppState, search: &Search, page: u64) -> Result<Liste
 }
 
 /// A failure of the catalogue as its reader is told.
+#[must_use]
 pub fn refused(error: CatalogueError) -> Problem {
     match &error {
-        CatalogueError::SearchLength { .. } => Problem { kind: Kind::Unprocessable, said: Some(Text::new(error.message(Language::Zh), error.message(Language::En))), retry_after_seconds: None, cause: None },
+        CatalogueError::SearchLength { .. } => Problem {
+            kind: Kind::Unprocessable,
+            said: Some(Text::new(error.message(Language::Zh), error.message(Language::En))),
+            retry_after_seconds: None,
+            cause: None,
+        },
         _ => internal(error),
     }
 }
@@ -130,7 +136,11 @@ async fn facets(state: &AppState, search: &Search) -> Result<Vec<Facet>, Problem
         .collect();
     Ok(vec![
         Facet { name: "sharing", title: Text::new("共享类型", "Sharing"), values: sharing },
-        Facet { name: "department", title: Text::new("提供部门", "Department"), values: departments(&pack, search, by_department.as_deref()) },
+        Facet {
+            name: "department",
+            title: Text::new("提供部门", "Department"),
+            values: departments(&pack, search, by_department.as_deref()),
+        },
     ])
 }
 

@@ -35,7 +35,9 @@ pub async fn show(State(state): State<Arc<AppState>>, visit: Visit) -> Answer {
     for request in state.exchange.list(&account.actor(), None, 0, page_size).await.map_err(refused)? {
         let subject = yihe_store::ObjectKind::Request.name(&request.id);
         let items = state.docket.items_of(&state.store, &subject, today).await.map_err(internal)?;
-        others.extend(items.into_iter().filter(|item| item.closed_at.is_none() && !mine.iter().any(|own| own.id == item.id)));
+        others.extend(
+            items.into_iter().filter(|item| item.closed_at.is_none() && !mine.iter().any(|own| own.id == item.id)),
+        );
     }
     let view = DocketView { mine: lines(&state, &pack, &mine).await?, others: lines(&state, &pack, &others).await? };
     Ok(html(docket::page(&frame, &view)))

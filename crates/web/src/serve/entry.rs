@@ -68,10 +68,9 @@ async fn view(state: &AppState, visit: &Visit, entry: &Entry) -> Result<EntryVie
 fn terms(sharing: &Sharing) -> Vec<(Text, Text)> {
     match sharing {
         Sharing::Unconditional => Vec::new(),
-        Sharing::Conditional { scope, purpose } => vec![
-            (Text::new("共享范围", "Scope"), scope.clone()),
-            (Text::new("使用用途", "Purpose"), purpose.clone()),
-        ],
+        Sharing::Conditional { scope, purpose } => {
+            vec![(Text::new("共享范围", "Scope"), scope.clone()), (Text::new("使用用途", "Purpose"), purpose.clone())]
+        }
         Sharing::Withheld { reason, legal_basis } => vec![
             (Text::new("理由", "Reason"), reason.clone()),
             (Text::new("法律依据", "Legal basis"), legal_basis.clone()),
@@ -100,28 +99,43 @@ fn core(words: Words, entry: &Entry, records: Option<u64>) -> Vec<(Text, Text)> 
     });
     let related: Vec<String> = entry.related.iter().map(ToString::to_string).collect();
     let elements = vec![
-        (Text::new("信息资源分类", "Class"), Text {
-            zh: format!("{} · {}", class.zh, entry.classification),
-            en: class.en.map(|class| format!("{class} · {}", entry.classification)),
-        }),
+        (
+            Text::new("信息资源分类", "Class"),
+            Text {
+                zh: format!("{} · {}", class.zh, entry.classification),
+                en: class.en.map(|class| format!("{class} · {}", entry.classification)),
+            },
+        ),
         (Text::new("信息资源名称", "Title"), entry.title.clone()),
         (Text::new("信息资源代码", "Code"), plain(entry.code.to_string())),
         (Text::new("信息资源提供方", "Provider"), entry.department_name.clone()),
         (Text::new("信息资源提供方代码", "Provider's code"), plain(entry.department_code.clone())),
         (Text::new("信息资源摘要", "Summary"), entry.summary.clone()),
         (Text::new("信息资源格式", "Format"), format),
-        (Text::new("信息项信息", "Columns"), Text::new(
-            format!("{} 项，见下", entry.items.len()),
-            format!("{}, listed below", entry.items.len()),
-        )),
+        (
+            Text::new("信息项信息", "Columns"),
+            Text::new(format!("{} 项，见下", entry.items.len()), format!("{}, listed below", entry.items.len())),
+        ),
         (Text::new("共享属性", "Sharing"), sharing),
         (Text::new("开放属性", "Opening"), open_title(&entry.open)),
         (Text::new("更新周期", "Update cycle"), cycle(entry.update_cycle)),
-        (Text::new("发布日期", "Published on"), entry.published_at.map_or_else(|| plain("–".into()), |at| {
-            let day = local_day(at);
-            Text::new(Words(yihe_definitions::Language::Zh).day(day), Words(yihe_definitions::Language::En).day(day))
-        })),
-        (Text::new("关联资源代码", "Related codes"), plain(if related.is_empty() { "–".into() } else { related.join(", ") })),
+        (
+            Text::new("发布日期", "Published on"),
+            entry.published_at.map_or_else(
+                || plain("–".into()),
+                |at| {
+                    let day = local_day(at);
+                    Text::new(
+                        Words(yihe_definitions::Language::Zh).day(day),
+                        Words(yihe_definitions::Language::En).day(day),
+                    )
+                },
+            ),
+        ),
+        (
+            Text::new("关联资源代码", "Related codes"),
+            plain(if related.is_empty() { "–".into() } else { related.join(", ") }),
+        ),
     ];
     elements.into_iter().map(|(title, value)| (title, capital(value))).collect()
 }
@@ -144,7 +158,8 @@ fn columns(pack: &Pack, entry: &Entry) -> Vec<ColumnLine> {
             is_key: entry.key.contains(&item.name),
             sensitivity: sensitivity(item.sensitivity),
             codes: item.codes.as_ref().map(|id| {
-                pack.code_table(id).map_or_else(|| Text { zh: id.clone(), en: Some(id.clone()) }, |table| table.title.clone())
+                pack.code_table(id)
+                    .map_or_else(|| Text { zh: id.clone(), en: Some(id.clone()) }, |table| table.title.clone())
             }),
         })
         .collect()
@@ -167,10 +182,10 @@ async fn metrics(state: &AppState, pack: &Pack, entry: &Entry) -> Result<Vec<Met
     Ok(kept
         .into_iter()
         .map(|metric| MetricLine {
-            rule: rules
-                .iter()
-                .find(|rule| rule.id == metric.id)
-                .map_or_else(|| Text { zh: metric.id.clone(), en: Some(metric.id.clone()) }, |rule| rule_title(entry, rule)),
+            rule: rules.iter().find(|rule| rule.id == metric.id).map_or_else(
+                || Text { zh: metric.id.clone(), en: Some(metric.id.clone()) },
+                |rule| rule_title(entry, rule),
+            ),
             dimension: dimension(metric.dimension),
             passed: metric.evaluated.saturating_sub(metric.failed),
             rows: metric.evaluated,
@@ -205,7 +220,14 @@ fn rule_title(entry: &Entry, rule: &yihe_definitions::Rule) -> Text {
 async fn batches(state: &AppState, entry: &Entry) -> Result<(Vec<BatchLine>, u64), Problem> {
     let EntrySource::Dataset(id) = &entry.source else { return Ok((Vec::new(), 0)) };
     let batches = state.store.batch_list(Some(id), BATCHES_MAX).await.map_err(internal)?;
-    let total = state.store.batch_tally().await.map_err(internal)?.iter().find(|tally| tally.dataset == *id).map_or(0, |tally| count(tally.batches));
+    let total = state
+        .store
+        .batch_tally()
+        .await
+        .map_err(internal)?
+        .iter()
+        .find(|tally| tally.dataset == *id)
+        .map_or(0, |tally| count(tally.batches));
     let lines = batches
         .into_iter()
         .filter(|batch| batch.state == yihe_store::BatchState::Landed)
@@ -224,9 +246,11 @@ async fn batches(state: &AppState, entry: &Entry) -> Result<(Vec<BatchLine>, u64
 async fn proof(state: &AppState, code: &str) -> Result<Option<ProofLine>, Problem> {
     let object = ObjectKind::Entry.name(code);
     let rows = state.store.outbox_list_by_object(&object, HISTORY_MAX).await.map_err(internal)?;
-    Ok(rows.into_iter().rev().find(|row| row.kind == "entry.published").and_then(|row| {
-        Some(ProofLine { index: count(row.leaf?), id: row.entry_id, at: row.at })
-    }))
+    Ok(rows
+        .into_iter()
+        .rev()
+        .find(|row| row.kind == "entry.published")
+        .and_then(|row| Some(ProofLine { index: count(row.leaf?), id: row.entry_id, at: row.at })))
 }
 
 /// Update cycle (更新周期).

@@ -15,7 +15,11 @@ use crate::{
     form::Fields,
     language::{Text, capital},
     layout::Part,
-    pages::{catalogue::entry_href, grants::{self, GrantsView, NewToken, TOKEN_NAME_MAX}, request::SAID_MAX},
+    pages::{
+        catalogue::entry_href,
+        grants::{self, GrantsView, NewToken, TOKEN_NAME_MAX},
+        request::SAID_MAX,
+    },
     problem::{Kind, Problem},
     state::{AppState, count, department_name},
     visit::Visit,
@@ -46,7 +50,11 @@ pub async fn act(
     }
     let step = GrantStep::ALL.into_iter().find(|step| step_name(*step) == act).ok_or(Kind::NotFound)?;
     let version = fields.one("version", 20)?.parse().ok();
-    state.exchange.grant_step(&id, step, fields.one("reason", SAID_MAX)?, version, &actor, now).await.map_err(refused)?;
+    state
+        .exchange
+        .grant_step(&id, step, fields.one("reason", SAID_MAX)?, version, &actor, now)
+        .await
+        .map_err(refused)?;
     Ok(Redirect::to("/grants").into_response())
 }
 
@@ -80,7 +88,11 @@ async fn line(state: &AppState, account: &Account, grant: Grant) -> Result<grant
         entry_href: entry_href(&grant.entry),
         holder: department_name(&pack, &grant.grantee),
         purpose: grant.purpose.clone(),
-        columns: grant.columns.iter().map(|column| (column.name.clone(), title_of(&column.name), column.mask.is_some())).collect(),
+        columns: grant
+            .columns
+            .iter()
+            .map(|column| (column.name.clone(), title_of(&column.name), column.mask.is_some()))
+            .collect(),
         rows: (!rows.is_empty()).then(|| rows.join(" ∧ ")),
         until_on: grant.valid_until,
         state: grant.state,

@@ -3,7 +3,11 @@
 use std::{collections::HashMap, sync::Arc};
 
 use axum::extract::State;
-use jiff::{SignedDuration, Timestamp, civil::Date, tz::{Offset, TimeZone}};
+use jiff::{
+    SignedDuration, Timestamp,
+    civil::Date,
+    tz::{Offset, TimeZone},
+};
 use yihe_definitions::Pack;
 use yihe_docket::Worklist;
 use yihe_lake::{TableName, Zone};
@@ -36,10 +40,22 @@ pub async fn show(State(state): State<Arc<AppState>>, visit: Visit) -> Answer {
 /// The store or the lake failed.
 pub async fn view(state: &AppState, visit: &Visit) -> Result<HomeView, Problem> {
     let pack = state.pack();
-    let tallies: HashMap<String, BatchTally> =
-        state.store.batch_tally().await.map_err(internal)?.into_iter().map(|tally| (tally.dataset.clone(), tally)).collect();
-    let scores: HashMap<String, f64> =
-        state.store.metric_list().await.map_err(internal)?.iter().filter_map(|metric| Some((metric.dataset.clone(), score(metric)?))).collect();
+    let tallies: HashMap<String, BatchTally> = state
+        .store
+        .batch_tally()
+        .await
+        .map_err(internal)?
+        .into_iter()
+        .map(|tally| (tally.dataset.clone(), tally))
+        .collect();
+    let scores: HashMap<String, f64> = state
+        .store
+        .metric_list()
+        .await
+        .map_err(internal)?
+        .iter()
+        .filter_map(|metric| Some((metric.dataset.clone(), score(metric)?)))
+        .collect();
     let (waiting, waiting_total, waiting_fault) = waiting(state, visit, &pack).await?;
     Ok(HomeView {
         intake: intake(&tallies, &scores),
@@ -77,7 +93,8 @@ pub fn root_line(head: &yihe_ledger::view::Head) -> String {
 /// The share of a dataset's checked rows without a fault; `None` before any row was checked.
 #[expect(clippy::cast_precision_loss, reason = "shown with two decimals; 2^53 rows are beyond any city")]
 fn score(metric: &yihe_store::Metric) -> Option<f64> {
-    (metric.rows_checked > 0).then(|| (metric.rows_checked - metric.rows_faulty).max(0) as f64 / metric.rows_checked as f64)
+    (metric.rows_checked > 0)
+        .then(|| (metric.rows_checked - metric.rows_faulty).max(0) as f64 / metric.rows_checked as f64)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a mean over at most a few thousand datasets")]
@@ -98,11 +115,19 @@ fn intake(tallies: &HashMap<String, BatchTally>, scores: &HashMap<String, f64>) 
 }
 
 /// Departments that promised something, most accepted rows first.
-fn departments(pack: &Pack, tallies: &HashMap<String, BatchTally>, scores: &HashMap<String, f64>) -> Vec<DepartmentLine> {
+fn departments(
+    pack: &Pack,
+    tallies: &HashMap<String, BatchTally>,
+    scores: &HashMap<String, f64>,
+) -> Vec<DepartmentLine> {
     let mut lines = Vec::new();
     for department in &pack.departments {
-        let datasets: Vec<&str> =
-            pack.datasets.iter().filter(|dataset| dataset.department == department.id).map(|dataset| dataset.id.as_str()).collect();
+        let datasets: Vec<&str> = pack
+            .datasets
+            .iter()
+            .filter(|dataset| dataset.department == department.id)
+            .map(|dataset| dataset.id.as_str())
+            .collect();
         if datasets.is_empty() {
             continue;
         }

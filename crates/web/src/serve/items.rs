@@ -6,7 +6,12 @@ use yihe_exchange::RequestState;
 use yihe_store::object::URN;
 
 use super::{catalogue::refused, internal};
-use crate::{language::{Text, capital}, pages::catalogue::entry_href, problem::Problem, state::AppState};
+use crate::{
+    language::{Text, capital},
+    pages::catalogue::entry_href,
+    problem::Problem,
+    state::AppState,
+};
 
 /// An item as people read it.
 #[derive(Debug, Clone)]
@@ -25,18 +30,30 @@ pub struct Described {
 /// The store failed.
 pub async fn describe(state: &AppState, item: &Item) -> Result<Described, Problem> {
     let plain = Described { task: item.title.clone(), subject: item.title.clone(), href: None };
-    let Some((kind, id)) = item.subject.strip_prefix(URN).and_then(|rest| rest.split_once(':')) else { return Ok(plain) };
+    let Some((kind, id)) = item.subject.strip_prefix(URN).and_then(|rest| rest.split_once(':')) else {
+        return Ok(plain);
+    };
     match kind {
         "request" => {
             let Some(row) = state.store.request_find(id).await.map_err(internal)? else { return Ok(plain) };
             let title = entry_title(state, &row.entry).await?.unwrap_or(plain.subject);
-            let task = RequestState::ALL.into_iter().find(|known| known.as_str() == item.state).map_or(plain.task, |known| capital(known.title()));
-            Ok(Described { task, subject: before("共享申请：", "Share request: ", &title), href: Some(format!("/requests/{id}")) })
+            let task = RequestState::ALL
+                .into_iter()
+                .find(|known| known.as_str() == item.state)
+                .map_or(plain.task, |known| capital(known.title()));
+            Ok(Described {
+                task,
+                subject: before("共享申请：", "Share request: ", &title),
+                href: Some(format!("/requests/{id}")),
+            })
         }
         "entry" => {
             let title = entry_title(state, id).await?;
             let href = title.is_some().then(|| entry_href(id));
-            let task = EntryState::ALL.into_iter().find(|known| known.as_str() == item.state).map_or(plain.task, |known| capital(known.title()));
+            let task = EntryState::ALL
+                .into_iter()
+                .find(|known| known.as_str() == item.state)
+                .map_or(plain.task, |known| capital(known.title()));
             Ok(Described { task, subject: before("目录条目：", "Entry: ", &title.unwrap_or(plain.subject)), href })
         }
         _ => Ok(plain),

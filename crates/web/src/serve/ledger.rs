@@ -9,7 +9,11 @@ use axum::{
 };
 use yihe_ledger::{hashes::TreeHash, tiles::TilePath, view::LogView};
 
-use super::{Answer, home::{ledger_head, root_line}, html, internal};
+use super::{
+    Answer,
+    home::{ledger_head, root_line},
+    html, internal,
+};
 use crate::{
     layout::Part,
     pages::ledger::{self, LedgerView},
@@ -25,7 +29,10 @@ pub async fn show(State(state): State<Arc<AppState>>, visit: Visit) -> Answer {
     let view = LedgerView {
         head: ledger_head(&state),
         checkpoint: head(TreeHash::Sha256).map(|head| head.note),
-        verifier_key: state.log.as_ref().map(|log| log.trusted().to_text()),
+        verifier_keys: state.log.as_ref().map(|log| {
+            let text = log.trusted().to_text();
+            text.lines().filter(|line| !line.starts_with('#')).collect::<Vec<_>>().join("\n")
+        }),
         sm3_root: head(TreeHash::Sm3).map(|head| root_line(&head)),
     };
     Ok(html(ledger::page(&frame, &view)))

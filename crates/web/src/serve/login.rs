@@ -38,10 +38,17 @@ pub async fn show(State(state): State<Arc<AppState>>, mut visit: Visit, Query(ne
         None => Some(hex::encode(state.store.new_secret())),
     };
     visit.secret = visit.secret.or_else(|| fresh.clone());
-    let view = LoginView { next: next.next, form_token: visit.form_token(), ..LoginView::default() };
+    let view = LoginView {
+        next: next.next,
+        form_token: visit.form_token(),
+        patience: state.throttle.patience(),
+        ..LoginView::default()
+    };
     let mut response = html(login::page(&visit.bare_frame(&state, Part::Elsewhere), &view));
     if let Some(secret) = fresh {
-        response.headers_mut().append(header::SET_COOKIE, set_cookie(VISIT_COOKIE, &secret, None, state.settings.transport));
+        response
+            .headers_mut()
+            .append(header::SET_COOKIE, set_cookie(VISIT_COOKIE, &secret, None, state.settings.transport));
     }
     Ok(response)
 }
@@ -76,7 +83,10 @@ pub async fn sign_in(State(state): State<Arc<AppState>>, visit: Visit, Extension
     let token = session::begin(&state.store, &account, now).await.map_err(internal)?;
     let mut response = Redirect::to(&ours(Some(next))).into_response();
     let headers = response.headers_mut();
-    headers.append(header::SET_COOKIE, set_cookie(SESSION_COOKIE, &token, Some(SESSION_HOURS * 3_600), state.settings.transport));
+    headers.append(
+        header::SET_COOKIE,
+        set_cookie(SESSION_COOKIE, &token, Some(SESSION_HOURS * 3_600), state.settings.transport),
+    );
     headers.append(header::SET_COOKIE, set_cookie(VISIT_COOKIE, "", Some(0), state.settings.transport));
     tracing::info!(trace_id = visit.trace_id, account.id = account.id, "signed in");
     Ok(response)
@@ -88,7 +98,9 @@ pub async fn sign_out(State(state): State<Arc<AppState>>, visit: Visit) -> Answe
         session::end(&state.store, token).await.map_err(internal)?;
     }
     let mut response = Redirect::to("/").into_response();
-    response.headers_mut().append(header::SET_COOKIE, set_cookie(SESSION_COOKIE, "", Some(0), state.settings.transport));
+    response
+        .headers_mut()
+        .append(header::SET_COOKIE, set_cookie(SESSION_COOKIE, "", Some(0), state.settings.transport));
     Ok(response)
 }
 
@@ -99,6 +111,7 @@ fn again(state: &AppState, visit: &Visit, status: StatusCode, name: &str, next: 
         name: name.to_owned(),
         fault: Some(fault),
         form_token: visit.form_token(),
+        patience: state.throttle.patience(),
     };
     let mut response = html(login::page(&visit.bare_frame(state, Part::Elsewhere), &view));
     *response.status_mut() = status;
@@ -108,7 +121,13 @@ fn again(state: &AppState, visit: &Visit, status: StatusCode, name: &str, next: 
 /// A path of ours, never another site's: one slash at the front, nothing that a browser reads as a host.
 fn ours(next: Option<&str>) -> String {
     match next {
-        Some(path) if path.starts_with('/') && !path.starts_with("//") && !path.contains(|c: char| c == '\\' || c.is_control()) => path.to_owned(),
+        Some(path)
+            if path.starts_with('/')
+                && !path.starts_with("//")
+                && !path.contains(|c: char| c == '\\' || c.is_control()) =>
+        {
+            path.to_owned()
+        }
         _ => "/docket".to_owned(),
     }
 }
@@ -120,7 +139,9 @@ mod tests {
     #[test]
     fn signing_in_never_leads_to_another_site() {
         assert_eq!(ours(Some("/requests/1?x=2")), "/requests/1?x=2");
-        for elsewhere in ["//evil.example", "https://evil.example", "/\\evil.example", "", "/a\r\nb", "/\t/evil.example"] {
+        for elsewhere in
+            ["//evil.example", "https://evil.example", "/\\evil.example", "", "/a\r\nb", "/\t/evil.example"]
+        {
             assert_eq!(ours(Some(elsewhere)), "/docket", "{elsewhere}");
         }
         assert_eq!(ours(None), "/docket");

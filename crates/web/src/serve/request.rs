@@ -9,17 +9,23 @@ use axum::{
 };
 use serde_json::Value;
 use yihe_definitions::Pack;
-use yihe_exchange::{Action, Answer as Decision, Consent, ExchangeError, Refusal, Refused, Request, RequestState, RequestStep};
+use yihe_exchange::{
+    Action, Answer as Decision, Consent, ExchangeError, Refusal, Refused, Request, RequestState, RequestStep,
+};
 use yihe_store::{Account, ObjectKind};
 
-use super::{Answer, catalogue::refused as catalogue_refused, clock_view, entry::method_title, html, internal, waits_for};
+use super::{
+    Answer, catalogue::refused as catalogue_refused, clock_view, entry::method_title, html, internal, waits_for,
+};
 use crate::{
     form::Fields,
     language::{Language, Text, capital},
     layout::Part,
     pages::{
         catalogue::entry_href,
-        request::{self, Act, ActField, FieldKind, GrantLine, Need, Outcome, RequestView, SAID_MAX, Step, StepState, Weight},
+        request::{
+            self, Act, ActField, FieldKind, GrantLine, Need, Outcome, RequestView, SAID_MAX, Step, StepState, Weight,
+        },
     },
     problem::{Kind, Problem},
     state::{AppState, department_name},
@@ -38,7 +44,9 @@ pub fn refused(error: ExchangeError) -> Problem {
         | ExchangeError::EntryNotFound { .. }
         | ExchangeError::Refused { why: Refused::Resource } => Kind::NotFound,
         ExchangeError::NotAllowed { .. } => Kind::Forbidden,
-        ExchangeError::WrongState { .. } | ExchangeError::GrantState { .. } | ExchangeError::GrantNotActive { .. } => Kind::Conflict,
+        ExchangeError::WrongState { .. } | ExchangeError::GrantState { .. } | ExchangeError::GrantNotActive { .. } => {
+            Kind::Conflict
+        }
         ExchangeError::OwnData { .. }
         | ExchangeError::Faults { .. }
         | ExchangeError::Statement { .. }
@@ -104,13 +112,22 @@ fn action(name: &str, request: &Request, fields: &Fields) -> Result<Action, Prob
         "sign" => Action::Sign,
         "decline" => Action::DeclineToSign { reason: said("reason")? },
         "notify" => Action::Notify {
-            missing: said("missing")?.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect(),
+            missing: said("missing")?
+                .lines()
+                .map(str::trim)
+                .filter(|line| !line.is_empty())
+                .map(str::to_owned)
+                .collect(),
         },
         "forward" => Action::Forward,
-        "ask-extension" => Action::AskExtension { days: fields.one("days", 4)?.parse().unwrap_or(0), reason: said("reason")? },
+        "ask-extension" => {
+            Action::AskExtension { days: fields.one("days", 4)?.parse().unwrap_or(0), reason: said("reason")? }
+        }
         "extend" => Action::ConsentExtension,
         "consent" => Action::Answer(Decision::Consent(Consent::to_all(&request.application))),
-        "refuse" => Action::Answer(Decision::Refusal(Refusal { reasons: said("reasons")?, legal_basis: said("legal_basis")? })),
+        "refuse" => {
+            Action::Answer(Decision::Refusal(Refusal { reasons: said("reasons")?, legal_basis: said("legal_basis")? }))
+        }
         "countersign" => Action::Countersign,
         "send-back" => Action::SendBack { reason: said("reason")? },
         "supply" => Action::Supply,
@@ -190,7 +207,9 @@ fn outcome(state: RequestState) -> Outcome {
 fn source(state: RequestState) -> Option<Text> {
     let clause = match state {
         RequestState::AwaitingCheck | RequestState::Incomplete => yihe_exchange::CHECK.source,
-        RequestState::AwaitingAnswer | RequestState::AwaitingCountersignature => yihe_exchange::ANSWER_CONDITIONAL.source,
+        RequestState::AwaitingAnswer | RequestState::AwaitingCountersignature => {
+            yihe_exchange::ANSWER_CONDITIONAL.source
+        }
         RequestState::Consented => yihe_exchange::SUPPLY.source,
         RequestState::Draft
         | RequestState::AwaitingSignature
@@ -214,7 +233,10 @@ fn facts(request: &Request) -> Vec<(Text, Text)> {
         (Text::new("每日调用上限", "Calls per day"), plain(&application.calls_per_day.to_string())),
     ];
     for condition in &application.rows {
-        facts.push((Text::new("行范围", "Rows"), plain(&format!("{} = {}", condition.column, condition.values.join(", ")))));
+        facts.push((
+            Text::new("行范围", "Rows"),
+            plain(&format!("{} = {}", condition.column, condition.values.join(", "))),
+        ));
     }
     for unmasking in &application.unmasked {
         facts.push((Text::new("不脱敏", "Unmasked"), written(&format!("{}：{}", unmasking.column, unmasking.reason))));
@@ -233,7 +255,12 @@ const MAIN_LINE: [RequestState; 6] = [
 ];
 
 /// What happened, from the ledger's own outbox; where it stands; what is to come.
-async fn timeline(state: &AppState, pack: &Pack, request: &Request, waits: Option<&Text>) -> Result<Vec<Step>, Problem> {
+async fn timeline(
+    state: &AppState,
+    pack: &Pack,
+    request: &Request,
+    waits: Option<&Text>,
+) -> Result<Vec<Step>, Problem> {
     let object = ObjectKind::Request.name(&request.id);
     let mut steps: Vec<Step> = state
         .store
@@ -257,7 +284,13 @@ async fn timeline(state: &AppState, pack: &Pack, request: &Request, waits: Optio
         }
         RequestState::Supplied => {}
         present => {
-            steps.push(Step { title: capital(present.title()), who: waits.cloned(), done_at: None, said: None, state: StepState::Now });
+            steps.push(Step {
+                title: capital(present.title()),
+                who: waits.cloned(),
+                done_at: None,
+                said: None,
+                state: StepState::Now,
+            });
             let reached = MAIN_LINE.iter().position(|state| *state == present).map_or_else(
                 // A draft stands before the line, a completion before the check.
                 || usize::from(present == RequestState::Incomplete),
@@ -315,7 +348,12 @@ fn said(kind: &str, payload: &str) -> Option<String> {
 
 /// The buttons of a step.
 fn acts(request: &Request, step: RequestStep) -> Vec<Act> {
-    let reason = || ActField { name: "reason", title: Text::new("理由", "Reason"), need: Need::Required, kind: FieldKind::Lines };
+    let reason = || ActField {
+        name: "reason",
+        title: Text::new("理由", "Reason"),
+        need: Need::Required,
+        kind: FieldKind::Lines,
+    };
     let act = |name, weight, fields| Act { name, title: capital(step.title()), explains: None, fields, weight };
     match step {
         RequestStep::Submit => vec![act("submit", Weight::Main, vec![])],
@@ -326,13 +364,21 @@ fn acts(request: &Request, step: RequestStep) -> Vec<Act> {
         RequestStep::Notify => {
             let title = Text::new("缺少什么，一行一项", "What is missing, one per line");
             let field = ActField { name: "missing", title, need: Need::Required, kind: FieldKind::Lines };
-            let explains = Text::new("只能告知一次，请一次写全；告知后停止计时。", "This can be sent once, so list everything; the clock stops with it.");
+            let explains = Text::new(
+                "只能告知一次，请一次写全；告知后停止计时。",
+                "This can be sent once, so list everything; the clock stops with it.",
+            );
             vec![Act { explains: Some(explains), ..act("notify", Weight::Quiet, vec![field]) }]
         }
         RequestStep::Forward => vec![act("forward", Weight::Main, vec![])],
         RequestStep::AskExtension if request.extension.is_some() || !request.conditional => vec![],
         RequestStep::AskExtension => {
-            let days = ActField { name: "days", title: Text::new("延长工作日", "Working days"), need: Need::Required, kind: FieldKind::Days };
+            let days = ActField {
+                name: "days",
+                title: Text::new("延长工作日", "Working days"),
+                need: Need::Required,
+                kind: FieldKind::Days,
+            };
             vec![act("ask-extension", Weight::Quiet, vec![days, reason()])]
         }
         RequestStep::ConsentExtension => match &request.extension {
@@ -346,16 +392,28 @@ fn acts(request: &Request, step: RequestStep) -> Vec<Act> {
             _ => vec![],
         },
         RequestStep::Answer => {
-            let lines = |name, zh: &str, en: &str| ActField { name, title: Text::new(zh, en), need: Need::Required, kind: FieldKind::Lines };
+            let lines = |name, zh: &str, en: &str| ActField {
+                name,
+                title: Text::new(zh, en),
+                need: Need::Required,
+                kind: FieldKind::Lines,
+            };
             vec![
                 Act {
                     title: Text::new("拟同意，按申请内容提供", "Propose consent, as asked"),
-                    explains: Some(Text::new("敏感项按默认规则脱敏，申请中说明理由的除外。", "Sensitive columns are masked, but for those asked for with a reason.")),
+                    explains: Some(Text::new(
+                        "敏感项按默认规则脱敏，申请中说明理由的除外。",
+                        "Sensitive columns are masked, but for those asked for with a reason.",
+                    )),
                     ..act("consent", Weight::Main, vec![])
                 },
                 Act {
                     title: Text::new("拟不同意", "Propose refusal"),
-                    ..act("refuse", Weight::Grave, vec![lines("reasons", "理由", "Reasons"), lines("legal_basis", "法律依据", "Legal basis")])
+                    ..act(
+                        "refuse",
+                        Weight::Grave,
+                        vec![lines("reasons", "理由", "Reasons"), lines("legal_basis", "法律依据", "Legal basis")],
+                    )
                 },
             ]
         }
@@ -365,7 +423,9 @@ fn acts(request: &Request, step: RequestStep) -> Vec<Act> {
                     format!("拟同意：{} 个信息项，有效至 {}。", consent.columns.len(), consent.until),
                     format!("Consent is proposed: {} columns, until {}.", consent.columns.len(), consent.until),
                 ),
-                Some(Decision::Refusal(refusal)) => written(&format!("拟不同意：{}（{}）", refusal.reasons, refusal.legal_basis)),
+                Some(Decision::Refusal(refusal)) => {
+                    written(&format!("拟不同意：{}（{}）", refusal.reasons, refusal.legal_basis))
+                }
                 None => return vec![],
             };
             vec![Act { explains: Some(explains), ..act("countersign", Weight::Main, vec![]) }]

@@ -68,10 +68,16 @@ async fn axe_finds_nothing_on_any_page_in_either_language_and_scheme() {
                     let joiner = if address.path.contains('?') { '&' } else { '?' };
                     browser.open(&house.url(&format!("{}{joiner}lang={language}", address.path))).await;
                     let found = browser.axe(&axe).await;
-                    findings.extend(found.into_iter().map(|line| format!("{} {language} {}: {line}", address.path, scheme.as_str())));
+                    findings.extend(
+                        found
+                            .into_iter()
+                            .map(|line| format!("{} {language} {}: {line}", address.path, scheme.as_str())),
+                    );
                     if let Some(folder) = pictures() {
                         std::fs::create_dir_all(&folder).expect("the folder can be made");
-                        browser.picture(&folder.join(format!("{}-{language}-{}.png", address.name, scheme.as_str()))).await;
+                        browser
+                            .picture(&folder.join(format!("{}-{language}-{}.png", address.name, scheme.as_str())))
+                            .await;
                     }
                 }
             }

@@ -1,9 +1,18 @@
 //! A small city behind real doors: a store and a lake in a temporary folder, the demonstration pack, published
 //! entries, a few batches, a ledger, an account per role.
 
-use std::{collections::BTreeMap, net::SocketAddr, path::{Path, PathBuf}, sync::{Arc, RwLock}};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::{Arc, RwLock},
+};
 
-use arrow::{array::{ArrayRef, StringArray}, datatypes::{DataType, Field, Schema}, record_batch::RecordBatch};
+use arrow::{
+    array::{ArrayRef, StringArray},
+    datatypes::{DataType, Field, Schema},
+    record_batch::RecordBatch,
+};
 use jiff::Timestamp;
 use tempfile::TempDir;
 use yihe_catalogue::{Catalogue, Search};
@@ -11,10 +20,19 @@ use yihe_definitions::{Pack, Text};
 use yihe_docket::Docket;
 use yihe_exchange::Exchange;
 use yihe_lake::{CommitKey, Lake, LakeOptions, Layout, TableName, Zone};
-use yihe_ledger::{entry::PendingEntry, keys::{KeySeeds, LogKeys}, ledger::Ledger, seal::{Event, Salt, seal}};
+use yihe_ledger::{
+    entry::PendingEntry,
+    keys::{KeySeeds, LogKeys},
+    ledger::Ledger,
+    seal::{Event, Salt, seal},
+};
 use yihe_store::{Account, Actor, BatchBegun, BatchLanding, NewBatch, Role, SeededIdentity, Store};
 use yihe_vocabulary::{FixedClock, WorkingCalendar, working_days::WorkingYear};
-use yihe_web::{AppState, Settings, passphrase, router, session::Transport, throttle::{Patience, Throttle}};
+use yihe_web::{
+    AppState, Settings, passphrase, router,
+    session::Transport,
+    throttle::{Patience, Throttle},
+};
 
 /// The department whose data are asked for, the one that asks, and the one that reviews.
 pub const PROVIDER: &str = "minzheng";
@@ -38,14 +56,16 @@ impl House {
         let folder = TempDir::new().expect("a temporary folder");
         let clock = Arc::new(FixedClock::new(now()));
         let pack = Pack::read(&[packs().join("base"), packs().join("demo")]).expect("the demonstration pack reads");
-        let store = Store::open_file(&folder.path().join("store/yihe.sqlite"), SeededIdentity::new(7)).await.expect("a store");
-        let lake = Lake::open(&folder.path().join("lake"), LakeOptions::new(folder.path().join("spill"))).expect("a lake");
+        let store =
+            Store::open_file(&folder.path().join("store/yihe.sqlite"), SeededIdentity::new(7)).await.expect("a store");
+        let lake =
+            Lake::open(&folder.path().join("lake"), LakeOptions::new(folder.path().join("spill"))).expect("a lake");
         let docket = Docket::new(Arc::new(calendar(&pack)));
         let terms = BTreeMap::new();
         let catalogue = Catalogue::new(store.clone(), docket.clone(), AUTHORITY, &terms).expect("the law's terms");
         catalogue.publish_all(&pack, &cast, now()).await.expect("the pack is published");
-        let exchange =
-            Exchange::new(store.clone(), docket.clone(), catalogue.clone(), lake.clone(), &terms).expect("the law's terms");
+        let exchange = Exchange::new(store.clone(), docket.clone(), catalogue.clone(), lake.clone(), &terms)
+            .expect("the law's terms");
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
         let state = Arc::new(AppState {
@@ -57,7 +77,11 @@ impl House {
             clock,
             pack: RwLock::new(Arc::new(pack)),
             throttle: Throttle::new(Patience::default()),
-            settings: Settings { city: Text::new("临沂市", "Linyi"), address: format!("http://{address}"), transport: Transport::Plain },
+            settings: Settings {
+                city: Text::new("临沂市", "Linyi"),
+                address: format!("http://{address}"),
+                transport: Transport::Plain,
+            },
             store,
         });
         let house = Self { state, address, _folder: folder };
@@ -74,14 +98,9 @@ impl House {
         format!("http://{}{path}", self.address)
     }
 
-    /// A client that keeps cookies itself, for tests of headers, and follows no redirect.
-    pub fn client(&self) -> reqwest::Client {
-        reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().expect("a client")
-    }
-
     /// Signs in and returns the session cookie with the form token that goes with it.
     pub async fn sign_in(&self, login: &str) -> Session {
-        let client = self.client();
+        let client = client();
         let form = client.get(self.url("/login")).send().await.expect("the form");
         let visit = cookie(&form, "yihe_visit").expect("a visit cookie");
         let token = form_token(&form.text().await.expect("a page"));
@@ -102,7 +121,7 @@ impl House {
     pub async fn send(&self, session: &Session, path: &str, fields: &[(&str, &str)]) -> reqwest::Response {
         let mut all = vec![("form_token", session.form_token.as_str())];
         all.extend_from_slice(fields);
-        self.client()
+        client()
             .post(self.url(path))
             .header("cookie", &session.cookie)
             .header("content-type", "application/x-www-form-urlencoded")
@@ -114,7 +133,7 @@ impl House {
 
     /// A page as a session sees it.
     pub async fn read(&self, session: &Session, path: &str) -> String {
-        let answer = self.client().get(self.url(path)).header("cookie", &session.cookie).send().await.expect("an answer");
+        let answer = client().get(self.url(path)).header("cookie", &session.cookie).send().await.expect("an answer");
         assert_eq!(answer.status(), 200, "{path}");
         answer.text().await.expect("a page")
     }
@@ -129,19 +148,23 @@ impl House {
     /// A request for the marriage register as its officer sends it; returns its address.
     pub async fn apply(&self, officer: &Session) -> String {
         let answer = self
-            .send(officer, "/requests", &[
-                ("entry", &self.marriages().await),
-                ("basis", "《不动产登记暂行条例》第十六条"),
-                ("scenario", "不动产转移登记，核验夫妻共有"),
-                ("scope", "不动产登记窗口工作人员"),
-                ("purpose", "不动产转移登记"),
-                ("method", "service"),
-                ("until_on", "2026-12-31"),
-                ("calls_per_day", "3"),
-                ("columns", "citizen_id"),
-                ("columns", "name"),
-                ("columns", "marital_status"),
-            ])
+            .send(
+                officer,
+                "/requests",
+                &[
+                    ("entry", &self.marriages().await),
+                    ("basis", "《不动产登记暂行条例》第十六条"),
+                    ("scenario", "不动产转移登记，核验夫妻共有"),
+                    ("scope", "不动产登记窗口工作人员"),
+                    ("purpose", "不动产转移登记"),
+                    ("method", "service"),
+                    ("until_on", "2026-12-31"),
+                    ("calls_per_day", "3"),
+                    ("columns", "citizen_id"),
+                    ("columns", "name"),
+                    ("columns", "marital_status"),
+                ],
+            )
             .await;
         assert_eq!(answer.status(), 303, "{}", answer.text().await.unwrap_or_default());
         answer.headers()["location"].to_str().expect("text").to_owned()
@@ -161,7 +184,9 @@ impl House {
             let act = actor.act("batch.received", now());
             let key = format!("{}-1", dataset.id);
             let new = NewBatch { dataset: &dataset.id, idempotency_key: &key, file_name: "extract.csv", sha256: "00" };
-            let BatchBegun::Started(batch) = tx.batch_begin(&new, &act).await.expect("a new batch") else { panic!("the batch is new") };
+            let BatchBegun::Started(batch) = tx.batch_begin(&new, &act).await.expect("a new batch") else {
+                panic!("the batch is new")
+            };
             let landing = BatchLanding { rows_accepted: 1_000 * number, rows_quarantined: 3, landing_version: Some(1) };
             tx.batch_land(&batch.id, &landing, &actor.act("batch.landed", now())).await.expect("it lands");
             tx.commit().await.expect("committed");
@@ -173,7 +198,8 @@ impl House {
         let pack = self.state.pack();
         let dataset = pack.dataset("marriage_registrations").expect("the dataset");
         let table = TableName::new(Zone::Checked, &dataset.id).expect("a table's name");
-        let texts: Vec<Field> = dataset.columns.iter().map(|column| Field::new(&column.name, DataType::Utf8, true)).collect();
+        let texts: Vec<Field> =
+            dataset.columns.iter().map(|column| Field::new(&column.name, DataType::Utf8, true)).collect();
         let schema = Arc::new(Schema::new(texts));
         self.state.lake.create(&table, schema.clone(), Layout::keyed(["citizen_id"], 2)).await.expect("a table");
         let rows = [
@@ -219,6 +245,11 @@ impl House {
         tx.account_insert(&account, "system").await.expect("an account");
         tx.commit().await.expect("committed");
     }
+}
+
+/// A client that keeps no cookies and follows no redirect: tests look at the headers themselves.
+pub fn client() -> reqwest::Client {
+    reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().expect("a client")
 }
 
 /// A signed-in visitor.

@@ -1,8 +1,8 @@
 //! Integration tests of the doors.
 
-mod samples;
-mod pages;
-mod house;
-mod doors;
-mod sharing;
 mod browsing;
+mod doors;
+mod house;
+mod pages;
+mod samples;
+mod sharing;

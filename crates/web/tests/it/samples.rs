@@ -3,13 +3,17 @@
 use jiff::{Timestamp, civil::Date};
 use yihe_web::{
     language::{Language, Text, Words},
-    layout::{Frame, Part, SignedIn},
+    layout::{Frame, Part, SignedIn, Standing},
     pages::{
-        ClockView, Stop, apply::{ApplyView, Filled}, catalogue::{Asked, CatalogueView, Facet, FacetValue, Hit, SharingKind},
-        docket::{DocketView, Item}, entry::{BatchLine, ColumnLine, EntryView, MetricLine, ProofLine},
+        ClockView, Stop,
+        apply::{ApplyView, Filled},
+        catalogue::{Asked, CatalogueView, Facet, FacetValue, Hit, SharingKind},
+        docket::{DocketView, Item},
+        entry::{BatchLine, ColumnLine, EntryView, MetricLine, ProofLine},
         grants::{Grant, GrantState, GrantsView, NewToken},
         home::{DepartmentLine, HomeView, Intake, LedgerHead, RegistryLine, Supply, WaitingLine},
-        ledger::LedgerView, login::LoginView,
+        ledger::LedgerView,
+        login::LoginView,
         request::{Act, ActField, FieldKind, GrantLine, Need, Outcome, RequestView, Step, StepState, Weight},
     },
     problem::{Kind, Problem},
@@ -34,7 +38,12 @@ pub fn frame(language: Language, part: Part, here: &str, waiting: Option<u64>) -
         city: text("临沂市", "Linyi"),
         here: here.to_owned(),
         part,
-        visitor: waiting.map(|waiting| SignedIn { name: "minzheng".into(), form_token: "sample".into(), waiting }),
+        visitor: waiting.map(|waiting| SignedIn {
+            name: "minzheng".into(),
+            form_token: "sample".into(),
+            standing: Standing::Party,
+            waiting,
+        }),
     }
 }
 
@@ -76,17 +85,39 @@ fn clock(days_left: i64) -> ClockView {
 fn home() -> HomeView {
     let names = [
         ("gongan", "市公安局", "Public Security Bureau", 4, 4, 5_412_887, 1_204, Some(0.993_1)),
-        ("renshe", "市人力资源和社会保障局", "Human Resources and Social Security Bureau", 5, 4, 1_902_114, 8_412, Some(0.971_2)),
+        (
+            "renshe",
+            "市人力资源和社会保障局",
+            "Human Resources and Social Security Bureau",
+            5,
+            4,
+            1_902_114,
+            8_412,
+            Some(0.971_2),
+        ),
         ("minzheng", "市民政局", "Civil Affairs Bureau", 3, 3, 802_331, 310, Some(0.988)),
         ("scjg", "市市场监督管理局", "Market Regulation Bureau", 3, 3, 512_004, 22, Some(0.999_96)),
         ("ziran", "市自然资源和规划局", "Natural Resources and Planning Bureau", 2, 1, 120_441, 0, Some(0.95)),
         ("shuili", "市水利局", "Water Resources Bureau", 1, 0, 0, 0, None),
     ];
     HomeView {
-        intake: Intake { batches: 86, rows_in: 8_759_725, rows_accepted: 8_749_777, rows_quarantined: 9_948, score: Some(0.982_1) },
+        intake: Intake {
+            batches: 86,
+            rows_in: 8_759_725,
+            rows_accepted: 8_749_777,
+            rows_quarantined: 9_948,
+            score: Some(0.982_1),
+        },
         registries: vec![
-            RegistryLine { title: text("人口基础库", "Population"), records: 5_398_112, members: 9, conflicts: 31_204 },
-            RegistryLine { title: text("法人单位基础库", "Legal entities"), records: 498_220, members: 6, conflicts: 4_102 },
+            RegistryLine {
+                title: text("人口基础库", "Population"), records: 5_398_112, members: 9, conflicts: 31_204
+            },
+            RegistryLine {
+                title: text("法人单位基础库", "Legal entities"),
+                records: 498_220,
+                members: 6,
+                conflicts: 4_102,
+            },
             RegistryLine { title: text("地名地址基础库", "Places"), records: 4_355, members: 3, conflicts: 12 },
         ],
         datasets: 44,
@@ -108,13 +139,33 @@ fn home() -> HomeView {
             calls: 11_208,
             records: 39_220,
             grants: 7,
-            by_day: (1..=21).map(|number| (Date::constant(2026, 11, number), 180 + u64::from(number.unsigned_abs()) * 37 % 11 * 60)).collect(),
+            by_day: (1..=21)
+                .map(|number| (Date::constant(2026, 11, number), 180 + u64::from(number.unsigned_abs()) * 37 % 11 * 60))
+                .collect(),
         },
         ledger: head(),
         waiting: vec![
-            WaitingLine { title: text("共享申请：婚姻登记信息", "Share request: marriage registrations"), task: text("待提供部门答复", "awaiting the answer"), href: None, who: text("市民政局", "Civil Affairs Bureau"), clock: Some(clock(-1)) },
-            WaitingLine { title: text("共享申请：社会保险参保信息", "Share request: social insurance"), task: text("待申请部门审签", "awaiting the signature"), href: Some("/requests/r2".into()), who: text("市医疗保障局", "Healthcare Security Bureau"), clock: Some(clock(1)) },
-            WaitingLine { title: text("共享申请：法人登记信息", "Share request: legal entities"), task: text("已同意，待提供", "consented, to be supplied"), href: None, who: text("市市场监督管理局", "Market Regulation Bureau"), clock: Some(clock(12)) },
+            WaitingLine {
+                title: text("共享申请：婚姻登记信息", "Share request: marriage registrations"),
+                task: text("待提供部门答复", "awaiting the answer"),
+                href: None,
+                who: text("市民政局", "Civil Affairs Bureau"),
+                clock: Some(clock(-1)),
+            },
+            WaitingLine {
+                title: text("共享申请：社会保险参保信息", "Share request: social insurance"),
+                task: text("待申请部门审签", "awaiting the signature"),
+                href: Some("/requests/r2".into()),
+                who: text("市医疗保障局", "Healthcare Security Bureau"),
+                clock: Some(clock(1)),
+            },
+            WaitingLine {
+                title: text("共享申请：法人登记信息", "Share request: legal entities"),
+                task: text("已同意，待提供", "consented, to be supplied"),
+                href: None,
+                who: text("市市场监督管理局", "Market Regulation Bureau"),
+                clock: Some(clock(12)),
+            },
         ],
         waiting_total: 3,
         waiting_fault: None,
@@ -122,27 +173,72 @@ fn home() -> HomeView {
 }
 
 fn head() -> LedgerHead {
-    LedgerHead { size: 11_392, root: "p3kqZ0mF6r1xJ8s2Yk0vQb1nT7wLr9aUe4dCh5gXo0E=".into(), checkpoint_at: Some(at("2026-11-22T01:30:00Z")) }
+    LedgerHead {
+        size: 11_392,
+        root: "p3kqZ0mF6r1xJ8s2Yk0vQb1nT7wLr9aUe4dCh5gXo0E=".into(),
+        checkpoint_at: Some(at("2026-11-22T01:30:00Z")),
+    }
 }
 
 fn catalogue() -> CatalogueView {
-    let value = |value: &str, zh: &str, en: &str, count| FacetValue { value: value.into(), title: text(zh, en), count: Some(count) };
+    let value = |value: &str, zh: &str, en: &str, count| FacetValue {
+        value: value.into(),
+        title: text(zh, en),
+        count: Some(count),
+    };
     CatalogueView {
         asked: Asked { query: "lsq".into(), filters: vec![("sharing".into(), "conditional".into())], page: 1 },
         facets: vec![
-            Facet { name: "sharing", title: text("共享类型", "Sharing"), values: SharingKind::ALL.iter().map(|kind| FacetValue { value: kind.as_str().into(), title: kind.title(), count: Some(12) }).collect() },
-            Facet { name: "class", title: text("资源分类", "Class"), values: vec![value("1", "基础信息资源", "Base registries", 3), value("2", "主题信息资源", "Themes", 8), value("3", "部门信息资源", "Departments", 30)] },
-            Facet { name: "department", title: text("提供部门", "Department"), values: (0..11).map(|number| value(&format!("d{number}"), "市自然资源和规划局", "Natural Resources and Planning Bureau", 3)).collect() },
+            Facet {
+                name: "sharing",
+                title: text("共享类型", "Sharing"),
+                values: SharingKind::ALL
+                    .iter()
+                    .map(|kind| FacetValue { value: kind.as_str().into(), title: kind.title(), count: Some(12) })
+                    .collect(),
+            },
+            Facet {
+                name: "class",
+                title: text("资源分类", "Class"),
+                values: vec![
+                    value("1", "基础信息资源", "Base registries", 3),
+                    value("2", "主题信息资源", "Themes", 8),
+                    value("3", "部门信息资源", "Departments", 30),
+                ],
+            },
+            Facet {
+                name: "department",
+                title: text("提供部门", "Department"),
+                values: (0..11)
+                    .map(|number| {
+                        value(&format!("d{number}"), "市自然资源和规划局", "Natural Resources and Planning Bureau", 3)
+                    })
+                    .collect(),
+            },
         ],
         hits: vec![
             Hit {
-                code: "1/01/001/01".into(), title: text("人口基本信息", "Population"),
-                summary: Some(text("户籍人口的身份、户籍与住址信息，由公安、民政、人社等部门共同维护。", "Identity, household and residence of registered persons, kept by several departments.")),
-                department: text("市公安局", "Public Security Bureau"), sharing: SharingKind::Conditional, update_cycle: Some(text("每日", "daily")), columns: 21, published_on: Some(day("2026-11-20")),
+                code: "1/01/001/01".into(),
+                title: text("人口基本信息", "Population"),
+                summary: Some(text(
+                    "户籍人口的身份、户籍与住址信息，由公安、民政、人社等部门共同维护。",
+                    "Identity, household and residence of registered persons, kept by several departments.",
+                )),
+                department: text("市公安局", "Public Security Bureau"),
+                sharing: SharingKind::Conditional,
+                update_cycle: Some(text("每日", "daily")),
+                columns: 21,
+                published_on: Some(day("2026-11-20")),
             },
             Hit {
-                code: "3/12/004/02".into(), title: text("兰山区行政许可信息", "Permits of Lanshan District"), summary: None,
-                department: text("兰山区行政审批服务局", "Lanshan District Approval Service Bureau"), sharing: SharingKind::Unconditional, update_cycle: Some(text("每周", "weekly")), columns: 14, published_on: None,
+                code: "3/12/004/02".into(),
+                title: text("兰山区行政许可信息", "Permits of Lanshan District"),
+                summary: None,
+                department: text("兰山区行政审批服务局", "Lanshan District Approval Service Bureau"),
+                sharing: SharingKind::Unconditional,
+                update_cycle: Some(text("每周", "weekly")),
+                columns: 14,
+                published_on: None,
             },
         ],
         total: 41,
@@ -151,42 +247,120 @@ fn catalogue() -> CatalogueView {
 
 fn entry() -> EntryView {
     let core = [
-        ("信息资源分类", "Class", "基础信息资源 / 人口"), ("信息资源名称", "Title", "人口基本信息"), ("信息资源代码", "Code", "1/01/001/01"),
-        ("信息资源提供方", "Provider", "市公安局"), ("提供方代码", "Provider's code", "11371300004499123X"), ("信息资源摘要", "Summary", "户籍人口的身份、户籍与住址信息"),
-        ("信息资源格式", "Format", "数据库"), ("信息项信息", "Columns", "21 项"), ("共享属性", "Sharing", "有条件共享"), ("开放属性", "Opening", "不予开放"),
-        ("更新周期", "Update cycle", "每日"), ("发布日期", "Published on", "2026-11-20"), ("关联资源代码", "Related codes", "–"),
+        ("信息资源分类", "Class", "基础信息资源 / 人口"),
+        ("信息资源名称", "Title", "人口基本信息"),
+        ("信息资源代码", "Code", "1/01/001/01"),
+        ("信息资源提供方", "Provider", "市公安局"),
+        ("提供方代码", "Provider's code", "11371300004499123X"),
+        ("信息资源摘要", "Summary", "户籍人口的身份、户籍与住址信息"),
+        ("信息资源格式", "Format", "数据库"),
+        ("信息项信息", "Columns", "21 项"),
+        ("共享属性", "Sharing", "有条件共享"),
+        ("开放属性", "Opening", "不予开放"),
+        ("更新周期", "Update cycle", "每日"),
+        ("发布日期", "Published on", "2026-11-20"),
+        ("关联资源代码", "Related codes", "–"),
     ];
     EntryView {
         code: "1/01/001/01".into(),
         title: text("人口基本信息", "Population"),
-        summary: Some(text("户籍人口的身份、户籍与住址信息，由公安、民政、人社等部门共同维护。", "Identity, household and residence of registered persons.")),
+        summary: Some(text(
+            "户籍人口的身份、户籍与住址信息，由公安、民政、人社等部门共同维护。",
+            "Identity, household and residence of registered persons.",
+        )),
         sharing: SharingKind::Conditional,
-        terms: vec![(text("共享范围", "Scope"), text("市直部门与县区", "City departments and counties")), (text("使用用途", "Purpose"), text("办理依申请政务服务事项", "Deciding on applications"))],
+        terms: vec![
+            (text("共享范围", "Scope"), text("市直部门与县区", "City departments and counties")),
+            (text("使用用途", "Purpose"), text("办理依申请政务服务事项", "Deciding on applications")),
+        ],
         core: core.into_iter().map(|(zh, en, value)| (text(zh, en), Text { zh: value.into(), en: None })).collect(),
         columns: vec![
-            ColumnLine { name: "citizen_id".into(), title: text("公民身份号码", "Citizen ID"), column_type: "text".into(), is_key: true, sensitivity: Some(text("身份号码", "identity number")), codes: None },
-            ColumnLine { name: "name".into(), title: text("姓名", "Name"), column_type: "text".into(), is_key: false, sensitivity: Some(text("姓名", "name")), codes: None },
-            ColumnLine { name: "sex".into(), title: text("性别", "Sex"), column_type: "text".into(), is_key: false, sensitivity: None, codes: Some(text("GB/T 2261.1 性别", "GB/T 2261.1 sex")) },
-            ColumnLine { name: "birth_on".into(), title: text("出生日期", "Born on"), column_type: "date".into(), is_key: false, sensitivity: Some(text("出生日期", "birth date")), codes: None },
+            ColumnLine {
+                name: "citizen_id".into(),
+                title: text("公民身份号码", "Citizen ID"),
+                column_type: "text".into(),
+                is_key: true,
+                sensitivity: Some(text("身份号码", "identity number")),
+                codes: None,
+            },
+            ColumnLine {
+                name: "name".into(),
+                title: text("姓名", "Name"),
+                column_type: "text".into(),
+                is_key: false,
+                sensitivity: Some(text("姓名", "name")),
+                codes: None,
+            },
+            ColumnLine {
+                name: "sex".into(),
+                title: text("性别", "Sex"),
+                column_type: "text".into(),
+                is_key: false,
+                sensitivity: None,
+                codes: Some(text("GB/T 2261.1 性别", "GB/T 2261.1 sex")),
+            },
+            ColumnLine {
+                name: "birth_on".into(),
+                title: text("出生日期", "Born on"),
+                column_type: "date".into(),
+                is_key: false,
+                sensitivity: Some(text("出生日期", "birth date")),
+                codes: None,
+            },
         ],
         metrics: vec![
-            MetricLine { rule: text("公民身份号码校验位正确", "The check digit adds up"), dimension: text("准确性", "accuracy"), passed: 5_397_001, rows: 5_398_112 },
-            MetricLine { rule: text("姓名不为空", "A name is there"), dimension: text("完整性", "completeness"), passed: 5_398_112, rows: 5_398_112 },
+            MetricLine {
+                rule: text("公民身份号码校验位正确", "The check digit adds up"),
+                dimension: text("准确性", "accuracy"),
+                passed: 5_397_001,
+                rows: 5_398_112,
+            },
+            MetricLine {
+                rule: text("姓名不为空", "A name is there"),
+                dimension: text("完整性", "completeness"),
+                passed: 5_398_112,
+                rows: 5_398_112,
+            },
         ],
-        batches: vec![BatchLine { id: "b-20261121-003".into(), landed_at: at("2026-11-21T18:02:11Z"), rows_in: 12_004, accepted: 11_998, quarantined: 6 }],
+        batches: vec![BatchLine {
+            id: "b-20261121-003".into(),
+            landed_at: at("2026-11-21T18:02:11Z"),
+            rows_in: 12_004,
+            accepted: 11_998,
+            quarantined: 6,
+        }],
         batches_total: 14,
-        proof: Some(ProofLine { index: 86, id: "019aa8c1-7b1e-7d53-b9a4-0e6f3c2d1b00".into(), at: at("2026-11-20T02:15:00Z") }),
+        proof: Some(ProofLine {
+            index: 86,
+            id: "019aa8c1-7b1e-7d53-b9a4-0e6f3c2d1b00".into(),
+            at: at("2026-11-20T02:15:00Z"),
+        }),
         requestable: true,
     }
 }
 
 fn docket() -> DocketView {
-    let item = |zh, en, left| Item { task: text(zh, en), subject: text("婚姻登记信息", "Marriage registrations"), href: "/requests/r1".into(), who: text("市民政局", "Civil Affairs Bureau"), clock: Some(clock(left)) };
-    DocketView { mine: vec![item("答复共享申请", "Answer a share request", 1), item("供数", "Supply", 14)], others: vec![] }
+    let item = |zh, en, left| Item {
+        task: text(zh, en),
+        subject: text("婚姻登记信息", "Marriage registrations"),
+        href: "/requests/r1".into(),
+        who: text("市民政局", "Civil Affairs Bureau"),
+        clock: Some(clock(left)),
+    };
+    DocketView {
+        mine: vec![item("答复共享申请", "Answer a share request", 1), item("供数", "Supply", 14)],
+        others: vec![],
+    }
 }
 
 fn request() -> RequestView {
-    let step = |zh, en, who: Option<(&str, &str)>, done: Option<&str>, said: Option<&str>, state| Step { title: text(zh, en), who: who.map(|(zh, en)| text(zh, en)), done_at: done.map(at), said: said.map(Into::into), state };
+    let step = |zh, en, who: Option<(&str, &str)>, done: Option<&str>, said: Option<&str>, state| Step {
+        title: text(zh, en),
+        who: who.map(|(zh, en)| text(zh, en)),
+        done_at: done.map(at),
+        said: said.map(Into::into),
+        state,
+    };
     RequestView {
         id: "r-20261118-0003".into(),
         entry_title: text("婚姻登记信息", "Marriage registrations"),
@@ -195,22 +369,85 @@ fn request() -> RequestView {
         provider: text("市民政局", "Civil Affairs Bureau"),
         state: text("等待答复", "Waiting for an answer"),
         outcome: Outcome::Open,
-        facts: vec![(text("使用依据", "Legal basis"), text("《不动产登记暂行条例》第十六条", "《不动产登记暂行条例》, art. 16")), (text("使用场景", "Use"), text("不动产转移登记，核验夫妻共有", "Transfer of real estate: joint ownership")), (text("使用时限", "Until"), text("2027年11月30日", "30 Nov 2027"))],
-        columns: vec![("citizen_id".into(), text("公民身份号码", "Citizen ID")), ("marital_status".into(), text("婚姻状况", "Marital status"))],
+        facts: vec![
+            (
+                text("使用依据", "Legal basis"),
+                text("《不动产登记暂行条例》第十六条", "《不动产登记暂行条例》, art. 16"),
+            ),
+            (text("使用场景", "Use"), text("不动产转移登记，核验夫妻共有", "Transfer of real estate: joint ownership")),
+            (text("使用时限", "Until"), text("2027年11月30日", "30 Nov 2027")),
+        ],
+        columns: vec![
+            ("citizen_id".into(), text("公民身份号码", "Citizen ID")),
+            ("marital_status".into(), text("婚姻状况", "Marital status")),
+        ],
         steps: vec![
-            step("填写申请", "Drafted", Some(("市自然资源和规划局", "Natural Resources and Planning Bureau")), Some("2026-11-18T01:12:00Z"), None, StepState::Done),
-            step("申请部门签批", "Signed by the requester", Some(("共享工作机构负责人", "head of the sharing office")), Some("2026-11-18T06:40:00Z"), Some("同意申请。"), StepState::Done),
-            step("一次性告知补正", "One notice of what is missing", Some(("市民政局", "Civil Affairs Bureau")), Some("2026-11-19T02:00:00Z"), Some("请补充使用人员范围。"), StepState::Done),
+            step(
+                "填写申请",
+                "Drafted",
+                Some(("市自然资源和规划局", "Natural Resources and Planning Bureau")),
+                Some("2026-11-18T01:12:00Z"),
+                None,
+                StepState::Done,
+            ),
+            step(
+                "申请部门签批",
+                "Signed by the requester",
+                Some(("共享工作机构负责人", "head of the sharing office")),
+                Some("2026-11-18T06:40:00Z"),
+                Some("同意申请。"),
+                StepState::Done,
+            ),
+            step(
+                "一次性告知补正",
+                "One notice of what is missing",
+                Some(("市民政局", "Civil Affairs Bureau")),
+                Some("2026-11-19T02:00:00Z"),
+                Some("请补充使用人员范围。"),
+                StepState::Done,
+            ),
             step("提供部门答复", "Answer", Some(("市民政局", "Civil Affairs Bureau")), None, None, StepState::Now),
             step("供数", "Supply", None, None, None, StepState::Ahead),
         ],
         waits_for: Some(text("市民政局", "Civil Affairs Bureau")),
-        clock: Some(ClockView { stops: vec![Stop { from_on: day("2026-11-19"), until_on: Some(day("2026-11-20")), reason: text("等待申请部门补正", "the requester completes the file") }], ..clock(8) }),
+        clock: Some(ClockView {
+            stops: vec![Stop {
+                from_on: day("2026-11-19"),
+                until_on: Some(day("2026-11-20")),
+                reason: text("等待申请部门补正", "the requester completes the file"),
+            }],
+            ..clock(8)
+        }),
         version: 4,
         editable: true,
         acts: vec![
-            Act { name: "consent", title: text("同意共享", "Consent"), explains: Some(text("同意后 20 个工作日内供数。", "Supply is due within 20 working days.")), fields: vec![], weight: Weight::Main },
-            Act { name: "refuse", title: text("不同意", "Refuse"), explains: None, fields: vec![ActField { name: "reasons", title: text("理由", "Reasons"), need: Need::Required, kind: FieldKind::Lines }, ActField { name: "legal_basis", title: text("依据", "Legal basis"), need: Need::Optional, kind: FieldKind::Days }], weight: Weight::Grave },
+            Act {
+                name: "consent",
+                title: text("同意共享", "Consent"),
+                explains: Some(text("同意后 20 个工作日内供数。", "Supply is due within 20 working days.")),
+                fields: vec![],
+                weight: Weight::Main,
+            },
+            Act {
+                name: "refuse",
+                title: text("不同意", "Refuse"),
+                explains: None,
+                fields: vec![
+                    ActField {
+                        name: "reasons",
+                        title: text("理由", "Reasons"),
+                        need: Need::Required,
+                        kind: FieldKind::Lines,
+                    },
+                    ActField {
+                        name: "legal_basis",
+                        title: text("依据", "Legal basis"),
+                        need: Need::Optional,
+                        kind: FieldKind::Days,
+                    },
+                ],
+                weight: Weight::Grave,
+            },
         ],
         grant: Some(GrantLine { id: "g-0001".into(), until_on: day("2027-11-30") }),
     }
@@ -221,9 +458,14 @@ fn apply() -> ApplyView {
         entry_code: "3/08/002/01".into(),
         entry_title: text("婚姻登记信息", "Marriage registrations"),
         entry_href: "/catalogue/3/08/002/01".into(),
-        columns: vec![("citizen_id".into(), text("公民身份号码", "Citizen ID"), Some(text("身份号码", "identity number"))), ("marital_status".into(), text("婚姻状况", "Marital status"), None)],
+        columns: vec![
+            ("citizen_id".into(), text("公民身份号码", "Citizen ID"), Some(text("身份号码", "identity number"))),
+            ("marital_status".into(), text("婚姻状况", "Marital status"), None),
+        ],
         methods: vec![("service", text("服务接口", "Service")), ("file", text("文件下载", "File"))],
-        filled: Filled { scenario: "不动产转移登记".into(), columns: vec!["citizen_id".into()], ..Filled::default() },
+        filled: Filled {
+            scenario: "不动产转移登记".into(), columns: vec!["citizen_id".into()], ..Filled::default()
+        },
         rewrites: None,
         faults: vec![("basis", text("请写明使用依据", "State the legal basis"))],
     }
@@ -232,10 +474,27 @@ fn apply() -> ApplyView {
 fn grants() -> GrantsView {
     GrantsView {
         grants: vec![Grant {
-            id: "g-0001".into(), entry_title: text("婚姻登记信息", "Marriage registrations"), entry_href: "/catalogue/3/08/002/01".into(),
-            holder: text("市自然资源和规划局", "Natural Resources and Planning Bureau"), purpose: "不动产转移登记，核验夫妻共有".into(),
-            columns: vec![("citizen_id".into(), text("公民身份号码", "Citizen ID"), true), ("marital_status".into(), text("婚姻状况", "Marital status"), false)],
-            rows: Some("division_code LIKE '3713%'".into()), until_on: day("2027-11-30"), state: GrantState::Active, reason: None, resource: "marriages".into(), key: vec!["citizen_id".into()], calls_today: 204, calls_per_day: 1_000, steps: vec![("suspend", text("暂停共享", "suspend"))], version: 2, last_call_at: Some(at("2026-11-22T01:00:00Z")), may_make_token: true,
+            id: "g-0001".into(),
+            entry_title: text("婚姻登记信息", "Marriage registrations"),
+            entry_href: "/catalogue/3/08/002/01".into(),
+            holder: text("市自然资源和规划局", "Natural Resources and Planning Bureau"),
+            purpose: "不动产转移登记，核验夫妻共有".into(),
+            columns: vec![
+                ("citizen_id".into(), text("公民身份号码", "Citizen ID"), true),
+                ("marital_status".into(), text("婚姻状况", "Marital status"), false),
+            ],
+            rows: Some("division_code LIKE '3713%'".into()),
+            until_on: day("2027-11-30"),
+            state: GrantState::Active,
+            reason: None,
+            resource: "marriages".into(),
+            key: vec!["citizen_id".into()],
+            calls_today: 204,
+            calls_per_day: 1_000,
+            steps: vec![("suspend", text("暂停共享", "suspend"))],
+            version: 2,
+            last_call_at: Some(at("2026-11-22T01:00:00Z")),
+            may_make_token: true,
         }],
         new_token: Some(NewToken { grant: "g-0001".into(), token: "yihe_sample_0000000000000000000000000000".into() }),
         server: "http://127.0.0.1:8080".into(),
@@ -246,11 +505,17 @@ fn ledger() -> LedgerView {
     LedgerView {
         head: head(),
         checkpoint: Some("yihe.example/linyi\n11392\np3kqZ0mF6r1xJ8s2Yk0vQb1nT7wLr9aUe4dCh5gXo0E=\n\n— yihe.example/linyi Az3grlgtzPICa5OS8npVmf1Myq/5IZniMp+ZJurmRDeOoRDe4URYN7u5/Zhcyv2q1gGzGku9nTo+zyWE+xeMcTOAYQ8=\n".into()),
-        verifier_key: Some("yihe.example/linyi+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW".into()),
+        verifier_keys: Some("yihe.example/linyi+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW".into()),
         sm3_root: Some("66c7f0f462eeedd9d1f2d46bdc10e4e24167c4875cf2f7a2297da02b8f4ba8e0".into()),
     }
 }
 
 fn login() -> LoginView {
-    LoginView { next: Some("/docket".into()), name: "minzheng".into(), fault: Some(text("账号或口令不对。", "Account or passphrase is wrong.")), form_token: "sample".into() }
+    LoginView {
+        next: Some("/docket".into()),
+        name: "minzheng".into(),
+        fault: Some(text("账号或口令不对。", "Account or passphrase is wrong.")),
+        form_token: "sample".into(),
+        patience: yihe_web::throttle::Patience::default(),
+    }
 }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use yihe_store::Role;
 
-use crate::house::{AUTHORITY, House, PROVIDER, REQUESTER, login};
+use crate::house::{AUTHORITY, House, PROVIDER, REQUESTER, client, login};
 
 /// Takes a request through to its grant; returns its address.
 pub async fn granted(house: &House) -> String {
@@ -46,7 +46,7 @@ async fn token(house: &House) -> String {
 }
 
 async fn call(house: &House, token: &str, path: &str, case: Option<&str>) -> (u16, Value) {
-    let mut request = house.client().get(house.url(path)).header("authorization", format!("Bearer {token}"));
+    let mut request = client().get(house.url(path)).header("authorization", format!("Bearer {token}"));
     if let Some(case) = case {
         request = request.header("x-yihe-case", case);
     }
@@ -100,7 +100,8 @@ async fn a_suspended_grant_answers_nobody() {
     let act = page[..at + 8].rsplit('"').next().expect("an address").to_owned();
     assert_eq!(house.send(&head, &act, &[("reason", "")]).await.status(), 422, "a reason is needed");
     assert_eq!(house.send(&head, &act, &[("reason", "用途不符")]).await.status(), 303);
-    let (status, _) = call(&house, &token, "/api/v1/share/marriage_registrations/records/371302198704020016", Some("1")).await;
+    let (status, _) =
+        call(&house, &token, "/api/v1/share/marriage_registrations/records/371302198704020016", Some("1")).await;
     assert_eq!(status, 403);
 }
 
@@ -110,7 +111,7 @@ async fn a_request_is_shown_to_its_parties_only() {
     let officer = house.sign_in(&login(REQUESTER, Role::Officer)).await;
     let request = house.apply(&officer).await;
     let stranger = house.stranger().await;
-    let answer = house.client().get(house.url(&request)).header("cookie", &stranger.cookie).send().await.expect("an answer");
+    let answer = client().get(house.url(&request)).header("cookie", &stranger.cookie).send().await.expect("an answer");
     assert_eq!(answer.status(), 404, "it cannot be told from one that does not exist");
     let answer = house.send(&stranger, &format!("{request}/sign"), &[]).await;
     assert_eq!(answer.status(), 404);
@@ -124,14 +125,18 @@ async fn an_incomplete_form_comes_back_with_every_fault_and_what_was_written() {
     let officer = house.sign_in(&login(REQUESTER, Role::Officer)).await;
     let code = house.marriages().await;
     let answer = house
-        .send(&officer, "/requests", &[
-            ("entry", &code),
-            ("basis", ""),
-            ("scenario", "不动产转移登记"),
-            ("method", "service"),
-            ("until_on", "2020-01-01"),
-            ("calls_per_day", "3"),
-        ])
+        .send(
+            &officer,
+            "/requests",
+            &[
+                ("entry", &code),
+                ("basis", ""),
+                ("scenario", "不动产转移登记"),
+                ("method", "service"),
+                ("until_on", "2020-01-01"),
+                ("calls_per_day", "3"),
+            ],
+        )
         .await;
     assert_eq!(answer.status(), 422);
     let page = answer.text().await.expect("a page");
