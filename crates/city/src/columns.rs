@@ -9,7 +9,9 @@ use crate::{
     random::{Draw, Stream},
     row::{Cell, Row},
     words,
-    world::{AS_OF, Body, BodyKind, Person, Version, World, civil, day_number, push_digits, push_number},
+    world::{
+        AS_OF, Body, BodyKind, Person, Version, World, civil, day_number, days_from_civil, push_digits, push_number,
+    },
 };
 
 /// What one record is about.
@@ -251,13 +253,8 @@ pub fn make(dataset: &str, column: &Column) -> Option<Make> {
             row.push(if done { Cell::Day(s.begin() + days(s.draw(33).between(15, 370))) } else { Cell::Missing });
         },
         (_, "paid_on") => |s, row| {
-            let (year, month, _) = month_back(s.today, s.period);
-            let first = day_number(jiff::civil::date(
-                i16::try_from(year).expect("a year"),
-                i8::try_from(month).expect("a month"),
-                1,
-            ));
-            row.push(Cell::Day(first + days(s.draw(34).between(0, 24))));
+            let (year, month) = month_back(s.today, s.period);
+            row.push(Cell::Day(days_from_civil(year, month, 1) + days(s.draw(34).between(0, 24))));
         },
         (_, "bank_account") => |s, row| {
             row.push_with(|into| {
@@ -559,7 +556,7 @@ pub fn make(dataset: &str, column: &Column) -> Option<Make> {
         },
         (_, "period") => |s, row| {
             row.push_with(|into| {
-                let (year, month, _) = month_back(s.today, s.period);
+                let (year, month) = month_back(s.today, s.period);
                 push_digits(into, u64::from(year.unsigned_abs()), 4);
                 push_digits(into, u64::from(month.unsigned_abs()), 2);
             });
@@ -651,9 +648,9 @@ fn place_draw(s: &Subject<'_>, salt: u64) -> Draw {
     Stream::new(s.world.seed, "place").at(s.place as u64 ^ (salt << 48))
 }
 
-/// Year, month and day of the first day of the month `back` months before the last finished one.
-fn month_back(today: i32, back: u64) -> (i32, i32, i32) {
+/// Year and month of the month `back` months before the last finished one.
+fn month_back(today: i32, back: u64) -> (i32, i32) {
     let (year, month, _) = civil(today);
     let months = year * 12 + month - 2 - i32::try_from(back).expect("a few months");
-    (months.div_euclid(12), months.rem_euclid(12) + 1, 1)
+    (months.div_euclid(12), months.rem_euclid(12) + 1)
 }

@@ -16,7 +16,8 @@
 //! (what stands in each column) → `fault` (what goes wrong, with the rates) → `table` → `sink` → [`truth`].
 //!
 //! # Speed
-//! See the table in `README.md` beside this crate's manifest.
+//! 0.8 million records per second and core with every format and the truth included, 71 MB of memory at any scale;
+//! how that was measured stands in `README.md` beside the manifest.
 //!
 //! # Recipe: a new dataset in the demonstration
 //! 1. Describe it in `packs/demo/datasets/<theme>.yaml`.

@@ -26,15 +26,15 @@ pub const AS_OF: Date = jiff::civil::date(2026, 11, 1);
 const FIRST_BIRTH: Date = jiff::civil::date(1927, 1, 1);
 /// Days from 1970-01-01 to [`FIRST_BIRTH`].
 const FIRST_BIRTH_NUMBER: i32 = -15_706;
-/// Day 0 of Arrow's `Date32`.
-const EPOCH: Date = jiff::civil::date(1970, 1, 1);
 
-/// People per entry of the coarse index over days of birth.
-const COARSE: u64 = 64;
+/// Most entries of the index over days of birth.
+const INDEX_ENTRIES: u64 = 65_536;
 
 /// A day of birth as an identity number spells it.
 #[derive(Debug, Clone, Copy)]
 struct Birthday {
+    /// People born before it.
+    before: u64,
     digits: [u8; 8],
     year: i16,
     /// Where the sequence numbers of the day begin.
@@ -70,11 +70,13 @@ pub struct World {
     pub places: Vec<Place>,
     pub villages: Vec<usize>,
     pub names: Names,
-    /// People born before day *d*, for each day from [`FIRST_BIRTH`].
-    born_before: Vec<u64>,
-    /// By person over [`COARSE`]: the day of birth of the first such person.
-    coarse_days: Vec<u32>,
+    /// By person over `index_step`: the day of birth of the first such person.
+    day_index: Vec<u32>,
+    index_step: u64,
+    /// Each day from [`FIRST_BIRTH`] to [`AS_OF`], and one more that nobody was born on.
     days: Vec<Birthday>,
+    /// Six digits of each village's county, in the order of `villages`.
+    counties: Vec<[u8; 6]>,
     streams: Streams,
 }
 
@@ -143,16 +145,18 @@ impl World {
         let stream = |name| Stream::new(seed, name);
         let born_before = born_before(people);
         let day_stream = stream("person.day");
+        let index_step = people / INDEX_ENTRIES + 1;
         Ok(Self {
-            coarse_days: coarse_days(&born_before, people),
-            days: (0..born_before.len() - 1).map(|day| birthday(day, day_stream)).collect(),
+            day_index: day_index(&born_before, people, index_step),
+            index_step,
+            days: (0..).zip(&born_before).map(|(day, before)| birthday(day, *before, day_stream)).collect(),
             seed,
             people,
             bodies: ((BODIES * scale).round() as u64).max(1_000),
+            counties: villages.iter().map(|village| places[*village].county).collect(),
             places,
             villages,
             names: Names::new(),
-            born_before,
             streams: Streams {
                 home: stream("person.home"),
                 name: stream("person.name"),
@@ -169,29 +173,30 @@ impl World {
     pub fn of_age(&self, youngest: i16, eldest: i16) -> (u64, u64) {
         let year = AS_OF.year();
         let at = |year: i16| {
-            let day = days_between(FIRST_BIRTH, Date::new(year, 1, 1).expect("first of january"));
-            let index = usize::try_from(day.max(0)).expect("not negative").min(self.born_before.len() - 1);
-            self.born_before[index]
+            let day = days_from_civil(year.into(), 1, 1) - FIRST_BIRTH_NUMBER;
+            let index = usize::try_from(day.max(0)).expect("not negative").min(self.days.len() - 1);
+            self.days[index].before
         };
         let (first, last) = (at(year - eldest), at(year - youngest + 1).min(self.people));
         (first, last.max(first + 1).min(self.people.max(first + 1)))
     }
 
     pub fn person(&self, index: u64) -> Person {
-        // A coarse index and a short walk: this is asked once or more per record.
-        let mut day = self.coarse_days[usize::try_from(index / COARSE).expect("below the number of people")] as usize;
-        while self.born_before[day + 1] <= index {
+        // An index and a short walk: this is asked once or more per record.
+        let mut day =
+            self.day_index[usize::try_from(index / self.index_step).expect("below the number of people")] as usize;
+        while self.days[day + 1].before <= index {
             day += 1;
         }
         let birthday = &self.days[day];
         // 387 is coprime to 1,000: the numbers of one day are all different, wherever people were born.
-        let sequence = ((index - self.born_before[day]) * 387 + u64::from(birthday.shift)) % 1_000;
+        let sequence = ((index - birthday.before) * 387 + u64::from(birthday.shift)) % 1_000;
         let birth = FIRST_BIRTH_NUMBER + i32::try_from(day).expect("a century of days");
         let mut draw = self.streams.number.at(index);
         let division: [u8; 6] = if draw.chance(80_000) {
             draw.of(words::OTHER_BIRTHPLACES).as_bytes().try_into().expect("six digits")
         } else {
-            self.places[self.village(index, Version::Former)].county
+            self.counties[self.village_number(index, Version::Former)]
         };
         let mut id = [b'0'; 18];
         id[..6].copy_from_slice(&division);
@@ -204,12 +209,16 @@ impl World {
     /// The village a person is registered in (`Former`) or lives in (`Current`).
     #[inline]
     pub fn village(&self, person: u64, version: Version) -> usize {
+        self.villages[self.village_number(person, version)]
+    }
+
+    fn village_number(&self, person: u64, version: Version) -> usize {
         let mut draw = self.streams.home.at(person);
         let registered = draw.below(self.villages.len() as u64);
         let moved = draw.chance(180_000);
         let other = draw.below(self.villages.len() as u64);
         let chosen = if moved && version == Version::Current { other } else { registered };
-        self.villages[usize::try_from(chosen).expect("below the number of villages")]
+        usize::try_from(chosen).expect("below the number of villages")
     }
 
     pub fn person_name(&self, person: &Person, into: &mut String) {
@@ -406,13 +415,19 @@ fn digits(into: &mut [u8], mut number: u64) {
     }
 }
 
-pub fn days_between(from: Date, to: Date) -> i32 {
-    from.until(to).map_or(0, |span| span.get_days())
-}
-
 /// Days since 1970 of a day.
 pub fn day_number(day: Date) -> i32 {
-    days_between(EPOCH, day)
+    days_from_civil(day.year().into(), day.month().into(), day.day().into())
+}
+
+/// The inverse of [`civil`].
+pub const fn days_from_civil(year: i32, month: i32, day: i32) -> i32 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let era = year.div_euclid(400);
+    let of_era = year.rem_euclid(400);
+    let shifted = if month > 2 { month - 3 } else { month + 9 };
+    let of_year = (153 * shifted + 2) / 5 + day - 1;
+    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
 }
 
 /// The day that is this many days after 1970-01-01, by the civil calendar (Howard Hinnant's algorithm).
@@ -455,25 +470,25 @@ fn born_before(people: u64) -> Vec<u64> {
     before
 }
 
-fn coarse_days(born_before: &[u64], people: u64) -> Vec<u32> {
+fn day_index(born_before: &[u64], people: u64, step: u64) -> Vec<u32> {
     let mut day = 0;
     let first_of = |entry: u64| {
-        while born_before[day + 1] <= entry * COARSE {
+        while born_before[day + 1] <= entry * step {
             day += 1;
         }
         u32::try_from(day).expect("a century of days")
     };
-    (0..people.div_ceil(COARSE)).map(first_of).collect()
+    (0..people.div_ceil(step)).map(first_of).collect()
 }
 
-fn birthday(day: usize, stream: Stream) -> Birthday {
-    let born = day_of(FIRST_BIRTH_NUMBER + i32::try_from(day).expect("a century of days"));
+fn birthday(day: i32, before: u64, stream: Stream) -> Birthday {
+    let born = day_of(FIRST_BIRTH_NUMBER + day);
     let mut spelled = [b'0'; 8];
     digits(&mut spelled[..4], born.year().unsigned_abs().into());
     digits(&mut spelled[4..6], born.month().unsigned_abs().into());
     digits(&mut spelled[6..], born.day().unsigned_abs().into());
-    let shift = u16::try_from(stream.at(day as u64).below(1_000)).expect("below 1,000");
-    Birthday { digits: spelled, year: born.year(), shift }
+    let shift = u16::try_from(stream.at(day.unsigned_abs().into()).below(1_000)).expect("below 1,000");
+    Birthday { before, digits: spelled, year: born.year(), shift }
 }
 
 /// Living people by year of birth, relative: the famine, the wave of the sixties, its echo, and the decline.
