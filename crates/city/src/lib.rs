@@ -16,7 +16,7 @@
 //! (what stands in each column) → `fault` (what goes wrong, with the rates) → `table` → `sink` → [`truth`].
 //!
 //! # Speed
-//! 0.8 million records per second and core with every format and the truth included, 71 MB of memory at any scale;
+//! 0.8 million records per second and core with every format and the truth included, 71 MB of memory at scale 0.01;
 //! how that was measured stands in `README.md` beside the manifest.
 //!
 //! # Recipe: a new dataset in the demonstration
