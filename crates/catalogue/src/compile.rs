@@ -318,7 +318,7 @@ fn summary_of(title: &Text, items: &[EntryItem]) -> Text {
     let en: Vec<&str> = items.iter().take(SHOWN).map(|item| item.title.get(yihe_definitions::Language::En)).collect();
     let count = items.len();
     Text::new(
-        format!("{},含{}等 {count} 个数据项。", title.zh, zh.join("、")),
+        format!("{}，含{}等 {count} 个数据项。", title.zh, zh.join("、")),
         format!("{}: {count} items, among them {}.", title.get(yihe_definitions::Language::En), en.join(", ")),
     )
 }

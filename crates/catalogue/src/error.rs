@@ -112,7 +112,7 @@ pub enum CatalogueError {
         /// Resource code.
         code: String,
         /// What the docket said.
-        source: DocketError,
+        source: Box<DocketError>,
     },
 }
 
@@ -149,24 +149,24 @@ impl CatalogueError {
                 format!("“{}”须由部门 {department} 的{}办理", step.title().zh, role.titles().0)
             }
             Self::WrongState { step, state, .. } => {
-                format!("条目当前为“{}”,不能“{}”", state.title().zh, step.title().zh)
+                format!("条目当前为“{}”，不能“{}”", state.title().zh, step.title().zh)
             }
             Self::Faults { title, faults } => {
                 let list: Vec<String> = faults.iter().map(|fault| fault.text().zh).collect();
-                format!("条目《{title}》有 {} 处不符合规定:{}", list.len(), list.join(";"))
+                format!("条目《{title}》有 {} 处不符合规定：{}", list.len(), list.join("；"))
             }
             Self::Reason { step, limit, found, .. } => {
-                format!("“{}”须说明理由,1 至 {limit} 字,现为 {found} 字", step.title().zh)
+                format!("“{}”须说明理由，1 至 {limit} 字，现为 {found} 字", step.title().zh)
             }
             Self::UnknownDepartment { department, source_id } => {
                 format!("{source_id} 的提供单位 {department} 不在已导入的部门之中")
             }
             Self::Classification { title, .. } => {
-                format!("条目《{title}》的分类无法识别,应为 类/项/目/细目,例如 1/01/001/02")
+                format!("条目《{title}》的分类无法识别，应为 类/项/目/细目，例如 1/01/001/02")
             }
             Self::Serials { classification, limit } => format!("分类 {classification} 的 {limit} 个顺序号已用完"),
-            Self::SearchLength { found, limit } => format!("检索词共 {found} 字,最多 {limit} 字"),
-            Self::Corrupt { code, element } => format!("条目 {code} 的 {element} 无法读取,可能被直接改动"),
+            Self::SearchLength { found, limit } => format!("检索词共 {found} 字，最多 {limit} 字"),
+            Self::Corrupt { code, element } => format!("条目 {code} 的 {element} 无法读取，可能被直接改动"),
             Self::Store { source, .. } => source.message(Language::Zh),
             Self::Docket { source, .. } => source.message(Language::Zh),
         };

@@ -323,7 +323,7 @@ impl Catalogue {
             }
             EntryStep::Publish => self.docket.close(tx, matter, step.act(), actor, at).await,
         };
-        done.map_err(|source| CatalogueError::Docket { code, source })
+        done.map_err(|source| CatalogueError::Docket { code, source: Box::new(source) })
     }
 }
 

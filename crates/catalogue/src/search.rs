@@ -130,7 +130,7 @@ pub(crate) fn words_of(search: &str) -> Result<Vec<EntryWord>, CatalogueError> {
         return Err(CatalogueError::SearchLength { found, limit: SEARCH_CHARACTERS_MAX });
     }
     Ok(search
-        .split(|character: char| character.is_whitespace() || character == ',' || character == ',')
+        .split(|character: char| character.is_whitespace() || ",，、".contains(character))
         .map(title_key)
         .filter(|word| !word.is_empty())
         .map(|text| EntryWord { latin: text.is_ascii(), text })
@@ -143,7 +143,7 @@ mod tests {
 
     #[test]
     fn a_title_is_compared_without_blanks_and_punctuation() {
-        assert_eq!(title_key(" 人口 基础信息(临沂)"), title_key("人口基础信息·临沂"));
+        assert_eq!(title_key(" 人口 基础信息（临沂）"), title_key("人口基础信息·临沂"));
         assert_ne!(title_key("人口基础信息"), title_key("人口信息"));
     }
 
@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn a_search_is_split_and_bounded() {
-        let words = words_of("兰山区, LSQ").unwrap();
+        let words = words_of("兰山区， LSQ").unwrap();
         assert_eq!(words[0], EntryWord { text: "兰山区".to_owned(), latin: false });
         assert_eq!(words[1], EntryWord { text: "lsq".to_owned(), latin: true });
         assert!(matches!(words_of(&"a".repeat(101)), Err(CatalogueError::SearchLength { .. })));

@@ -68,12 +68,12 @@ impl EntryFault {
         match self {
             Self::TitleBlank => Text::new("目录名称不能为空", "the title is blank, expected a name"),
             Self::TitleTaken { code } => Text::new(
-                format!("目录名称与条目 {code} 重复(空格和标点不计)"),
+                format!("目录名称与条目 {code} 重复（空格和标点不计）"),
                 format!("the title is that of entry {code} but for blanks and punctuation, expected another"),
             ),
             Self::NoItems => Text::new("至少应有一个数据项", "found no item, expected at least one"),
             Self::TooManyItems { found } => Text::new(
-                format!("数据项共 {found} 个,最多 {ITEMS_MAX} 个"),
+                format!("数据项共 {found} 个，最多 {ITEMS_MAX} 个"),
                 format!("found {found} items, at most {ITEMS_MAX} are taken"),
             ),
             Self::ItemTitleBlank { name } => {
@@ -87,29 +87,31 @@ impl EntryFault {
                 format!("the key names `{name}`, expected one of the items"),
             ),
             Self::ScopeBlank => {
-                Text::new("有条件共享须列明共享范围(条例第十五条)", "conditional sharing needs a scope (art. 15)")
+                Text::new("有条件共享须列明共享范围（条例第十五条）", "conditional sharing needs a scope (art. 15)")
             }
             Self::PurposeBlank => {
-                Text::new("有条件共享须列明使用用途(条例第十五条)", "conditional sharing needs a purpose (art. 15)")
+                Text::new("有条件共享须列明使用用途（条例第十五条）", "conditional sharing needs a purpose (art. 15)")
             }
-            Self::ReasonBlank => Text::new("不予共享须说明理由(条例第十五条)", "withholding needs a reason (art. 15)"),
+            Self::ReasonBlank => {
+                Text::new("不予共享须说明理由（条例第十五条）", "withholding needs a reason (art. 15)")
+            }
             Self::LegalBasisBlank => Text::new(
-                "不予共享须有法律、行政法规或者国务院决定依据(条例第十四条、第十五条)",
+                "不予共享须有法律、行政法规或者国务院决定依据（条例第十四条、第十五条）",
                 "withholding needs a law, an administrative regulation or a State Council decision (art. 14, 15)",
             ),
-            Self::NoMethod => Text::new("须列明共享方式(条例第十三条)", "a way of supply is needed (art. 13)"),
+            Self::NoMethod => Text::new("须列明共享方式（条例第十三条）", "a way of supply is needed (art. 13)"),
             Self::MethodOfWithheld => {
                 Text::new("不予共享的数据不应列共享方式", "withheld data cannot have a way of supply")
             }
             Self::GradeBlank => {
-                Text::new("须列明数据分类分级(条例第十三条)", "the data class and grade are needed (art. 13)")
+                Text::new("须列明数据分类分级（条例第十三条）", "the data class and grade are needed (art. 13)")
             }
             Self::SecrecyNotAssessed => Text::new(
-                "编目前须完成保密风险评估(条例第十三条)",
+                "编目前须完成保密风险评估（条例第十三条）",
                 "the secrecy-risk assessment comes before filing (art. 13)",
             ),
             Self::PrivacyNotAssessed => Text::new(
-                "编目前须完成个人信息保护影响评估(条例第十三条)",
+                "编目前须完成个人信息保护影响评估（条例第十三条）",
                 "the personal-information impact assessment comes before filing (art. 13)",
             ),
         }

@@ -15,13 +15,13 @@ pub enum DocketError {
         /// The object the item is about.
         subject: String,
         /// What the store said.
-        source: StoreError,
+        source: Box<StoreError>,
     },
     /// A list could not be read.
     #[error("failed to read the worklist")]
     Worklist {
         /// What the store said.
-        source: StoreError,
+        source: Box<StoreError>,
     },
     /// The working-day calendar cannot answer: an alarm for the administrator.
     #[error("the term of `{subject}` cannot be counted")]
@@ -93,20 +93,20 @@ impl DocketError {
             (_, Self::Store { source, .. } | Self::Worklist { source }) => source.message(language),
             (Language::En, _) => self.to_string(),
             (Language::Zh, Self::Calendar { source: CalendarError::MissingYear { year }, .. }) => {
-                format!("工作日历缺少 {year} 年的安排,无法计算期限;请管理员导入国务院办公厅当年的放假通知")
+                format!("工作日历缺少 {year} 年的安排，无法计算期限；请管理员导入国务院办公厅当年的放假通知")
             }
             (Language::Zh, Self::Calendar { source: CalendarError::TooLong { found }, .. }) => {
                 format!("期限 {found} 个工作日超出可计算的范围")
             }
-            (Language::Zh, Self::NotOpen { .. }) => "该事项当前没有待办,可能已被他人办理".to_owned(),
+            (Language::Zh, Self::NotOpen { .. }) => "该事项当前没有待办，可能已被他人办理".to_owned(),
             (Language::Zh, Self::AlreadyStopped { .. }) => "该事项的计时已经中止".to_owned(),
             (Language::Zh, Self::NotStopped { .. }) => "该事项的计时并未中止".to_owned(),
             (Language::Zh, Self::Untimed { .. }) => "该事项当前没有法定期限在计时".to_owned(),
             (Language::Zh, Self::Extension { found, limit, .. }) => {
-                format!("申请延长 {found} 个工作日,最多还可延长 {limit} 个工作日")
+                format!("申请延长 {found} 个工作日，最多还可延长 {limit} 个工作日")
             }
-            (Language::Zh, Self::Stops { limit, .. }) => format!("计时已中止 {limit} 次,不能再次中止"),
-            (Language::Zh, Self::Corrupt { .. }) => "待办事项的计时数据不符合预期,可能被直接改动".to_owned(),
+            (Language::Zh, Self::Stops { limit, .. }) => format!("计时已中止 {limit} 次，不能再次中止"),
+            (Language::Zh, Self::Corrupt { .. }) => "待办事项的计时数据不符合预期，可能被直接改动".to_owned(),
         }
     }
 

@@ -327,7 +327,7 @@ pub(crate) fn clock_of(item: &ItemRow) -> Result<Option<TermClock>, DocketError>
 
 pub(crate) fn failed(action: &'static str, subject: &str) -> impl FnOnce(StoreError) -> DocketError {
     let subject = subject.to_owned();
-    move |source| DocketError::Store { action, subject, source }
+    move |source| DocketError::Store { action, subject, source: Box::new(source) }
 }
 
 pub(crate) fn uncounted(subject: &str) -> impl FnOnce(CalendarError) -> DocketError {

@@ -10,8 +10,8 @@ use crate::{
     item::{Docket, clock_of, failed, uncounted},
 };
 
-/// Items that one sweep looks at; the next one goes on.
-pub const SWEEP_ITEMS_MAX: usize = 10_000;
+/// Pages of [`PAGE`] items that one sweep looks at; the next one goes on.
+const PAGES_MAX: usize = 50;
 
 const PAGE: i64 = 200;
 
@@ -104,12 +104,12 @@ impl Docket {
         let until =
             self.calendar().add_working_days(today, policy.remind_days_before).map_err(uncounted("the sweep"))?;
         let mut after: Option<(Date, String)> = None;
-        for _ in 0..SWEEP_ITEMS_MAX / usize::try_from(PAGE).expect("a small number") {
+        for _ in 0..PAGES_MAX {
             let from = after.as_ref().map(|(day, id)| (*day, id.as_str()));
             let items = store
                 .item_list_due(until, EscalationLevel::Authority.number(), from, PAGE)
                 .await
-                .map_err(|source| DocketError::Worklist { source })?;
+                .map_err(|source| DocketError::Worklist { source: Box::new(source) })?;
             let Some(last) = items.last() else { break };
             after = last.due_on.map(|day| (day, last.id.clone()));
             for item in items {

@@ -67,7 +67,7 @@ impl Docket {
             Worklist::Escalated => filter.escalation_min = EscalationLevel::Authority.number(),
             Worklist::All => {}
         }
-        let read = |source| DocketError::Worklist { source };
+        let read = |source| DocketError::Worklist { source: Box::new(source) };
         let rows = store.item_list_open(&filter, offset, limit).await.map_err(read)?;
         let total = store.item_count_open(&filter).await.map_err(read)?;
         let late = WorklistFilter { due_before: Some(today), ..filter };
@@ -81,7 +81,10 @@ impl Docket {
     /// # Errors
     /// The store failed; the calendar lacks a year.
     pub async fn items_of(&self, store: &Store, subject: &str, today: Date) -> Result<Vec<Item>, DocketError> {
-        let rows = store.item_list_by_subject(subject).await.map_err(|source| DocketError::Worklist { source })?;
+        let rows = store
+            .item_list_by_subject(subject)
+            .await
+            .map_err(|source| DocketError::Worklist { source: Box::new(source) })?;
         rows.iter().map(|row| self.view(row, today)).collect()
     }
 }

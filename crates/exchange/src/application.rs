@@ -141,15 +141,17 @@ impl ApplicationFault {
     #[must_use]
     pub fn text(&self) -> Text {
         match self {
-            Self::Withheld => Text::new("该数据不予共享,不能申请", "these data are withheld and cannot be applied for"),
+            Self::Withheld => {
+                Text::new("该数据不予共享，不能申请", "these data are withheld and cannot be applied for")
+            }
             Self::Blank { statement } => {
                 let (zh, en) = statement.titles();
-                Text::new(format!("须填写{zh}(条例第二十条)"), format!("the {en} is blank (art. 20)"))
+                Text::new(format!("须填写{zh}（条例第二十条）"), format!("the {en} is blank (art. 20)"))
             }
             Self::TooLong { statement, found } => {
                 let (zh, en) = statement.titles();
                 Text::new(
-                    format!("{zh}共 {found} 字,最多 {STATEMENT_CHARACTERS_MAX} 字"),
+                    format!("{zh}共 {found} 字，最多 {STATEMENT_CHARACTERS_MAX} 字"),
                     format!("the {en} has {found} characters, at most {STATEMENT_CHARACTERS_MAX} are taken"),
                 )
             }
@@ -157,11 +159,11 @@ impl ApplicationFault {
                 Text::new("目录未提供所选的共享方式", "the entry does not offer this way of supply")
             }
             Self::NoKey => Text::new(
-                "该数据没有主键,不能按服务接口查询",
+                "该数据没有主键，不能按服务接口查询",
                 "these data have no key and cannot be looked up by the interface",
             ),
             Self::UntilPassed => {
-                Text::new("使用时限已过,应为今天或以后", "the last day of use has passed, expected today or later")
+                Text::new("使用时限已过，应为今天或以后", "the last day of use has passed, expected today or later")
             }
             Self::NoColumns => Text::new("至少应申请一个数据项", "no item is wanted, expected at least one"),
             Self::UnknownColumn { column } => {
@@ -171,17 +173,17 @@ impl ApplicationFault {
                 Text::new(format!("数据项 {column} 重复"), format!("the item `{column}` is wanted twice"))
             }
             Self::Conditions => Text::new(
-                format!("行条件最多 {CONDITIONS_MAX} 个,每个须有 1 至 {VALUES_MAX} 个值"),
+                format!("行条件最多 {CONDITIONS_MAX} 个，每个须有 1 至 {VALUES_MAX} 个值"),
                 format!("at most {CONDITIONS_MAX} conditions are taken, each with 1 to {VALUES_MAX} values"),
             ),
             Self::Unmasking { column } => Text::new(
-                format!("数据项 {column} 申请不脱敏,须为已申请的敏感项并说明理由"),
+                format!("数据项 {column} 申请不脱敏，须为已申请的敏感项并说明理由"),
                 format!(
                     "the item `{column}` is wanted without mask: expected a sensitive item that is wanted, and a reason"
                 ),
             ),
             Self::Quota { found } => Text::new(
-                format!("每日调用 {found} 次,应为 1 至 {CALLS_PER_DAY_MAX} 次"),
+                format!("每日调用 {found} 次，应为 1 至 {CALLS_PER_DAY_MAX} 次"),
                 format!("found {found} calls per day, expected 1 to {CALLS_PER_DAY_MAX}"),
             ),
         }

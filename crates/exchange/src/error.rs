@@ -164,7 +164,7 @@ pub enum ExchangeError {
         /// Request.
         request: String,
         /// What the docket said.
-        source: DocketError,
+        source: Box<DocketError>,
     },
     /// The catalogue failed.
     #[error("failed to read the catalogue entry `{entry}`")]
@@ -172,7 +172,7 @@ pub enum ExchangeError {
         /// Resource code.
         entry: String,
         /// What the catalogue said.
-        source: CatalogueError,
+        source: Box<CatalogueError>,
     },
     /// What was read could not be cut to the grant; nothing was answered.
     #[error("failed to cut an answer to the grant `{grant}`")]
@@ -188,7 +188,7 @@ pub enum ExchangeError {
         /// Grant.
         grant: String,
         /// What the lake said.
-        source: LakeError,
+        source: Box<LakeError>,
     },
 }
 
@@ -215,39 +215,39 @@ impl ExchangeError {
             Self::NotFound { .. } => "没有这份共享申请".to_owned(),
             Self::GrantNotFound { .. } => "没有这项授权".to_owned(),
             Self::EntryNotFound { entry } => format!("目录中没有已发布的条目 {entry}"),
-            Self::OwnData { .. } => "这是本部门提供的数据,无需申请共享".to_owned(),
+            Self::OwnData { .. } => "这是本部门提供的数据，无需申请共享".to_owned(),
             Self::NotAllowed { step, role, department } => {
                 format!("“{}”须由部门 {department} 的{}办理", step.zh, role.titles().0)
             }
             Self::WrongState { step, state, .. } => {
-                format!("申请当前为“{}”,不能“{}”", state.title().zh, step.title().zh)
+                format!("申请当前为“{}”，不能“{}”", state.title().zh, step.title().zh)
             }
             Self::GrantState { step, state, .. } => {
-                format!("授权当前为“{}”,不能“{}”", state.title().zh, step.title().zh)
+                format!("授权当前为“{}”，不能“{}”", state.title().zh, step.title().zh)
             }
             Self::GrantNotActive { state, .. } => {
                 format!("授权当前为“{}”或者已过使用时限", state.title().zh)
             }
             Self::Faults { faults } => {
                 let list: Vec<String> = faults.iter().map(|fault| fault.text().zh).collect();
-                format!("申请有 {} 处须补充或更正:{}", list.len(), list.join(";"))
+                format!("申请有 {} 处须补充或更正：{}", list.len(), list.join("；"))
             }
-            Self::Statement { found, limit, .. } => format!("说明应为 1 至 {limit} 字,现为 {found} 字"),
+            Self::Statement { found, limit, .. } => format!("说明应为 1 至 {limit} 字，现为 {found} 字"),
             Self::SecondNotice { sent_on, .. } => {
-                format!("已于 {sent_on} 一次性告知补正,不得再次告知(条例第二十一条)")
+                format!("已于 {sent_on} 一次性告知补正，不得再次告知（条例第二十一条）")
             }
-            Self::Missing { found, limit } => format!("补正事项应为 1 至 {limit} 项,现为 {found} 项"),
+            Self::Missing { found, limit } => format!("补正事项应为 1 至 {limit} 项，现为 {found} 项"),
             Self::Extension { found, limit, .. } => format!(
-                "申请延期 {found} 个工作日不符合规定:仅有条件共享的答复可延期一次,最多 {limit} 个工作日(条例第二十一条)"
+                "申请延期 {found} 个工作日不符合规定：仅有条件共享的答复可延期一次，最多 {limit} 个工作日（条例第二十一条）"
             ),
             Self::NoExtension { .. } => "没有待同意的延期申请".to_owned(),
             Self::BeyondApplication { .. } => "答复超出了申请的范围".to_owned(),
             Self::Refused { why } => why.text().zh,
-            Self::Corrupt { .. } => "存储的内容无法读取,可能被直接改动".to_owned(),
+            Self::Corrupt { .. } => "存储的内容无法读取，可能被直接改动".to_owned(),
             Self::Store { source, .. } => source.message(Language::Zh),
             Self::Docket { source, .. } => source.message(Language::Zh),
             Self::Catalogue { source, .. } => source.message(Language::Zh),
-            Self::Lake { .. } | Self::Answer { .. } => "读取数据失败,未提供任何内容;原因见日志".to_owned(),
+            Self::Lake { .. } | Self::Answer { .. } => "读取数据失败，未提供任何内容；原因见日志".to_owned(),
         };
         let en = match self {
             Self::Faults { faults } => {

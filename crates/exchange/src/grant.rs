@@ -243,7 +243,7 @@ impl Grant {
             EntrySource::Registry(_) => Zone::Registry,
         };
         let table = TableName::new(zone, self.source.id())
-            .map_err(|source| ExchangeError::Lake { grant: self.id.clone(), source })?;
+            .map_err(|source| ExchangeError::Lake { grant: self.id.clone(), source: Box::new(source) })?;
         Ok(Rights {
             view: self.source.id().to_owned(),
             table,

@@ -14,8 +14,8 @@ use crate::{
     steps::demand,
 };
 
-/// Most grants that one sweep ends; the next one goes on.
-pub const SWEEP_GRANTS_MAX: usize = 10_000;
+/// Pages of [`PAGE`] grants that one sweep ends; the next one goes on.
+const PAGES_MAX: usize = 50;
 
 const PAGE: i64 = 200;
 
@@ -136,7 +136,7 @@ impl Exchange {
     pub async fn sweep(&self, now: Timestamp) -> Result<ExchangeSweep, ExchangeError> {
         let mut sweep = ExchangeSweep::default();
         let actor = Actor::system();
-        for _ in 0..SWEEP_GRANTS_MAX / usize::try_from(PAGE).expect("a small number") {
+        for _ in 0..PAGES_MAX {
             let mut tx = self.store.begin().await.map_err(failed("expire grants"))?;
             let ended = tx.grant_list_ended(local_day(now), PAGE).await.map_err(failed("expire grants"))?;
             if ended.is_empty() {

@@ -53,7 +53,7 @@ pub enum RequestStep {
     DeclineToSign,
     /// 一次性告知补正
     Notify,
-    /// 审查通过,转提供部门
+    /// 审查通过，转提供部门
     Forward,
     /// 申请延期
     AskExtension,

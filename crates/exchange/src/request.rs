@@ -133,7 +133,7 @@ pub enum RequestState {
     AwaitingAnswer,
     /// 待提供部门审签
     AwaitingCountersignature,
-    /// 已同意,待提供
+    /// 已同意，待提供
     Consented,
     /// 已提供
     Supplied,
@@ -185,7 +185,7 @@ impl RequestState {
             Self::Incomplete => Text::new("待补正", "to be completed"),
             Self::AwaitingAnswer => Text::new("待提供部门答复", "awaiting the provider's answer"),
             Self::AwaitingCountersignature => Text::new("待提供部门审签", "awaiting the provider's signature"),
-            Self::Consented => Text::new("已同意,待提供", "consented, to be supplied"),
+            Self::Consented => Text::new("已同意，待提供", "consented, to be supplied"),
             Self::Supplied => Text::new("已提供", "supplied"),
             Self::Refused => Text::new("不同意", "refused"),
             Self::Withdrawn => Text::new("已撤回", "withdrawn"),

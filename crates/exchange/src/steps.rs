@@ -268,7 +268,7 @@ impl Exchange {
         }
         self.put_on_docket(tx, &before, &request, step, actor, at)
             .await
-            .map_err(|source| ExchangeError::Docket { request: request.id.clone(), source })?;
+            .map_err(|source| ExchangeError::Docket { request: request.id.clone(), source: Box::new(source) })?;
         Ok(changed(request, at))
     }
 
@@ -287,7 +287,8 @@ impl Exchange {
 
     pub(crate) async fn announced(&self, code: &str) -> Result<Entry, ExchangeError> {
         let found = self.catalogue.find_published(code).await;
-        let entry = found.map_err(|source| ExchangeError::Catalogue { entry: code.to_owned(), source })?;
+        let entry =
+            found.map_err(|source| ExchangeError::Catalogue { entry: code.to_owned(), source: Box::new(source) })?;
         entry.ok_or_else(|| ExchangeError::EntryNotFound { entry: code.to_owned() })
     }
 
@@ -427,7 +428,7 @@ impl Exchange {
 /// What people read on the list. It names departments and an entry, never a person.
 fn title(request: &Request) -> Text {
     Text::new(
-        format!("共享申请:{} 申请 {} 的 {}", request.requester, request.provider, request.entry),
+        format!("共享申请：{} 申请 {} 的 {}", request.requester, request.provider, request.entry),
         format!("share request: {} asks {} for {}", request.requester, request.provider, request.entry),
     )
 }

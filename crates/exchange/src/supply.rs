@@ -125,7 +125,7 @@ impl Refused {
             Self::Token => Text::new("访问令牌无效", "the access token is not valid"),
             Self::Resource => Text::new("没有此资源", "there is no such resource"),
             Self::NotInForce { state } => Text::new(
-                format!("授权当前为“{}”,不能调用", state.title().zh),
+                format!("授权当前为“{}”，不能调用", state.title().zh),
                 format!("the grant is {} and cannot be used", state.as_str()),
             ),
             Self::OutOfTerm => Text::new("不在授权的使用时限之内", "today lies outside the grant's term"),
@@ -133,14 +133,14 @@ impl Refused {
                 Text::new("授权的共享方式不是服务接口", "the grant is for another way of supply than the interface")
             }
             Self::Purpose => {
-                Text::new("用途与授权不一致(条例第二十五条)", "the purpose is not the one that was granted (art. 25)")
+                Text::new("用途与授权不一致（条例第二十五条）", "the purpose is not the one that was granted (art. 25)")
             }
             Self::CaseNumber { found } => Text::new(
-                format!("须提供 1 至 {CASE_NUMBER_CHARACTERS_MAX} 字的办件编号,现为 {found} 字"),
+                format!("须提供 1 至 {CASE_NUMBER_CHARACTERS_MAX} 字的办件编号，现为 {found} 字"),
                 format!("a case number of 1 to {CASE_NUMBER_CHARACTERS_MAX} characters is needed, found {found}"),
             ),
             Self::Key { expected } => Text::new(
-                format!("主键应有 {expected} 部分,每部分最多 {KEY_PART_BYTES_MAX} 字节"),
+                format!("主键应有 {expected} 部分，每部分最多 {KEY_PART_BYTES_MAX} 字节"),
                 format!("the key has {expected} part(s) of at most {KEY_PART_BYTES_MAX} bytes each"),
             ),
             Self::Quota { calls_per_day } => Text::new(
@@ -172,7 +172,7 @@ impl Exchange {
         check(call, &grant, at)?;
 
         let rights = grant.lookup_rights()?;
-        let unread = |source| ExchangeError::Lake { grant: grant.id.clone(), source };
+        let unread = |source| ExchangeError::Lake { grant: grant.id.clone(), source: Box::new(source) };
         let table_version = self.lake.version(&rights.table).await.map_err(unread)?;
         let rights = yihe_lake::Rights { version: Some(table_version), ..rights };
         let answer = self.lake.lookup_granted(&rights, call.key).await.map_err(unread)?;

@@ -115,22 +115,22 @@ impl StoreError {
             Language::En => self.to_string(),
             Language::Zh => match self {
                 Self::Open { url, .. } => format!("无法打开元数据库 `{url}`"),
-                Self::Address { found } => format!("元数据库地址为 `{found}`,应为 `sqlite:<路径>` 或 `postgres://…`"),
-                Self::Database { .. } => "元数据库未能完成操作,请稍后重试;原因见日志".to_owned(),
-                Self::Conflict { object, .. } => format!("`{object}` 刚被他人修改,请刷新后重试"),
-                Self::State { object, .. } => format!("`{object}` 当前状态不允许此操作,请刷新后查看"),
+                Self::Address { found } => format!("元数据库地址为 `{found}`，应为 `sqlite:<路径>` 或 `postgres://…`"),
+                Self::Database { .. } => "元数据库未能完成操作，请稍后重试；原因见日志".to_owned(),
+                Self::Conflict { object, .. } => format!("`{object}` 刚被他人修改，请刷新后重试"),
+                Self::State { object, .. } => format!("`{object}` 当前状态不允许此操作，请刷新后查看"),
                 Self::Duplicate { object } => format!("`{object}` 已经存在"),
                 Self::Corrupt { column, found, .. } => {
-                    format!("元数据列 `{column}` 的值 `{found}` 不符合预期,可能被直接改动")
+                    format!("元数据列 `{column}` 的值 `{found}` 不符合预期，可能被直接改动")
                 }
-                Self::Bound { found, limit, .. } => format!("数量为 {found},最多允许 {limit}"),
-                Self::Unsealable { object, .. } => format!("`{object}` 的变更无法登记入账本,未予保存"),
+                Self::Bound { found, limit, .. } => format!("数量为 {found}，最多允许 {limit}"),
+                Self::Unsealable { object, .. } => format!("`{object}` 的变更无法登记入账本，未予保存"),
                 Self::Offices { account, held, wanted } => {
-                    format!("账号 `{account}` 已任 `{held}` 管理员,不能兼任 `{wanted}` 管理员(三员分立)")
+                    format!("账号 `{account}` 已任 `{held}` 管理员，不能兼任 `{wanted}` 管理员（三员分立）")
                 }
                 Self::MigrationChanged { number, .. } => format!("第 {number} 号数据库迁移与已执行的内容不一致"),
                 Self::MigrationUnknown { found, known } => {
-                    format!("元数据库版本为 {found},本程序只认识到 {known},请使用更新的程序")
+                    format!("元数据库版本为 {found}，本程序只认识到 {known}，请使用更新的程序")
                 }
             },
         }
@@ -151,7 +151,7 @@ pub(crate) fn failed(action: &'static str) -> impl FnOnce(sqlx::Error) -> StoreE
 /// Wraps a failed insert: a broken uniqueness rule means that `object` exists.
 pub(crate) fn insert_failed(action: &'static str, object: String) -> impl FnOnce(sqlx::Error) -> StoreError {
     move |source| {
-        let duplicate = source.as_database_error().is_some_and(|cause| cause.is_unique_violation());
+        let duplicate = source.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation);
         if duplicate { StoreError::Duplicate { object } } else { StoreError::Database { action, source } }
     }
 }

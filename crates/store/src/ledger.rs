@@ -228,6 +228,7 @@ impl Iterator for Pages<'_> {
         self.after = row.seq;
         Some(Ok(DatabaseRow {
             name: format!("outbox {}", row.entry_id),
+            entry_id: row.entry_id.clone(),
             object: row.object.clone(),
             kind: row.kind.clone(),
             index: row.leaf.and_then(|leaf| u64::try_from(leaf).ok()),

@@ -22,6 +22,7 @@ async fn the_whole_pack_is_published_and_doing_it_again_changes_nothing() {
     let found =
         fixture.catalogue.search(&Search { words: "rkjck".to_owned(), ..Search::default() }, 0, 10).await.unwrap();
     assert_eq!(found.entries[0].title.zh, "人口基础库");
-    let total: i64 = fixture.catalogue.sharing_tally().await.unwrap().values().map(|tally| tally.total()).sum();
+    let total: i64 =
+        fixture.catalogue.sharing_tally().await.unwrap().values().map(yihe_catalogue::SharingTally::total).sum();
     assert_eq!(usize::try_from(total).unwrap(), report.published.len());
 }

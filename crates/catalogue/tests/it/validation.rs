@@ -27,7 +27,7 @@ async fn faults(fixture: &Fixture, draft: &yihe_catalogue::EntryDraft) -> Vec<En
 
 async fn every_fault_is_reported_at_once(fixture: Fixture) {
     let mut wanted = draft("household", " 。");
-    wanted.items[1].title.zh = "公民 身份号码".to_owned();
+    "公民 身份号码".clone_into(&mut wanted.items[1].title.zh);
     wanted.key = vec!["id".to_owned()];
     wanted.publication.sharing = Sharing::Conditional { scope: Text::new(" ", ""), purpose: Text::new("", "") };
     wanted.publication.methods.clear();

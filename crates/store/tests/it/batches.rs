@@ -74,8 +74,8 @@ async fn unchecked_batches_are_checked_once(fixture: Fixture) {
     let unchecked = fixture.store.batch_list_unchecked("residents", 10).await.unwrap();
     assert_eq!(unchecked.len(), 1);
     let mut tx = fixture.store.begin().await.unwrap();
-    tx.batch_checked(&[batch.id.clone()], "run-1", &act("batch.checked", 12)).await.unwrap();
-    tx.batch_checked(&[batch.id.clone()], "run-2", &act("batch.checked", 13)).await.unwrap();
+    tx.batch_checked(std::slice::from_ref(&batch.id), "run-1", &act("batch.checked", 12)).await.unwrap();
+    tx.batch_checked(std::slice::from_ref(&batch.id), "run-2", &act("batch.checked", 13)).await.unwrap();
     tx.commit().await.unwrap();
     assert!(fixture.store.batch_list_unchecked("residents", 10).await.unwrap().is_empty());
     let checked = fixture.store.batch_find(&batch.id).await.unwrap().unwrap();

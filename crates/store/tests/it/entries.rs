@@ -44,7 +44,7 @@ async fn serial_numbers_are_never_given_twice(fixture: Fixture) {
     assert_eq!(tx.entry_next_serial("10100101").await.unwrap(), 2);
     assert_eq!(tx.entry_next_serial("10100102").await.unwrap(), 1);
     let mut same = entry("10100101/000001", "二");
-    same.source = "another".to_owned();
+    "another".clone_into(&mut same.source);
     let refused = tx.entry_insert(&same, &act("entry.compiled", 1)).await;
     assert!(matches!(refused, Err(StoreError::Duplicate { .. })));
 }
