@@ -378,6 +378,19 @@ mod tests {
             prop_assert!(!is_valid(&bytes));
         }
 
+        /// ISO 7064, MOD 11-2, as the standard states it: all 18 values with weights 2^(18−i) leave 1 modulo 11.
+        #[test]
+        fn the_check_character_follows_the_congruence(first17 in "[1-9][0-9]{16}") {
+            let bytes: &[u8; 17] = first17.as_bytes().try_into().unwrap();
+            let check = match check_character(bytes).unwrap() {
+                b'X' => 10,
+                digit => u64::from(digit - b'0'),
+            };
+            let values = bytes.iter().map(|byte| u64::from(byte - b'0')).chain([check]);
+            let sum: u64 = (0..18).rev().zip(values).map(|(power, value)| value << power).sum();
+            prop_assert_eq!(sum % 11, 1);
+        }
+
         #[test]
         fn both_ways_to_normalise_agree(text in "[ 　]?[0-9０-９]{14,17}[0-9xXｘ]?[ ]?") {
             let mut number = [0_u8; 18];

@@ -206,6 +206,15 @@ mod tests {
             prop_assert!(text.parse::<CreditCode>().is_err());
         }
 
+        /// GB 32100 as it states the check: values with weights 3^(i−1) and the check value leave 0 modulo 31.
+        #[test]
+        fn the_check_character_follows_the_congruence(first17 in "[19][1-3][0-9]{6}[0-9A-HJ-NP-RTUW-Y]{9}") {
+            let check = check_character(first17.as_bytes().try_into().unwrap()).unwrap();
+            let value = |byte: u8| ALPHABET.iter().position(|symbol| *symbol == byte).unwrap() as u64;
+            let weighted = first17.bytes().zip(0_u32..).map(|(byte, power)| value(byte) * 3_u64.pow(power));
+            prop_assert_eq!((weighted.sum::<u64>() + value(check)) % 31, 0);
+        }
+
         #[test]
         fn no_bytes_make_the_check_panic(bytes in proptest::collection::vec(any::<u8>(), 0..30)) {
             let _ = check(&bytes);
