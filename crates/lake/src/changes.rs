@@ -57,9 +57,9 @@ impl Lake {
                 let _ = sender.blocking_send(Err(error));
             }
         });
-        let received =
+        let batches =
             stream::unfold(receiver, async |mut receiver| receiver.recv().await.map(|batch| (batch, receiver)));
-        Ok(received.boxed())
+        Ok(batches.boxed())
     }
 }
 

@@ -30,6 +30,9 @@ use crate::error::LakeError;
 pub(crate) const ROW_GROUP_ROWS: usize = 131_072;
 /// Rows of one page: what a look-up by key must decode.
 const PAGE_ROWS: usize = 4_096;
+/// Largest dictionary of a column chunk. One row's look-up must decode the whole of it, so columns
+/// of many values, for which it saves little anyway, fall back to plain early.
+const DICTIONARY_BYTES: usize = 64 << 10;
 /// Columns that get minimum, maximum and null count in the log, as Delta's default has it.
 const STATS_COLUMNS: usize = 32;
 /// Rows waiting for the writing thread, in batches.
@@ -164,6 +167,7 @@ fn properties(shape: &FileShape) -> WriterProperties {
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).expect("level 1 exists")))
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
         .set_data_page_row_count_limit(PAGE_ROWS)
+        .set_dictionary_page_size_limit(DICTIONARY_BYTES)
         .set_write_batch_size(PAGE_ROWS)
         .set_statistics_enabled(EnabledStatistics::Page)
         .set_sorting_columns((!sorting.is_empty()).then_some(sorting));

@@ -147,7 +147,8 @@ pub enum LakeError {
         /// The engine's error.
         source: Box<DataFusionError>,
     },
-    /// A grant that cannot be applied to its table.
+    /// A grant that cannot be applied to its table. For the grant's author: it names the table's columns,
+    /// so a caller is told only that the grant is out of order.
     #[error("the grant for view `{view}` cannot be applied: {reason}")]
     Rights {
         /// The view the grant names.
@@ -173,6 +174,9 @@ pub enum LakeError {
         /// The kind of failure.
         class: &'static str,
     },
+    /// A writer was used after one of its writes failed or was cancelled: its rows are not whole.
+    #[error("the writer failed before; begin a new one with the same commit key")]
+    Broken,
     /// A task of ours was cancelled or panicked.
     #[error("a background task of the lake ended early: {detail}")]
     Task {

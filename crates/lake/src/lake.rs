@@ -76,7 +76,7 @@ impl LakeOptions {
             spill_dir: spill_dir.into(),
             spill_limit: 64 << 30,
             threads: 2,
-            lock_wait: Duration::from_secs(60),
+            lock_wait: Duration::from_mins(1),
             faults: Arc::new(|_| {}),
         }
     }

@@ -122,7 +122,7 @@ pub(crate) fn buckets_of(
         })?;
         columns.push(text);
     }
-    let texts: Vec<_> = columns.iter().map(|column| column.as_string::<i32>()).collect();
+    let texts: Vec<_> = columns.iter().map(AsArray::as_string::<i32>).collect();
     let mut found = Vec::with_capacity(batch.num_rows());
     let mut joined = Vec::with_capacity(64);
     for row in 0..batch.num_rows() {

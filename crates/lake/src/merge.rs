@@ -151,7 +151,23 @@ impl KeyOrder {
 /// The one row of each key that counts, in key order.
 struct Winners {
     rows: Vec<Rows>,
-    chosen: Vec<(u32, u32)>,
+    chosen: Vec<Place>,
+}
+
+/// Where a row lies, with the beginning of its key: most comparisons end there, without reading
+/// the key itself from all over memory.
+struct Place {
+    prefix: u128,
+    batch: u32,
+    row: u32,
+}
+
+/// The first 16 bytes of a key, so that greater bytes make a greater number.
+fn prefix(key: &[u8]) -> u128 {
+    let mut bytes = [0; 16];
+    let length = key.len().min(16);
+    bytes[..length].copy_from_slice(&key[..length]);
+    u128::from_be_bytes(bytes)
 }
 
 impl Winners {
@@ -165,24 +181,27 @@ impl Winners {
             }
             _ => None,
         };
-        let mut places: Vec<(u32, u32)> = Vec::with_capacity(batches.iter().map(RecordBatch::num_rows).sum());
+        let count = batches.iter().map(RecordBatch::num_rows).sum();
+        let mut places: Vec<Place> = Vec::with_capacity(count);
         for (batch, found) in rows.iter().enumerate() {
             let batch = u32::try_from(batch).map_err(|_| too_many())?;
-            let count = u32::try_from(found.num_rows()).map_err(|_| too_many())?;
-            places.extend((0..count).map(|row| (batch, row)));
+            for (row, key) in (0_u32..).zip(found.iter()) {
+                places.push(Place { prefix: prefix(key.as_ref()), batch, row });
+            }
         }
-        let at = |rows: &[Rows], place: &(u32, u32), other: &(u32, u32)| {
-            rows[place.0 as usize].row(place.1 as usize).cmp(&rows[other.0 as usize].row(other.1 as usize))
+        let at = |rows: &[Rows], place: &Place, other: &Place| {
+            rows[place.batch as usize].row(place.row as usize).cmp(&rows[other.batch as usize].row(other.row as usize))
         };
+        let by_key = |a: &Place, b: &Place| a.prefix.cmp(&b.prefix).then_with(|| at(&rows, a, b));
         places.sort_unstable_by(|a, b| {
-            at(&rows, a, b)
+            by_key(a, b)
                 .then_with(|| ranks.as_ref().map_or(Ordering::Equal, |ranks| at(ranks, a, b)))
-                .then_with(|| a.cmp(b))
+                .then_with(|| (a.batch, a.row).cmp(&(b.batch, b.row)))
         });
-        let mut chosen: Vec<(u32, u32)> = Vec::with_capacity(places.len());
+        let mut chosen: Vec<Place> = Vec::with_capacity(places.len());
         for place in places {
             match chosen.last_mut() {
-                Some(last) if at(&rows, last, &place) == Ordering::Equal => *last = place,
+                Some(last) if by_key(last, &place) == Ordering::Equal => *last = place,
                 _ => chosen.push(place),
             }
         }
@@ -194,14 +213,14 @@ impl Winners {
     }
 
     fn key(&self, at: usize) -> arrow::row::Row<'_> {
-        let (batch, row) = self.chosen[at];
-        self.rows[batch as usize].row(row as usize)
+        let place = &self.chosen[at];
+        self.rows[place.batch as usize].row(place.row as usize)
     }
 
     /// Where the row lies when the new batches begin at source `first`.
     fn place(&self, at: usize, first: usize) -> (usize, usize) {
-        let (batch, row) = self.chosen[at];
-        (batch as usize + first, row as usize)
+        let place = &self.chosen[at];
+        (place.batch as usize + first, place.row as usize)
     }
 }
 

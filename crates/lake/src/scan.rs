@@ -21,7 +21,7 @@ use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::logical_expr::utils::conjunction;
-use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
+use datafusion::logical_expr::{BinaryExpr, Expr, Operator, TableProviderFilterPushDown};
 use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::SendableRecordBatchStream;
@@ -33,7 +33,7 @@ use object_store::path::Path;
 use crate::data_file::DataFile;
 use crate::error::LakeError;
 use crate::lake::{BatchStream, Lake};
-use crate::layout::BUCKET_COLUMN;
+use crate::layout::{BUCKET_COLUMN, Layout, bucket_of};
 use crate::name::TableName;
 use crate::table::Table;
 
@@ -210,6 +210,7 @@ impl LakeProvider {
 
     /// The files that may hold rows for which all `filters` are true.
     fn candidates(&self, state: &dyn Session, filters: &[Expr]) -> EngineResult<Vec<Arc<DataFile>>> {
+        let sought = buckets_sought(&self.table.layout, &self.table.schema, filters);
         let mut files: Vec<Arc<DataFile>> = self
             .table
             .files
@@ -218,6 +219,10 @@ impl LakeProvider {
                 (Some(wanted), Some(bucket)) => wanted.contains(&bucket),
                 (Some(_), None) => false,
                 (None, _) => true,
+            })
+            .filter(|file| match (&sought, file.bucket) {
+                (Some(sought), Some(bucket)) => sought.contains(&bucket),
+                _ => true,
             })
             .cloned()
             .collect();
@@ -250,6 +255,64 @@ impl LakeProvider {
         let mut statistics = Statistics::new_unknown(&self.table.schema);
         statistics.num_rows = usize::try_from(file.rows).map_or(Precision::Absent, Precision::Exact);
         Ok(partitioned.with_statistics(Arc::new(statistics)))
+    }
+}
+
+/// The buckets in which rows can lie for which all `filters` are true, when the filters give
+/// every column of the key a value, or a one-column key several.
+fn buckets_sought(layout: &Layout, schema: &SchemaRef, filters: &[Expr]) -> Option<HashSet<u32>> {
+    let mut texts: Vec<Vec<String>> = Vec::with_capacity(layout.key.len());
+    for name in &layout.key {
+        let data_type = schema.field_with_name(name).ok()?.data_type();
+        let values = filters.iter().find_map(|filter| values_given(filter, name))?;
+        let mut given = Vec::with_capacity(values.len());
+        for value in values {
+            // Of another type it would be spelled in another way.
+            if value.data_type() != *data_type || value.is_null() {
+                return None;
+            }
+            match value.cast_to(&DataType::Utf8).ok()? {
+                ScalarValue::Utf8(Some(text)) => given.push(text),
+                _ => return None,
+            }
+        }
+        texts.push(given);
+    }
+    match texts.as_slice() {
+        [] => None,
+        [one] => Some(one.iter().map(|text| bucket_of(&[text], layout.buckets)).collect()),
+        several => {
+            let key: Option<Vec<&str>> = several
+                .iter()
+                .map(|given| match given.as_slice() {
+                    [only] => Some(only.as_str()),
+                    _ => None,
+                })
+                .collect();
+            Some(HashSet::from([bucket_of(&key?, layout.buckets)]))
+        }
+    }
+}
+
+/// The values that `filter` allows column `name`, when it is `name = value` or `name IN (values)`.
+fn values_given(filter: &Expr, name: &str) -> Option<Vec<ScalarValue>> {
+    let is_column = |side: &Expr| matches!(side, Expr::Column(column) if column.name() == name);
+    let literal = |side: &Expr| match side {
+        Expr::Literal(value, _) => Some(value.clone()),
+        _ => None,
+    };
+    match filter {
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) => {
+            if is_column(left) {
+                literal(right).map(|value| vec![value])
+            } else if is_column(right) {
+                literal(left).map(|value| vec![value])
+            } else {
+                None
+            }
+        }
+        Expr::InList(list) if is_column(&list.expr) && !list.negated => list.list.iter().map(literal).collect(),
+        _ => None,
     }
 }
 

@@ -14,7 +14,7 @@ use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::{DFParserBuilder, Statement as EngineStatement};
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, ObjectName, Query, Statement, TableFactor, Visit, Visitor,
+    BinaryOperator, Expr, FunctionArguments, ObjectName, Query, Statement, TableFactor, Visit, Visitor,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
@@ -251,6 +251,10 @@ fn refused(reason: impl Into<String>) -> LakeError {
 /// The engine's reason for not planning a query. It speaks of the query's own words and of
 /// granted columns: planning sees no row, and the plan below the barrier is not yet made.
 fn plan_error(error: &DataFusionError) -> LakeError {
+    if let DataFusionError::Internal(_) = error.find_root() {
+        tracing::warn!("the engine could not plan a query and calls it a fault of its own");
+        return LakeError::QueryFailed { class: "the engine could not plan it" };
+    }
     let mut reason = error.find_root().strip_backtrace();
     if let Some(cut) = reason.char_indices().nth(400).map(|(at, _)| at) {
         reason.truncate(cut);
@@ -270,7 +274,7 @@ fn check_text(sql: &str) -> Result<(), LakeError> {
     let mut count = 0;
     for token in &tokens {
         match token {
-            Token::Whitespace(_) => continue,
+            Token::Whitespace(_) => {}
             Token::SingleQuotedString(text) if text.len() > LITERAL_BYTES_MAX => {
                 return Err(LakeError::Bound { bound: format!("{LITERAL_BYTES_MAX} bytes of one text literal") });
             }
@@ -372,7 +376,10 @@ impl Visitor for Check<'_> {
                 let name = function.name.to_string().to_lowercase();
                 if name.starts_with("concat") {
                     // Each argument may be the text that the last call made.
-                    self.growing += 1;
+                    self.growing += match &function.args {
+                        FunctionArguments::List(list) => list.args.len(),
+                        FunctionArguments::None | FunctionArguments::Subquery(_) => 1,
+                    };
                 }
                 let known = self.state.scalar_functions().contains_key(&name)
                     || self.state.aggregate_functions().contains_key(&name)

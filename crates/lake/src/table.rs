@@ -286,8 +286,7 @@ pub(crate) fn read_table(
         }
         let bucket =
             view.partition_values_map().remove(BUCKET_COLUMN).flatten().and_then(|text| text.parse::<u32>().ok());
-        let stats = view.stats();
-        let (rows, bounds) = bounds_from_stats(stats.as_deref(), &full_schema, bucket);
+        let (rows, bounds) = bounds_from_stats(view.stats().as_deref(), &full_schema, bucket);
         let rows = rows.or_else(|| view.num_records().map(|rows| rows as u64)).ok_or_else(|| LakeError::Shape {
             table: name.clone(),
             difference: format!("its log does not say how many rows `{path}` has"),

@@ -33,10 +33,7 @@ pub struct Writer {
     mode: Mode,
     done: Option<Commit>,
     rows: u64,
-    /// Rows as they come, for tables without a key.
-    plain: Plain,
-    /// Rows by bucket, for keyed tables.
-    spill: Option<Spill>,
+    stage: Stage,
     /// Columns expected of a batch: the table's, or the key's for a delete.
     schema: SchemaRef,
 }
@@ -47,6 +44,16 @@ enum Mode {
     Replace,
     Upsert { order: Vec<String> },
     Delete,
+}
+
+/// Where the rows given so far are.
+enum Stage {
+    /// In files, as they came: tables without a key.
+    Plain(Plain),
+    /// By bucket: keyed tables.
+    Keyed(Spill),
+    /// Lost with a write that failed or was cancelled.
+    Broken,
 }
 
 #[derive(Default)]
@@ -114,8 +121,12 @@ impl Lake {
             Mode::Append | Mode::Replace => {}
         }
         let done = self.committed_in(&table, &key).await?;
-        let spill = keyed.then(|| Spill::new(&self.inner.options, name, Arc::clone(&schema), table.layout.buckets));
-        Ok(Writer { lake: self.clone(), table, key, mode, done, rows: 0, plain: Plain::default(), spill, schema })
+        let stage = if keyed {
+            Stage::Keyed(Spill::new(&self.inner.options, name, Arc::clone(&schema), table.layout.buckets))
+        } else {
+            Stage::Plain(Plain::default())
+        };
+        Ok(Writer { lake: self.clone(), table, key, mode, done, rows: 0, stage, schema })
     }
 }
 
@@ -159,51 +170,56 @@ impl Writer {
             return Ok(());
         }
         let batch = fit_to(&self.table.name, &self.schema, &batch)?;
+        let layout = &self.table.layout;
+        let buckets = if layout.is_keyed() {
+            buckets_of(&self.table.name, &batch, &layout.key, layout.buckets)?
+        } else {
+            Vec::new()
+        };
         if self.rows == 0 {
             self.lake.fault("lake.before_write");
         }
-        self.rows += batch.num_rows() as u64;
-        let Some(spill) = &mut self.spill else {
-            return self.write_plain(batch).await;
+        let rows = batch.num_rows() as u64;
+        // Should what follows fail or be cancelled, the writer stays broken.
+        self.stage = match std::mem::replace(&mut self.stage, Stage::Broken) {
+            Stage::Plain(plain) => Stage::Plain(self.write_plain(plain, batch).await?),
+            Stage::Keyed(spill) => Stage::Keyed(self.write_keyed(spill, batch, buckets).await?),
+            Stage::Broken => return Err(LakeError::Broken),
         };
-        let layout = &self.table.layout;
-        let buckets = buckets_of(&self.table.name, &batch, &layout.key, layout.buckets)?;
-        spill.push(batch, buckets);
-        if spill.is_full() {
-            let mut taken = self.spill.take().expect("it is there, see above");
-            let (taken, flushed) = blocking(move || {
-                let flushed = taken.flush();
-                (taken, flushed)
-            })
-            .await?;
-            self.spill = Some(taken);
-            flushed?;
-            self.lake.fault("lake.after_spill");
-        }
+        self.rows += rows;
         Ok(())
     }
 
-    async fn write_plain(&mut self, batch: RecordBatch) -> Result<(), LakeError> {
-        let (mut writer, rows) = match self.plain.open.take() {
-            Some(open) => open,
-            None => {
-                let path = format!("part-{}.parquet", Uuid::now_v7());
-                let file = FileWriter::create(&self.table.shape(), path, None)?;
-                (BackgroundWriter::start(file), 0)
-            }
+    async fn write_keyed(&self, mut spill: Spill, batch: RecordBatch, buckets: Vec<u32>) -> Result<Spill, LakeError> {
+        spill.push(batch, buckets);
+        if !spill.is_full() {
+            return Ok(spill);
+        }
+        let spill = blocking(move || spill.flush().map(|()| spill)).await??;
+        self.lake.fault("lake.after_spill");
+        Ok(spill)
+    }
+
+    async fn write_plain(&self, mut plain: Plain, batch: RecordBatch) -> Result<Plain, LakeError> {
+        let (mut writer, rows) = if let Some(open) = plain.open.take() {
+            open
+        } else {
+            let path = format!("part-{}.parquet", Uuid::now_v7());
+            let file = FileWriter::create(&self.table.shape(), path, None)?;
+            (BackgroundWriter::start(file), 0)
         };
         let rows = rows + batch.num_rows() as u64;
         writer.write(batch).await?;
-        self.plain.open = Some((writer, rows));
+        plain.open = Some((writer, rows));
         if rows >= FILE_ROWS {
-            self.close_plain().await?;
+            self.close_plain(&mut plain).await?;
         }
-        Ok(())
+        Ok(plain)
     }
 
-    async fn close_plain(&mut self) -> Result<(), LakeError> {
-        if let Some((writer, _)) = self.plain.open.take() {
-            self.plain.written.push(writer.finish().await?);
+    async fn close_plain(&self, plain: &mut Plain) -> Result<(), LakeError> {
+        if let Some((writer, _)) = plain.open.take() {
+            plain.written.push(writer.finish().await?);
             self.lake.fault("lake.after_data_file");
         }
         Ok(())
@@ -221,9 +237,13 @@ impl Writer {
         if let Some(done) = self.done.take() {
             return Ok(done);
         }
-        let Some(spill) = self.spill.take() else {
-            self.close_plain().await?;
-            return self.commit_plain(meta).await;
+        let spill = match std::mem::replace(&mut self.stage, Stage::Broken) {
+            Stage::Plain(mut plain) => {
+                self.close_plain(&mut plain).await?;
+                return self.commit_plain(plain.written, meta).await;
+            }
+            Stage::Keyed(spill) => spill,
+            Stage::Broken => return Err(LakeError::Broken),
         };
         let buckets = Arc::new(blocking(move || spill.finish()).await??);
         let mut attempt = 0;
@@ -239,13 +259,13 @@ impl Writer {
         }
     }
 
-    async fn commit_plain(&mut self, meta: Map<String, Value>) -> Result<Commit, LakeError> {
+    async fn commit_plain(&self, written: Vec<WrittenFile>, meta: Map<String, Value>) -> Result<Commit, LakeError> {
         let name = &self.table.name;
         let writing = self.lake.writing(name).await?;
         let rows = self.rows;
         let mut draft = Draft {
             key: Some(self.key.clone()),
-            adds: std::mem::take(&mut self.plain.written),
+            adds: written,
             removes: Vec::new(),
             changed: Changed { inserted: rows, ..Changed::default() },
             data_change: true,

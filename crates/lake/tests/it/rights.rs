@@ -23,13 +23,13 @@ fn citizen_schema() -> SchemaRef {
 
 /// Six people in two counties. `secret` stands for what no test may ever see.
 fn citizens() -> RecordBatch {
-    let text = |values: [Option<&str>; 6]| Arc::new(StringArray::from(values.to_vec())) as ArrayRef;
+    let column = |values: [Option<&str>; 6]| Arc::new(StringArray::from(values.to_vec())) as ArrayRef;
     RecordBatch::try_new(
         citizen_schema(),
         vec![
-            text([Some("01"), Some("02"), Some("03"), Some("04"), Some("05"), Some("06")]),
-            text([Some("王小明"), Some("王大力"), Some("李四"), Some("secret"), None, Some("赵六")]),
-            text([
+            column([Some("01"), Some("02"), Some("03"), Some("04"), Some("05"), Some("06")]),
+            column([Some("王小明"), Some("王大力"), Some("李四"), Some("secret"), None, Some("赵六")]),
+            column([
                 Some("13800001234"),
                 Some("13899991234"),
                 Some("13700005678"),
@@ -37,7 +37,7 @@ fn citizens() -> RecordBatch {
                 Some("13600000000"),
                 Some("abc"),
             ]),
-            text([Some("兰山"), Some("兰山"), Some("兰山"), Some("沂水"), Some("沂水"), Some("兰山")]),
+            column([Some("兰山"), Some("兰山"), Some("兰山"), Some("沂水"), Some("沂水"), Some("兰山")]),
             Arc::new(Int64Array::from(vec![Some(100), Some(200), Some(300), Some(0), Some(500), None])),
         ],
     )
@@ -69,12 +69,13 @@ fn lanshan(table: &TableName) -> Rights {
     }
 }
 
-async fn sql(test: &TestLake, rights: &[Rights], text: &str) -> Result<Answer, LakeError> {
-    test.lake.sql_granted(rights, text, Limits::default()).await
+async fn sql(test: &TestLake, rights: &[Rights], query: &str) -> Result<Answer, LakeError> {
+    test.lake.sql_granted(rights, query, Limits::default()).await
 }
 
-async fn cells(test: &TestLake, rights: &Rights, text: &str) -> Vec<Vec<String>> {
-    let answer = sql(test, std::slice::from_ref(rights), text).await.unwrap_or_else(|error| panic!("{text}: {error}"));
+async fn cells(test: &TestLake, rights: &Rights, query: &str) -> Vec<Vec<String>> {
+    let answer =
+        sql(test, std::slice::from_ref(rights), query).await.unwrap_or_else(|error| panic!("{query}: {error}"));
     rows(&answer.batches)
 }
 
@@ -108,7 +109,7 @@ async fn a_granted_view_has_its_rows_columns_and_masks_only() {
 async fn a_masked_value_answers_only_to_its_mask() {
     let (test, table) = city().await;
     let rights = lanshan(&table);
-    for (text, expected) in [
+    for (query, expected) in [
         // The true value finds nothing, however the question is put.
         ("select id from citizen where phone = '13800001234'", vec![]),
         ("select id from citizen where phone like '1380000%'", vec![]),
@@ -121,8 +122,8 @@ async fn a_masked_value_answers_only_to_its_mask() {
         ("select id from citizen where '王**' = name order by id", vec!["01", "02"]),
         ("select id from citizen where phone between '138' and '139' order by id", vec!["01", "02"]),
     ] {
-        let found: Vec<String> = cells(&test, &rights, text).await.concat();
-        assert_eq!(found, expected, "{text}");
+        let found: Vec<String> = cells(&test, &rights, query).await.concat();
+        assert_eq!(found, expected, "{query}");
     }
     let ask = async |param: &str| {
         let condition = Condition { column: "phone".into(), test: Test::Equals(Param::Text(param.into())) };
@@ -137,35 +138,35 @@ async fn a_masked_value_answers_only_to_its_mask() {
 async fn order_group_join_window_and_subquery_work_on_masks() {
     let (test, table) = city().await;
     let rights = lanshan(&table);
-    let text = "select phone, count(*) as n from citizen group by phone order by n desc, phone";
-    assert_eq!(cells(&test, &rights, text).await, [["138****1234", "2"], ["***", "1"], ["137****5678", "1"]]);
-    let text = "select count(distinct phone), count(distinct name), min(name), max(phone) from citizen";
-    assert_eq!(cells(&test, &rights, text).await, [["3", "3", "李*", "138****1234"]]);
+    let query = "select phone, count(*) as n from citizen group by phone order by n desc, phone";
+    assert_eq!(cells(&test, &rights, query).await, [["138****1234", "2"], ["***", "1"], ["137****5678", "1"]]);
+    let query = "select count(distinct phone), count(distinct name), min(name), max(phone) from citizen";
+    assert_eq!(cells(&test, &rights, query).await, [["3", "3", "李*", "138****1234"]]);
     // Two people share a mask: a join on it cannot tell them apart.
-    let text = "select count(*) from citizen a join citizen b on a.phone = b.phone";
-    assert_eq!(cells(&test, &rights, text).await, [["6"]]);
+    let query = "select count(*) from citizen a join citizen b on a.phone = b.phone";
+    assert_eq!(cells(&test, &rights, query).await, [["6"]]);
     // Equal masks are equal in every order; the id decides.
-    let text = "select id from citizen order by phone desc, id desc limit 2";
-    assert_eq!(cells(&test, &rights, text).await.concat(), ["02", "01"]);
-    let text = "select id, rank() over (order by phone) from citizen order by id";
-    let ranks: Vec<String> = cells(&test, &rights, text).await.into_iter().map(|row| row[1].clone()).collect();
+    let query = "select id from citizen order by phone desc, id desc limit 2";
+    assert_eq!(cells(&test, &rights, query).await.concat(), ["02", "01"]);
+    let query = "select id, rank() over (order by phone) from citizen order by id";
+    let ranks: Vec<String> = cells(&test, &rights, query).await.into_iter().map(|row| row[1].clone()).collect();
     assert_eq!(ranks, ["3", "3", "2", "1"]);
-    let text = "select id from citizen where phone in (select phone from citizen where id = '01') order by id";
-    assert_eq!(cells(&test, &rights, text).await.concat(), ["01", "02"]);
-    let text = "select id from citizen c where exists \
+    let query = "select id from citizen where phone in (select phone from citizen where id = '01') order by id";
+    assert_eq!(cells(&test, &rights, query).await.concat(), ["01", "02"]);
+    let query = "select id from citizen c where exists \
                 (select 1 from citizen d where d.phone = c.phone and d.id <> c.id) order by id";
-    assert_eq!(cells(&test, &rights, text).await.concat(), ["01", "02"]);
-    let text = "with p as (select phone as x from citizen) select count(*) from p where x like '%0000%'";
-    assert_eq!(cells(&test, &rights, text).await, [["0"]]);
-    let text = "select name from citizen union select phone from citizen";
-    assert_eq!(cells(&test, &rights, text).await.len(), 6);
+    assert_eq!(cells(&test, &rights, query).await.concat(), ["01", "02"]);
+    let query = "with p as (select phone as x from citizen) select count(*) from p where x like '%0000%'";
+    assert_eq!(cells(&test, &rights, query).await, [["0"]]);
+    let query = "select name from citizen union select phone from citizen";
+    assert_eq!(cells(&test, &rights, query).await.len(), 6);
 }
 
 #[tokio::test]
 async fn figures_never_count_rows_outside_the_grant() {
     let (test, table) = city().await;
     let rights = lanshan(&table);
-    for (text, expected) in [
+    for (query, expected) in [
         ("select count(*) from citizen", "4"),
         ("select count(1) from citizen where id >= '04'", "1"),
         ("select max(id) from citizen", "06"),
@@ -173,7 +174,7 @@ async fn figures_never_count_rows_outside_the_grant() {
         ("select count(*) from (select distinct county from citizen) x", "1"),
         ("select count(*) from citizen where county = '沂水'", "0"),
     ] {
-        assert_eq!(cells(&test, &rights, text).await, [[expected]], "{text}");
+        assert_eq!(cells(&test, &rights, query).await, [[expected]], "{query}");
     }
 }
 
@@ -183,7 +184,7 @@ async fn an_error_never_tells_of_a_row_outside_the_grant() {
     let mut rights = lanshan(&table);
     rights.columns.push(GrantedColumn::open("income"));
     // Row 04 is of another county and its income is 0, its id the only one that fails here.
-    for text in [
+    for query in [
         "select id from citizen where 100 / income > 0 and id = '04'",
         "select count(*) from citizen where 100 / income >= 0",
         "select count(*) from citizen where 1 / (case when id = '04' then 0 else 1 end) = 1",
@@ -191,19 +192,19 @@ async fn an_error_never_tells_of_a_row_outside_the_grant() {
         "select sum(100 / income) from citizen",
         "select count(*) from citizen where cast(replaced as bigint) = 0",
     ] {
-        let text =
-            text.replace("cast(replaced as bigint)", "cast(case when id = '04' then 'x' else '0' end as bigint)");
-        let answer = sql(&test, std::slice::from_ref(&rights), &text).await;
-        assert!(answer.is_ok(), "{text}: {}", answer.expect_err("just seen"));
+        let query =
+            query.replace("cast(replaced as bigint)", "cast(case when id = '04' then 'x' else '0' end as bigint)");
+        let answer = sql(&test, std::slice::from_ref(&rights), &query).await;
+        assert!(answer.is_ok(), "{query}: {}", answer.expect_err("just seen"));
     }
     // On the caller's own rows a failure is told by its kind, without the value.
-    for text in [
+    for query in [
         "select cast(phone as bigint) from citizen",
         "select cast(name as bigint) from citizen where id = '03'",
         "select 1 / (income - 300) from citizen",
     ] {
-        let error = sql(&test, std::slice::from_ref(&rights), text).await.expect_err(text);
-        assert!(matches!(error, LakeError::QueryFailed { .. }), "{text}: {error:?}");
+        let error = sql(&test, std::slice::from_ref(&rights), query).await.expect_err(query);
+        assert!(matches!(error, LakeError::QueryFailed { .. }), "{query}: {error:?}");
         let told = format!("{error} {error:?}");
         assert!(!told.contains('王') && !told.contains("138") && !told.contains('李'), "{told}");
     }
@@ -223,7 +224,7 @@ async fn everything_but_one_select_over_granted_views_is_refused() {
     let rights = lanshan(&table);
     let path = test.lake.folder(&table);
     let file = format!("select * from '{}'", path.display());
-    for text in [
+    for query in [
         "",
         ";",
         "select",
@@ -293,15 +294,15 @@ async fn everything_but_one_select_over_granted_views_is_refused() {
         "select $1",
         "select * from citizen where id = $1",
     ] {
-        let outcome = sql(&test, std::slice::from_ref(&rights), text).await;
+        let outcome = sql(&test, std::slice::from_ref(&rights), query).await;
         let error = match outcome {
-            Ok(answer) => panic!("`{text}` was answered: {:?}", rows(&answer.batches)),
+            Ok(answer) => panic!("`{query}` was answered: {:?}", rows(&answer.batches)),
             Err(error) => error,
         };
-        assert!(matches!(error, LakeError::Refused { .. }), "`{text}`: {error:?}");
+        assert!(matches!(error, LakeError::Refused { .. }), "`{query}`: {error:?}");
         let told = error.to_string();
         for secret in ["13800001234", "王小明", "secret", "income", "lake/registry"] {
-            assert!(text.contains(secret) || !told.contains(secret), "`{text}`: {told}");
+            assert!(query.contains(secret) || !told.contains(secret), "`{query}`: {told}");
         }
     }
     assert!(!std::path::Path::new("/tmp/out.csv").exists());
@@ -313,7 +314,7 @@ async fn bounds_are_kept_and_named() {
     let rights = lanshan(&table);
     let limits = Limits { rows: 3, ..Limits::default() };
     let ask =
-        async |text: &str, limits: Limits| test.lake.sql_granted(std::slice::from_ref(&rights), text, limits).await;
+        async |query: &str, limits: Limits| test.lake.sql_granted(std::slice::from_ref(&rights), query, limits).await;
     let error = ask("select id from citizen", limits).await.expect_err("four rows");
     assert_eq!(error.to_string(), "the query went over its bound of 3 rows");
     assert_eq!(ask("select id from citizen limit 3", limits).await.expect("fits").rows(), 3);
@@ -353,6 +354,9 @@ async fn bounds_are_kept_and_named() {
     let error = ask(&long, limits).await.expect_err("a long literal");
     assert!(error.to_string().contains("1024 bytes of one text literal"), "{error}");
     let joined = format!("select {} from citizen", vec!["name"; 12].join(" || "));
+    let error = ask(&joined, limits).await.expect_err("texts grow");
+    assert!(error.to_string().contains("8 joinings of texts"), "{error}");
+    let joined = format!("select concat({}) from citizen", vec!["name"; 9].join(", "));
     let error = ask(&joined, limits).await.expect_err("texts grow");
     assert!(error.to_string().contains("8 joinings of texts"), "{error}");
     assert!(ask(&"x".repeat(20_000), limits).await.is_err());
@@ -419,8 +423,8 @@ async fn conditions_are_checked_against_the_view() {
 #[tokio::test]
 async fn a_key_is_looked_up_only_when_the_view_shows_it() {
     let (test, table) = city().await;
-    let by_key = |text: &str| Selection {
-        conditions: vec![Condition { column: "id".into(), test: Test::Equals(Param::Text(text.into())) }],
+    let by_key = |query: &str| Selection {
+        conditions: vec![Condition { column: "id".into(), test: Test::Equals(Param::Text(query.into())) }],
         columns: Some(vec!["phone".into(), "id".into()]),
         ..Selection::default()
     };
@@ -479,8 +483,8 @@ async fn two_grants_join_and_each_keeps_its_own_masks() {
     other.row_filter = Some("income >= 200".into());
     other.columns = vec![GrantedColumn::open("id"), GrantedColumn::open("income")];
     let rights = [lanshan(&table), other];
-    let text = "select c.id, c.name, i.income from citizen c join income i on c.id = i.id order by 1";
-    let answer = sql(&test, &rights, text).await.expect("joins");
+    let query = "select c.id, c.name, i.income from citizen c join income i on c.id = i.id order by 1";
+    let answer = sql(&test, &rights, query).await.expect("joins");
     assert_eq!(rows(&answer.batches), [["02", "王**", "200"], ["03", "李*", "300"]]);
     let mut twice = rights.clone();
     twice[1].view = "citizen".into();

@@ -320,3 +320,40 @@ async fn conditions_skip_files_by_their_bounds_and_stay_right() {
     }
     assert_eq!(total, 500);
 }
+
+#[tokio::test]
+async fn conditions_on_the_key_find_their_rows_in_whatever_bucket() {
+    let test = TestLake::open();
+    let checked = keyed(&test.lake, "person", 16).await;
+    upsert(&test.lake, &checked, "u", many(0, 200, 1)).await;
+    for (filter, expected) in [
+        ("id = '000007'", 1),
+        ("'000007' = id and score = 1", 1),
+        ("id = '000007' and score = 2", 0),
+        ("id in ('000001', '000002', '000199', '000200')", 3),
+        ("id not in ('000001', '000002')", 198),
+        ("id = '000001' or id = '000002'", 2),
+        ("id = '000001' and id = '000002'", 0),
+        ("id >= '000198'", 2),
+    ] {
+        let scan = Scan { filter_sql: Some(filter.into()), ..Scan::default() };
+        assert_eq!(scan_rows(&test.lake, &checked, scan).await.len(), expected, "{filter}");
+    }
+    // A key of two columns, one of them a date.
+    let pair = table(Zone::Checked, "pair");
+    let layout = Layout::keyed(["name", "born_on"], 16);
+    test.lake.create(&pair, person_schema(), layout).await.expect("creates");
+    upsert(&test.lake, &pair, "u", many(0, 50, 1)).await;
+    for (filter, expected) in [
+        ("name = '王小明' and born_on = date '1970-01-08'", 1),
+        ("name = '王小明' and born_on = '1970-01-08'", 1),
+        ("name = '王小明' and born_on in (date '1970-01-08', date '1970-01-09')", 2),
+        ("name = '王小明'", 50),
+        ("born_on = date '1970-01-08'", 1),
+    ] {
+        let scan = Scan { filter_sql: Some(filter.into()), ..Scan::default() };
+        assert_eq!(scan_rows(&test.lake, &pair, scan).await.len(), expected, "{filter}");
+    }
+    let found = test.lake.lookup(&pair, &["王小明", "1970-01-08"]).await.expect("looks up");
+    assert_eq!(crate::support::rows(&found).len(), 1);
+}
