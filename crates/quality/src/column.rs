@@ -366,7 +366,9 @@ fn text(array: &ArrayRef) -> Result<TextData, QualityError> {
                 Some(keys) => keys.values().clone(),
                 None if origin.is_empty() => vec![0; array.len()].into(),
                 // A dictionary has fewer values than 2^31: its array is bounded by the batch.
-                None => dictionary.normalized_keys().into_iter().map(|key| key as i32).collect(),
+                None => {
+                    dictionary.normalized_keys().into_iter().map(|key| i32::try_from(key).unwrap_or(i32::MAX)).collect()
+                }
             };
             TextData::Dictionary { keys, values: Box::new(text(&origin)?), origin }
         }

@@ -3,6 +3,11 @@
 //! What is beyond the budget goes to an unnamed file in the spill folder, partition by partition, and comes back
 //! one partition at a time. A partition of a table of 100 M rows is about 2 MB.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "rows of a scan and keys are bounded far below 2^32; hashes are cut to the bits that are asked for"
+)]
+
 use std::{
     fs::File,
     io::{Read, Seek, SeekFrom, Write},

@@ -3,6 +3,11 @@
 //! A proposal is made when nearly all values keep it, never when all do not: what fails is what the rule is for.
 //! Proposals are for people to accept; their reasons say how many rows speak for them.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "hashes are cut to the bits that are asked for; estimates and days are small"
+)]
+
 use std::collections::BTreeMap;
 
 use arrow::array::RecordBatch;

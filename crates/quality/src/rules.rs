@@ -103,29 +103,46 @@ pub struct Batch<'a> {
     /// By slot.
     pub columns: Vec<Column>,
     /// Rows whose text is a citizen's number, by slot; several rules ask.
-    citizens: RefCell<Vec<(Slot, Rc<Bits>)>>,
+    citizens: Shared,
+    /// Rows without a value, blank text among them, by slot.
+    missing: Shared,
+}
+
+/// Answers that several rules ask for.
+type Shared = RefCell<Vec<(Slot, Rc<Bits>)>>;
+
+fn shared(answers: &Shared, slot: Slot, ask: impl FnOnce() -> Bits) -> Rc<Bits> {
+    let known = answers.borrow().iter().find(|(known, _)| *known == slot).map(|(_, bits)| bits.clone());
+    known.unwrap_or_else(|| {
+        let bits = Rc::new(ask());
+        answers.borrow_mut().push((slot, bits.clone()));
+        bits
+    })
 }
 
 impl<'a> Batch<'a> {
     /// A batch with its prepared columns, by slot.
     #[must_use]
     pub fn new(record_batch: &'a RecordBatch, columns: Vec<Column>) -> Self {
-        Self { record_batch, columns, citizens: RefCell::default() }
+        Self { record_batch, columns, citizens: RefCell::default(), missing: RefCell::default() }
     }
 
     /// Rows that have an 18-character citizen's number that adds up.
     #[must_use]
     pub fn citizens(&self, slot: Slot, memory: &mut Memory) -> Rc<Bits> {
-        let known = self.citizens.borrow().iter().find(|(known, _)| *known == slot).map(|(_, bits)| bits.clone());
-        known.unwrap_or_else(|| {
+        shared(&self.citizens, slot, || {
             let column = self.column(slot);
-            let bits = Rc::new(match column.text() {
+            match column.text() {
                 Some(text) => text.select(&column.valid, memory, yihe_vocabulary::citizen_id::is_valid),
                 None => Bits::none(self.rows()),
-            });
-            self.citizens.borrow_mut().push((slot, bits.clone()));
-            bits
+            }
         })
+    }
+
+    /// Rows without a value, blank text among them.
+    #[must_use]
+    pub fn missing(&self, slot: Slot, memory: &mut Memory) -> Rc<Bits> {
+        shared(&self.missing, slot, || present::missing(self, slot, memory))
     }
 
     /// Rows of the batch.

@@ -11,6 +11,8 @@
 //! The state of a table that grew is a chain: the last file names those before it, which stand in the same folder
 //! and are never changed. A chain of [`CHAIN_MAX`] files is written together into one by the next addition.
 
+#![expect(clippy::cast_possible_truncation, reason = "sizes were compared with the length of the file")]
+
 use std::{
     fs::File,
     io::{BufWriter, Read, Seek, SeekFrom, Write},
@@ -153,7 +155,7 @@ impl State {
     pub(crate) fn keys(&self, file: usize, rule: usize, partition: usize, keys: &mut Keys) -> Result<(), QualityError> {
         let file = &self.files[file];
         let Some(chunk) = file.chunks[rule].get(partition) else { return Ok(()) };
-        let bytes = (chunk.numbers * 12).saturating_add(chunk.longer_bytes);
+        let bytes = chunk.numbers.saturating_mul(12).saturating_add(chunk.longer_bytes);
         if chunk.offset.saturating_add(bytes) > file.length {
             return Err(file.damaged("a chunk of its directory is beyond its end".to_owned()));
         }

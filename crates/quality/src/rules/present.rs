@@ -25,13 +25,12 @@ impl Present {
     /// Every row is evaluated.
     #[must_use]
     pub fn judge(&self, batch: &Batch<'_>, memory: &mut Memory) -> Verdict {
-        Verdict { evaluated: Rows::All, failed: missing(batch, self.slot, memory) }
+        Verdict { evaluated: Rows::All, failed: Bits::clone(&batch.missing(self.slot, memory)) }
     }
 }
 
-/// Rows without a value.
-#[must_use]
-pub fn missing(batch: &Batch<'_>, slot: Slot, memory: &mut Memory) -> Bits {
+/// Rows without a value. Ask [`Batch::missing`], which asks once.
+pub(super) fn missing(batch: &Batch<'_>, slot: Slot, memory: &mut Memory) -> Bits {
     let column = batch.column(slot);
     let mut missing = match &column.valid {
         Rows::All => Bits::none(batch.rows()),

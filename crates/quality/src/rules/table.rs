@@ -2,6 +2,8 @@
 //!
 //! During the scan they only gather; the verdict needs the moment of the check and the version before.
 
+#![expect(clippy::cast_possible_truncation, reason = "hashes and magnitudes are cut to the bits that are asked for")]
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};

@@ -8,7 +8,7 @@ use crate::{
     bits::{Bits, Rows},
     column::{Memory, Reading},
     key::KeyMap,
-    rules::{Batch, Plan, Slot, code_list::listed, present::missing},
+    rules::{Batch, Plan, Slot, code_list::listed},
 };
 
 /// A compiled condition.
@@ -53,8 +53,8 @@ impl When {
         Rows::Some(match &self.test {
             Test::OneOf(codes) => select(codes, true),
             Test::NoneOf(codes) => select(codes, false),
-            Test::Present => missing(batch, self.slot, memory).complement(),
-            Test::Missing => missing(batch, self.slot, memory),
+            Test::Present => batch.missing(self.slot, memory).complement(),
+            Test::Missing => Bits::clone(&batch.missing(self.slot, memory)),
         })
     }
 }

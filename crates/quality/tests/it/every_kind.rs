@@ -150,8 +150,8 @@ const BREAKS: &[Break] = &[
     Break { rule: "rows_fresh", edits: &[(2, "changed_on", Some("2016-01-01"))], faults: &[(3, Some("2016-01-01"))] },
     Break {
         rule: "paid_not_above_capital",
-        edits: &[(2, "paid_capital", Some("2000"))],
-        faults: &[(3, Some("2000, 1000.50"))],
+        edits: &[(2, "paid_capital", Some("2000.00"))],
+        faults: &[(3, Some("2000.00, 1000.50"))],
     },
 ];
 
