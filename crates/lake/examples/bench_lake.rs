@@ -107,9 +107,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     quantiles("SQL by key under a grant", &mut planned);
     let sql = "select county, count(*), avg(length(name)) from citizen group by county";
     let sql = sql.replace("length", "octet_length");
-    let grouping =
-        time(async { Ok(lake.sql_granted(std::slice::from_ref(&rights), &sql, Limits::default()).await?.rows()) })
-            .await?;
+    let grouping = Box::pin(time(async {
+        Ok(lake.sql_granted(std::slice::from_ref(&rights), &sql, Limits::default()).await?.rows())
+    }))
+    .await?;
     report("SQL group by under a grant, all rows", rows, grouping);
     println!(
         "on disk: landing {} MB, checked {} MB",

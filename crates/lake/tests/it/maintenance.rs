@@ -13,6 +13,12 @@ use crate::support::{
     TestLake, append, collect, key, keyed, many, person_schema, persons, rows, scan_rows, scores, table, upsert,
 };
 
+/// Files get their times from the system, so the sweep's clock must be the system's, too.
+#[expect(clippy::disallowed_methods, reason = "compared with times that the file system wrote")]
+fn a_minute_from_now() -> SystemTime {
+    SystemTime::now() + Duration::from_mins(1)
+}
+
 fn parquet_files(folder: &Path) -> usize {
     let mut found = 0;
     for entry in fs::read_dir(folder).expect("lists") {
@@ -59,7 +65,7 @@ async fn vacuum_removes_what_no_kept_version_reads() {
     }
     let folder = test.lake.folder(&checked);
     assert_eq!(parquet_files(&folder), 4);
-    let later = SystemTime::now() + Duration::from_secs(60);
+    let later = a_minute_from_now();
     let day = Duration::from_secs(86_400);
     let done = test.lake.vacuum(&checked, later, day, &[]).await.expect("vacuums");
     assert_eq!(done.files, 0, "all of it was newest within the day");
@@ -94,7 +100,7 @@ async fn orphans_of_a_dropped_writer_are_removed_and_nothing_else() {
         .expect("a data file");
     fs::copy(&live, folder.join("part-orphan.parquet")).expect("copies");
     assert_eq!(parquet_files(&folder), 3);
-    let later = SystemTime::now() + Duration::from_secs(60);
+    let later = a_minute_from_now();
     let hour = Duration::from_secs(3_600);
     let done = test.lake.vacuum_orphans(&landing, later, hour).await.expect("sweeps");
     assert_eq!(done.files, 0, "a young file may be about to be committed");

@@ -353,10 +353,10 @@ async fn bounds_are_kept_and_named() {
     let long = format!("select '{}'", "x".repeat(2_000));
     let error = ask(&long, limits).await.expect_err("a long literal");
     assert!(error.to_string().contains("1024 bytes of one text literal"), "{error}");
-    let joined = format!("select {} from citizen", vec!["name"; 12].join(" || "));
+    let joined = format!("select {} from citizen", ["name"; 12].join(" || "));
     let error = ask(&joined, limits).await.expect_err("texts grow");
     assert!(error.to_string().contains("8 joinings of texts"), "{error}");
-    let joined = format!("select concat({}) from citizen", vec!["name"; 9].join(", "));
+    let joined = format!("select concat({}) from citizen", ["name"; 9].join(", "));
     let error = ask(&joined, limits).await.expect_err("texts grow");
     assert!(error.to_string().contains("8 joinings of texts"), "{error}");
     assert!(ask(&"x".repeat(20_000), limits).await.is_err());
