@@ -9,8 +9,8 @@ use yihe_lake::{Lake, LakeOptions, Scan, Zone};
 
 use crate::program::{json, said, yihe};
 
-/// About a thousand records: every dataset has some.
-const SCALE: &str = "0.000002";
+/// The smallest city there is: about 61,000 records.
+const SCALE: &str = "0.0001";
 
 /// The commands of the main line with the points at which each is killed, and how often each point is passed before.
 const LINE: &[(&[&str], &[&str])] = &[

@@ -7,7 +7,7 @@ async fn a_city_with_database_servers_is_the_same_city() {
     let postgres = yihe_test_support::Postgres::shared().await.database().await;
     let mariadb = yihe_test_support::Mariadb::shared().await.database().await;
     let (with_files, with_tables) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
-    let scale = "0.00002";
+    let scale = "0.0001";
     let words = ["demo", "--no-serve", "--scale", scale, "--seed", "11"];
     let files = json(with_files.path(), &words);
     let tables = json(with_tables.path(), &[&words[..], &["--postgres", &postgres, "--mariadb", &mariadb]].concat());

@@ -286,12 +286,7 @@ fn zipf(pool: &'static str) -> Vec<(char, f64)> {
 }
 
 /// Spreads weighted values over [`SLOTS`] equal slots.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_precision_loss,
-    clippy::cast_sign_loss,
-    reason = "shares of 4,096 slots"
-)]
+#[expect(clippy::cast_precision_loss, clippy::cast_sign_loss, reason = "shares of 4,096 slots")]
 fn slots<T: Copy>(weighted: Vec<(T, f64)>) -> Vec<T> {
     let total: f64 = weighted.iter().map(|(_, weight)| weight).sum();
     let mut filled = Vec::with_capacity(SLOTS);

@@ -214,7 +214,7 @@ fn size(world: &World, dataset: &str, about: About, at_scale_1: f64, rows: Rows,
     Size { kind, entities, rows }
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts up to some hundred million")]
+#[expect(clippy::cast_sign_loss, reason = "counts up to some hundred million")]
 fn whole(count: f64) -> u64 {
     count.round().max(0.0) as u64
 }

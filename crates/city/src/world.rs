@@ -134,7 +134,7 @@ impl Body {
 impl World {
     /// # Errors
     /// A pack without villages.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "scale is at most 1")]
+    #[expect(clippy::cast_sign_loss, reason = "scale is at most 1")]
     pub fn new(pack: &Pack, scale: f64, seed: u64) -> Result<Self, CityError> {
         let places = places(pack);
         let villages: Vec<usize> = (0..places.len()).filter(|index| places[*index].level == 5).collect();
@@ -452,7 +452,7 @@ fn day_of(days: i32) -> Date {
 }
 
 /// How many were born before each day; the last entry is everybody.
-#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "shares")]
+#[expect(clippy::cast_precision_loss, clippy::cast_sign_loss, reason = "shares")]
 fn born_before(people: u64) -> Vec<u64> {
     let mut weights = Vec::new();
     let mut day = FIRST_BIRTH;

@@ -51,7 +51,7 @@ pub async fn spool(
     match format {
         Format::Mariadb => source.mariadb(&path).await?,
         Format::Postgres | Format::Csv | Format::Xlsx | Format::Jsonl | Format::Parquet => {
-            source.postgres(&path).await?
+            source.postgres(&path).await?;
         }
     }
     Ok(path)

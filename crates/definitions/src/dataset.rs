@@ -206,7 +206,7 @@ pub enum Format {
     Parquet,
     /// A table in a PostgreSQL server.
     Postgres,
-    /// A table in a MariaDB or MySQL server.
+    /// A table in a MariaDB or `MySQL` server.
     Mariadb,
 }
 
@@ -227,7 +227,6 @@ pub enum Encoding {
 impl Encoding {
     /// Whether the encoding is recognised from the file.
     #[must_use]
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if passes a reference")]
     pub fn is_auto(&self) -> bool {
         *self == Self::Auto
     }

@@ -500,6 +500,7 @@ impl TryFrom<RuleDocument> for Rule {
 }
 
 /// Bounds are text on the wire, whatever their kind: a document stored as JSON reads back like the YAML it came from.
+#[expect(clippy::ref_option, reason = "the signature that serde calls")]
 fn as_text<T: std::fmt::Display, S: serde::Serializer>(value: &Option<T>, serializer: S) -> Result<S::Ok, S::Error> {
     match value {
         Some(value) => serializer.collect_str(value),

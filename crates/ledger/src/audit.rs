@@ -318,7 +318,9 @@ impl Auditor<'_> {
                                 &levels[tree][here][at..at + 32],
                                 &bytes[slot * 32..slot * 32 + 32],
                             );
-                            fault.into_iter().for_each(|fault| self.report.add(fault));
+                            if let Some(fault) = fault {
+                                self.report.add(fault);
+                            }
                         }
                     }
                 }
@@ -340,7 +342,7 @@ impl Auditor<'_> {
     /// Root of the first `size` entries as judged right: the leaves of its last tile are judged
     /// again, for those of finished tiles went up.
     fn earlier_root(&self, levels: &Levels, tree: usize, size: u64) -> Hash {
-        let leaves = if size % TILE_WIDTH == 0 {
+        let leaves = if size.is_multiple_of(TILE_WIDTH) {
             Vec::new()
         } else {
             audit_block(self.view, self.options, self.size, size / TILE_WIDTH).leaves.swap_remove(tree)
@@ -382,7 +384,7 @@ impl Auditor<'_> {
                     let current = TilePath::in_tree(tile.kind, tile.index, self.size);
                     match current {
                         Some(current) if current.width > tile.width => {
-                            older.entry((tree, tile.kind, tile.index)).or_default().push(tile)
+                            older.entry((tree, tile.kind, tile.index)).or_default().push(tile);
                         }
                         // Written since the head was read, or just audited.
                         _ => {}
@@ -441,9 +443,9 @@ impl Auditor<'_> {
             match kind {
                 TileKind::Hashes(_) => {
                     if bytes.len() == width * 32 {
-                        first_difference(&file, 0, &right[..width * 32], &bytes)
-                            .into_iter()
-                            .for_each(|fault| self.report.add(fault));
+                        if let Some(fault) = first_difference(&file, 0, &right[..width * 32], &bytes) {
+                            self.report.add(fault);
+                        }
                     } else {
                         self.report.add(Fault::Length {
                             file,

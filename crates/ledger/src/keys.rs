@@ -215,10 +215,11 @@ impl TrustedKeys {
             })?;
             keys.push(key);
         }
-        let first: &VerifierKey = keys
+        let origin = keys
             .first()
+            .map(|first: &VerifierKey| first.name().to_owned())
             .ok_or_else(|| KeyError::Form { path: path.to_owned(), expected: "at least one verifier key" })?;
-        Self::new(&first.name().to_owned(), keys)
+        Self::new(&origin, keys)
     }
 
     /// The canonical log's origin.

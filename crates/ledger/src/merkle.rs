@@ -247,7 +247,7 @@ pub fn consistency_holds(hash: TreeHash, old: u64, new: u64, path: &[Hash], old_
 
 /// The largest power of two strictly below `count`, which is at least 2.
 fn largest_power_below(count: u64) -> u64 {
-    1 << (63 - (count - 1).leading_zeros())
+    1 << (count - 1).ilog2()
 }
 
 /// Leaf hashes in memory as a tree: for small trees (the calls of one interval) and for tests.

@@ -37,6 +37,7 @@ struct Member {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "a policy has a handful of members")]
 enum MemberKind {
     Witness { key: VerifierKey, url: Option<String> },
     Group { threshold: usize, members: Vec<usize> },

@@ -228,7 +228,11 @@ impl AddCheckpoint {
     /// The body to send.
     #[must_use]
     pub fn body(old: u64, proof: &[Hash], checkpoint: &str) -> String {
-        let lines: String = proof.iter().map(|hash| format!("{}\n", STANDARD.encode(hash))).collect();
+        let mut lines = String::new();
+        for hash in proof {
+            lines.push_str(&STANDARD.encode(hash));
+            lines.push('\n');
+        }
         format!("old {old}\n{lines}\n{checkpoint}")
     }
 

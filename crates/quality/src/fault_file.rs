@@ -12,8 +12,6 @@
 //! it lies (at most 128 KiB each), wherever in the table it is. The bitmaps are readable in any language that has
 //! a Roaring library.
 
-#![expect(clippy::cast_possible_truncation, reason = "sizes were compared with their bounds, which are far below 2^32")]
-
 use std::{
     fs::File,
     io::{BufWriter, Read, Seek, SeekFrom, Write},

@@ -4,8 +4,6 @@
 //! to distinct 64-bit numbers, so that comparing numbers *is* comparing texts. Other keys keep their bytes and
 //! are hashed; whoever finds equal hashes compares the bytes.
 
-#![expect(clippy::cast_possible_truncation, reason = "hashes and lengths are cut to the bits that are asked for")]
-
 use std::{collections::HashMap, hash::BuildHasherDefault};
 
 use xxhash_rust::xxh3::xxh3_64;

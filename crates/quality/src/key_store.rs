@@ -3,11 +3,6 @@
 //! What is beyond the budget goes to an unnamed file in the spill folder, partition by partition, and comes back
 //! one partition at a time. A partition of a table of 100 M rows is about 2 MB.
 
-#![expect(
-    clippy::cast_possible_truncation,
-    reason = "rows of a scan and keys are bounded far below 2^32; hashes are cut to the bits that are asked for"
-)]
-
 use std::{
     fs::File,
     io::{Read, Seek, SeekFrom, Write},
@@ -276,6 +271,7 @@ impl Keys {
     }
 
     /// The records of longer keys: hash, row, bytes.
+    #[must_use]
     pub fn records(&self) -> Records<'_> {
         Records { rest: &self.longer }
     }

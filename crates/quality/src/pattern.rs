@@ -96,7 +96,8 @@ impl Automaton {
     /// Walks every state that any text can reach.
     fn explore(dfa: &DFA) -> Result<Self, String> {
         let mut cache = dfa.create_cache();
-        let representatives: Vec<u8> = dfa.byte_classes().representatives(..).filter_map(|unit| unit.as_u8()).collect();
+        let representatives: Vec<u8> =
+            dfa.byte_classes().representatives(..).filter_map(regex_automata::util::alphabet::Unit::as_u8).collect();
         let mut classes = Box::new([0_u8; 256]);
         for byte in 0..=255_u8 {
             let class = dfa.byte_classes().get(byte);
@@ -196,7 +197,7 @@ impl Positions {
     fn new(ranges: &[[u8; 4]]) -> Self {
         let length = ranges.len();
         let mut starts: Vec<usize> = (0..length / 8).map(|word| word * 8).collect();
-        if length % 8 != 0 {
+        if !length.is_multiple_of(8) {
             starts.push(length.saturating_sub(8));
         }
         let word = |start: usize| {

@@ -3,11 +3,6 @@
 //! A proposal is made when nearly all values keep it, never when all do not: what fails is what the rule is for.
 //! Proposals are for people to accept; their reasons say how many rows speak for them.
 
-#![expect(
-    clippy::cast_possible_truncation,
-    reason = "hashes are cut to the bits that are asked for; estimates and days are small"
-)]
-
 use std::collections::BTreeMap;
 
 use arrow::array::RecordBatch;
@@ -262,7 +257,9 @@ impl ColumnProfile {
         } else {
             estimate
         };
-        estimate.round() as u64
+        #[expect(clippy::cast_sign_loss, reason = "a count is not negative")]
+        let estimate = estimate.round() as u64;
+        estimate
     }
 
     /// The identifier that nearly all values are.
@@ -482,7 +479,12 @@ mod tests {
             ("id_no", Arc::new(ids.collect::<StringArray>())),
             (
                 "sex",
-                Arc::new(numbers.clone().map(|number| Some(["1", "2"][number as usize % 2])).collect::<StringArray>()),
+                Arc::new(
+                    numbers
+                        .clone()
+                        .map(|number| Some(["1", "2"][number.unsigned_abs() as usize % 2]))
+                        .collect::<StringArray>(),
+                ),
             ),
             (
                 "plate",
@@ -494,7 +496,7 @@ mod tests {
                 "remark",
                 Arc::new(
                     numbers
-                        .map(|number| (number % 3 == 0).then(|| "x".repeat(number as usize)))
+                        .map(|number| (number % 3 == 0).then(|| "x".repeat(number.unsigned_abs() as usize)))
                         .collect::<StringArray>(),
                 ),
             ),

@@ -150,7 +150,6 @@ impl Scheme {
         }
         let bounds: Vec<f64> = self.grades.iter().map(|grade| grade.from).collect();
         let descending = bounds.windows(2).all(|pair| pair[0] > pair[1]);
-        #[expect(clippy::float_cmp, reason = "the bound is written as 0")]
         let reaches_down = bounds.last() == Some(&0.0) && bounds[0] <= 100.0;
         if descending && reaches_down { Ok(()) } else { Err(SchemeFault::Grades { found: bounds }) }
     }

@@ -3,11 +3,6 @@
 //! A session is one thread's share of a scan. Sessions of the same checker are finished together
 //! ([`finish`]), in any number and order; the outcome is the same for every way of sharing the batches.
 
-#![expect(
-    clippy::cast_possible_truncation,
-    reason = "rows of a scan are numbered with 32 bits, which `check` makes sure of"
-)]
-
 use std::{
     path::{Path, PathBuf},
     sync::{

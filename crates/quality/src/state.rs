@@ -11,8 +11,6 @@
 //! The state of a table that grew is a chain: the last file names those before it, which stand in the same folder
 //! and are never changed. A chain of [`CHAIN_MAX`] files is written together into one by the next addition.
 
-#![expect(clippy::cast_possible_truncation, reason = "sizes were compared with the length of the file")]
-
 use std::{
     fs::File,
     io::{BufWriter, Read, Seek, SeekFrom, Write},

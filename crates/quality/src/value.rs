@@ -119,7 +119,6 @@ pub const fn days_from_civil(year: i32, month: i32, day: i32) -> i32 {
 
 /// Year, month and day of a number of days since 1970-01-01.
 #[must_use]
-#[expect(clippy::cast_possible_truncation, reason = "a year of 32-bit days has seven digits, months and days have two")]
 pub const fn civil_from_days(days: i32) -> (i32, i32, i32) {
     let days = days as i64 + 719_468;
     let era = days.div_euclid(146_097);

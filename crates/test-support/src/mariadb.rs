@@ -82,6 +82,7 @@ async fn start() -> Mariadb {
     "#;
     let mut shell = Command::new("/bin/sh");
     shell.args(["-c", script, "sh", binary]).arg(&data).arg(port.to_string()).arg(&folder);
+    #[expect(clippy::zombie_processes, reason = "the server lives as long as the test process")]
     let mut child = shell.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a shell starts");
     let mut line = String::new();
     BufReader::new(child.stdout.take().expect("the shell's output is a pipe"))

@@ -243,7 +243,6 @@ impl CitizenId {
 
     /// Birth date, positions 7–14.
     #[must_use]
-    #[expect(clippy::missing_panics_doc, reason = "a number with an impossible birth date is refused when it is read")]
     pub fn birth_on(&self) -> Date {
         let (year, month, day) = birth(&self.0).expect("checked when the number was read");
         Date::new(year, month, day).expect("checked when the number was read")

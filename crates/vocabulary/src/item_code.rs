@@ -131,7 +131,6 @@ impl ItemCode {
 
     /// The basic code inside.
     #[must_use]
-    #[expect(clippy::missing_panics_doc, reason = "31 characters always end with 12")]
     pub fn basic(&self) -> BasicItemCode {
         BasicItemCode(*self.0.last_chunk().expect("31 characters end with 12"))
     }

@@ -203,7 +203,6 @@ fn unexplained(response: &Response) -> Option<Problem> {
     Some(kind.into())
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the layer hands the panic over")]
 fn panicked(panic: Box<dyn Any + Send>) -> Response {
     let cause = panic
         .downcast_ref::<String>()

@@ -283,7 +283,7 @@ pub enum Ledger {
 /// `yihe account …`
 #[derive(Debug, Subcommand)]
 pub enum Account {
-    /// 新增账号，口令由 YIHE_PASSPHRASE 或标准输入给出 · add one; passphrase from YIHE_PASSPHRASE or standard input
+    /// 新增账号，口令由 `YIHE_PASSPHRASE` 或标准输入给出 · add one; passphrase from `YIHE_PASSPHRASE` or standard input
     Add {
         /// 登录名 · login
         login: String,

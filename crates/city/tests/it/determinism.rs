@@ -31,6 +31,7 @@ fn one_and_two_threads_make_the_same_bytes_and_another_seed_makes_others() {
 }
 
 #[test]
+#[expect(clippy::cast_precision_loss, reason = "a share within two percent")]
 fn the_scale_is_met_within_two_percent() {
     for scale in [0.000_5, 0.002] {
         let folder = tempfile::tempdir().unwrap();
@@ -41,6 +42,7 @@ fn the_scale_is_met_within_two_percent() {
 }
 
 #[test]
+#[expect(clippy::cast_precision_loss, reason = "a share within a thousandth")]
 fn the_plan_at_scale_1_adds_up_to_the_city() {
     let rows: u64 = yihe_city::expected_rows(&pack(), 1.0, 1).unwrap().values().sum();
     assert!((rows as f64 / RECORDS - 1.0).abs() < 0.001, "{rows}");

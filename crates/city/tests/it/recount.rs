@@ -238,6 +238,7 @@ fn read_key(kind: EntityKind, text: Option<&str>) -> Option<String> {
 }
 
 /// Joins the records anew, by hand, and compares every golden value, its origin and every conflict.
+#[expect(clippy::type_complexity, reason = "records of each member by key, used here only")]
 fn compare_registry(registry: &Registry, all: &BTreeMap<&str, Delivered<'_>>, truth: &Truth, folder: &Path) {
     let mut members: Vec<(&str, HashMap<String, Vec<Option<String>>>)> = Vec::new();
     let mut keys = BTreeSet::new();

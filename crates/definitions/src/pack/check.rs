@@ -157,21 +157,17 @@ fn check_source(dataset: &Dataset, found: &mut Found<'_>) {
 fn check_publication(publication: &Publication, found: &mut Found<'_>) {
     let parts: Vec<&str> = publication.classification.split('/').collect();
     let digits = |part: &&str, width: usize| part.len() == width && part.bytes().all(|byte| byte.is_ascii_digit());
-    let fits = parts.len() >= 3
-        && parts.len() <= 4
+    let fits = parts.len() == 4
         && digits(&parts[0], 1)
         && digits(&parts[1], 2)
         && digits(&parts[2], 3)
-        && parts
-            .get(3)
-            .is_none_or(|part| !part.is_empty() && part.len() <= 8 && part.bytes().all(|byte| byte.is_ascii_digit()));
+        && (1..=8).contains(&parts[3].len())
+        && parts[3].bytes().all(|byte| byte.is_ascii_digit());
     if !fits {
         let code = &publication.classification;
         found.say(
-            format!("分类 `{code}` 不合规定；应为 类1位/项2位/目3位[/细目]（发改高技〔2017〕1272号）"),
-            format!(
-                "found classification `{code}`, expected 1/2/3 digits and optionally a sub-section, e.g. 1/01/001/02"
-            ),
+            format!("分类 `{code}` 不合规定；应为 类1位/项2位/目3位/细目（发改高技〔2017〕1272号）"),
+            format!("found classification `{code}`, expected 1, 2, 3 and up to 8 digits, e.g. 1/01/001/02"),
         );
     }
     let withheld = matches!(publication.sharing, Sharing::Withheld { .. });

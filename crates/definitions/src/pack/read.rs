@@ -68,7 +68,8 @@ pub(super) fn read_folder(files: &PackFiles, pack: &mut Pack, places: &mut Place
         }),
     }
     for (name, text) in &files.0 {
-        if name == "pack.yaml" || name.ends_with(".csv") {
+        let is_list = Path::new(name).extension().is_some_and(|end| end == "csv");
+        if name == "pack.yaml" || is_list {
             continue;
         }
         for (first_line, document) in documents(text) {

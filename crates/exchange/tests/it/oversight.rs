@@ -40,7 +40,7 @@ async fn a_grant_expires_after_its_last_day(fixture: Fixture) {
     let (grant, _) = fixture.grant().await;
     assert!(fixture.exchange.sweep(morning(12, 31)).await.unwrap().expired.is_empty());
     let after = "2026-01-01T02:00:00Z".parse().unwrap();
-    assert_eq!(fixture.exchange.sweep(after).await.unwrap().expired, [grant.id.clone()]);
+    assert_eq!(fixture.exchange.sweep(after).await.unwrap().expired, std::slice::from_ref(&grant.id));
     assert!(fixture.exchange.sweep(after).await.unwrap().expired.is_empty());
     let officer = actor(REQUESTER, Role::Officer);
     let found = fixture.exchange.grant_find(&grant.id, &officer).await.unwrap().unwrap();

@@ -109,8 +109,9 @@ async fn the_quota_of_the_day_is_kept_even_by_calls_at_once(fixture: Fixture) {
     let key = [CITIZEN];
     let call = call(&token, &key);
     let supply = || fixture.exchange.supply(&call, morning(9, 28));
-    let (a, b, c, d, e) = tokio::join!(supply(), supply(), supply(), supply(), supply());
-    let answered = [&a, &b, &c, &d, &e].into_iter().filter(|result| result.is_ok()).count();
+    let calls = tokio::join!(supply(), supply(), supply(), supply(), supply());
+    let answered =
+        [&calls.0, &calls.1, &calls.2, &calls.3, &calls.4].into_iter().filter(|result| result.is_ok()).count();
     assert_eq!(answered, 3);
     assert_eq!(refused(supply().await), Refused::Quota { calls_per_day: 3 });
     // Sixteen hours UTC is the next day in China.

@@ -41,7 +41,7 @@ pub fn salt(number: u64) -> Salt {
 pub fn entry(number: u64) -> PendingEntry {
     let event = Event {
         id: &format!("0197a1b2-0000-7000-8000-{number:012x}"),
-        kind: if number % 3 == 0 { "batch.landed" } else { "batch.checked" },
+        kind: if number.is_multiple_of(3) { "batch.landed" } else { "batch.checked" },
         at: Timestamp::from_second(1_795_300_000 + i64::try_from(number).unwrap()).unwrap(),
         actor: "account:42",
         org: "11371300004450123A",

@@ -64,7 +64,10 @@ fn child() {
     for turn in 0_u64.. {
         let batch = entries(done..done + [1, 3, 60, 7, 130][usize::try_from(turn % 5).unwrap()]);
         let indexes = ledger.append_batch(&batch).unwrap();
-        let lines: String = (done..).zip(&indexes).map(|(number, index)| format!("{number} {index}.\n")).collect();
+        let mut lines = String::new();
+        for (number, index) in (done..).zip(&indexes) {
+            lines.push_str(&format!("{number} {index}.\n"));
+        }
         file.write_all(lines.as_bytes()).unwrap();
         done += batch.len() as u64;
         if done > 20_000 {

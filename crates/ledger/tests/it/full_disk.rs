@@ -49,7 +49,7 @@ fn whichever_step_finds_the_disk_full_the_same_calls_succeed_later() {
                 match ledger.append_batch(&entries(number * 20..number * 20 + 20)) {
                     Ok(_) => {}
                     Err(LedgerError::Refused { .. } | LedgerError::Stalled { .. } | LedgerError::File { .. }) => {
-                        refused += 1
+                        refused += 1;
                     }
                     Err(other) => panic!("{step:?}: {other}"),
                 }

@@ -71,7 +71,7 @@ fn every_way_of_changing_the_database_behind_the_application_is_named() {
     let object = |number: u64| entry(number).object;
     let changed = faults(&|database| {
         database.0[297].now =
-            ObjectNow::Is(json!({"dataset": "population", "rows": 1, "note": "x", "title": "人口基础信息"}))
+            ObjectNow::Is(json!({"dataset": "population", "rows": 1, "note": "x", "title": "人口基础信息"}));
     });
     assert_eq!(
         changed,

@@ -54,7 +54,7 @@ impl RuleFile {
         let parsed: Result<Self, _> = serde_saphyr::from_str(yaml);
         match parsed {
             Ok(mut rules) => {
-                rules.folder = folder.to_owned();
+                folder.clone_into(&mut rules.folder);
                 Ok(rules)
             }
             Err(error) => {

@@ -100,7 +100,6 @@ impl TextInput {
         })
     }
 
-    #[expect(clippy::type_complexity, reason = "the type of the field it fills")]
     fn begin(&self) -> Result<Box<dyn Iterator<Item = Result<RecordBatch, ArrowError>> + Send>, QualityError> {
         let failed = |source| QualityError::Arrow { doing: "begin to read a text file", source };
         let input = BufReader::with_capacity(1 << 18, decoded(&self.path, self.gb18030)?);

@@ -2,8 +2,6 @@
 //!
 //! During the scan they only gather; the verdict needs the moment of the check and the version before.
 
-#![expect(clippy::cast_possible_truncation, reason = "hashes and magnitudes are cut to the bits that are asked for")]
-
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -269,7 +267,9 @@ fn count_buckets(column: &Column, rows: usize, among: &Rows, gathered: &mut Gath
                 Data::Floats(values) => magnitude(values[row]),
                 // Quarters of a year are fine enough to see a shift and few enough to keep.
                 Data::Days(values) => values[row].div_euclid(91).cast_unsigned() & 0x7fff_ffff,
-                Data::Instants(values) => (values[row].div_euclid(91 * DAY_MICROS) as u32) & 0x7fff_ffff,
+                Data::Instants(values) => {
+                    (values[row].div_euclid(91 * DAY_MICROS).cast_unsigned() as u32) & 0x7fff_ffff
+                }
                 Data::Booleans(values) => u32::from(values.value(row)),
                 Data::Opaque => MISSING,
             }

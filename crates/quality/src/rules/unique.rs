@@ -5,11 +5,6 @@
 //! numbers ([`crate::key::packed`] maps no two texts to the same one); longer keys keep their bytes and are
 //! compared byte by byte where hashes are equal. So there is no false duplicate and no second pass over the table.
 
-#![expect(
-    clippy::cast_possible_truncation,
-    reason = "rows of a scan are numbered with 32 bits, which the session makes sure of"
-)]
-
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::{

@@ -290,7 +290,7 @@ proptest! {
     ) {
         let wide: Vec<Option<i64>> = values.iter().map(|value| value.map(i64::from)).collect();
         let floats: Vec<Option<f64>> = values.iter().map(|value| value.map(f64::from)).collect();
-        let positive: Vec<Option<u8>> = values.iter().map(|value| value.map(|value| value.unsigned_abs())).collect();
+        let positive: Vec<Option<u8>> = values.iter().map(|value| value.map(i8::unsigned_abs)).collect();
         let scaled = |factor: i64| -> Vec<Option<i64>> { wide.iter().map(|value| value.map(|value| value * factor)).collect() };
         let day = 86_400;
         let cents: Vec<Option<i128>> = wide.iter().map(|value| value.map(|value| i128::from(value) * 100)).collect();

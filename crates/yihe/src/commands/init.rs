@@ -68,9 +68,9 @@ pub fn run(file: &Path, out: Option<PathBuf>, output: &Output) -> Result<Exit> {
 }
 
 fn identifier(stem: &str) -> String {
-    let mut id: String =
+    let id: String =
         stem.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' }).take(40).collect();
-    id = id.trim_matches('_').to_owned();
+    let id = id.trim_matches('_').to_owned();
     if id.starts_with(|first: char| first.is_ascii_lowercase()) {
         id
     } else {
@@ -139,7 +139,7 @@ fn dataset(id: &str, title: &str, file: &str, sketch: &Sketch) -> String {
         }
     }
     text.push_str(
-        "publication:\n  classification: 3/01/001\n  sharing: { type: unconditional }\n  methods: [service, file]\n  \
+        "publication:\n  classification: 3/01/001/01\n  sharing: { type: unconditional }\n  methods: [service, file]\n  \
          grade: { zh: 一般, en: general }\n  secrecy_assessed: true\n  privacy_assessed: true\n",
     );
     text
@@ -160,15 +160,14 @@ fn rules(column: &SketchColumn) -> Vec<String> {
     if column.unique {
         rules.push(format!("{{ id: {name}_unique, kind: unique, columns: [{name}] }}"));
     }
+    let mut adds_up = |identifier: &str| {
+        rules.push(format!("{{ id: {name}_adds_up, kind: check_digit, column: {name}, identifier: {identifier} }}"));
+    };
     match column.meaning {
-        Meaning::CitizenId => {
-            rules.push(format!("{{ id: {name}_adds_up, kind: check_digit, column: {name}, identifier: citizen_id }}"))
-        }
-        Meaning::CreditCode => {
-            rules.push(format!("{{ id: {name}_adds_up, kind: check_digit, column: {name}, identifier: credit_code }}"))
-        }
+        Meaning::CitizenId => adds_up("citizen_id"),
+        Meaning::CreditCode => adds_up("credit_code"),
         Meaning::Mobile => {
-            rules.push(format!("{{ id: {name}_mobile, kind: pattern, column: {name}, pattern: '1[3-9]\\d{{9}}' }}"))
+            rules.push(format!("{{ id: {name}_mobile, kind: pattern, column: {name}, pattern: '1[3-9]\\d{{9}}' }}"));
         }
         Meaning::Other => {}
     }
