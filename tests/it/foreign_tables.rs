@@ -20,12 +20,4 @@ async fn a_city_with_database_servers_is_the_same_city() {
             }
         }
     }
-    let again = json(with_tables.path(), &["collect"]);
-    let from_tables = again["deliveries"]
-        .as_array()
-        .expect("deliveries")
-        .iter()
-        .filter(|one| one["name"].as_str().is_some_and(|name| name.starts_with("demo_")));
-    // Without the connections in the environment the files stand in; none of them was written.
-    assert_eq!(from_tables.count(), 0);
 }

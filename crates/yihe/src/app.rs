@@ -9,7 +9,7 @@ use yihe_docket::Docket;
 use yihe_lake::{FaultHook, Lake, LakeOptions};
 use yihe_quality::walk::Walk;
 use yihe_registries::Builder;
-use yihe_store::{Actor, Store, SystemIdentity};
+use yihe_store::{Actor, RunState, Store, StoreError, SystemIdentity};
 use yihe_vocabulary::{Clock, SystemClock, WorkingCalendar, WorkingYear};
 
 use crate::{config::Config, faults, packs};
@@ -44,7 +44,30 @@ impl App {
         options.faults = Arc::clone(&faults);
         let lake = Lake::open(&data.join("lake"), options)?;
         let store = Store::open(&config.store, SystemIdentity).await?;
-        Ok(Self { lake, store, clock: Arc::new(SystemClock), faults, holder, config })
+        let app = Self { lake, store, clock: Arc::new(SystemClock), faults, holder, config };
+        app.bury_the_dead().await?;
+        Ok(app)
+    }
+
+    /// Gives up the runs of processes of this machine that are gone. Their lease would end by itself, but whoever
+    /// runs a command again after a crash should not wait for it.
+    async fn bury_the_dead(&self) -> Result<()> {
+        let here = format!("{}-", hostname());
+        for run in self.store.run_list(None, yihe_store::PAGE_ROWS_MAX).await? {
+            let process = run.holder.strip_prefix(&here).and_then(|process| process.parse::<u32>().ok());
+            if run.state == RunState::Running && process.is_some_and(|process| !is_alive(process)) {
+                let mut tx = self.store.begin().await?;
+                let act = self.machine();
+                let act = act.act("run.abandoned", self.clock.now());
+                // Another process may have done it in this moment; then there is nothing left to do.
+                match tx.run_fail(&run.id, "the process ended before the work did", &act).await {
+                    Ok(()) => tx.commit().await?,
+                    Err(StoreError::State { .. }) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The definitions in force.
@@ -125,6 +148,12 @@ pub fn calendar(pack: &Pack) -> Result<WorkingCalendar> {
         });
     }
     Ok(WorkingCalendar::new(years)?)
+}
+
+/// Whether a process of this machine is alive and is one of ours; numbers are used again.
+fn is_alive(process: u32) -> bool {
+    let name = std::fs::read_to_string(format!("/proc/{process}/comm"));
+    name.is_ok_and(|name| name.trim() == "yihe")
 }
 
 fn hostname() -> String {

@@ -59,7 +59,7 @@ impl<'a> Steps<'a> {
 
 /// The command.
 pub async fn run(demo: Demo, mut config: Config, output: &Output) -> Result<Exit> {
-    let connections = [("demo_postgres", &demo.postgres), ("demo_mariadb", &demo.mariadb)];
+    let connections = [("postgres", &demo.postgres), ("mariadb", &demo.mariadb)];
     for (name, url) in connections {
         if let Some(url) = url {
             config.connections.insert(name.to_owned(), url.clone());
