@@ -178,7 +178,8 @@ impl Walk {
         tx.commit().await.map_err(store_failed)?;
         (self.faults)("check.after_begin");
 
-        let beating = self.beat(run.id.clone());
+        let clock = Arc::clone(&self.clock);
+        let beating = self.store.run_keep_alive(&run, LEASE, move || clock.now());
         let outcome = self.work(pack, dataset, &batches).await;
         beating.abort();
 
@@ -215,23 +216,6 @@ impl Walk {
                 Err(error)
             }
         }
-    }
-
-    /// Renews the lease while the check works.
-    fn beat(&self, run: String) -> tokio::task::JoinHandle<()> {
-        let (store, clock, holder) = (self.store.clone(), Arc::clone(&self.clock), self.holder.clone());
-        tokio::spawn(async move {
-            loop {
-                tokio::time::sleep(LEASE / 4).await;
-                let until = clock.now() + LEASE;
-                // A missed beat is made good by the next; a lost lease shows when the run is finished.
-                if let Ok(mut tx) = store.begin().await
-                    && tx.run_heartbeat(&run, &holder, until).await.is_ok()
-                {
-                    let _ = tx.commit().await;
-                }
-            }
-        })
     }
 
     async fn work(&self, pack: &Pack, dataset: &Dataset, batches: &[Batch]) -> Result<CheckReport, WalkError> {

@@ -1,7 +1,10 @@
 //! Runs: one execution of a step, and the leases that bring each to a final state.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use sqlx::any::AnyRow;
+use tokio::task::JoinHandle;
 
 use crate::{
     actor::Act,
@@ -116,6 +119,43 @@ impl Store {
                 .await
                 .map_err(failed("list runs"))?;
         rows.iter().map(read).collect()
+    }
+}
+
+impl Store {
+    /// Runs that have not ended, whoever holds them, oldest first.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn run_list_running(&self, limit: i64) -> Result<Vec<Run>, StoreError> {
+        let rows = sqlx::query("SELECT * FROM run WHERE state = 'running' ORDER BY started_at, id LIMIT $1")
+            .bind(page(limit))
+            .fetch_all(&self.readers)
+            .await
+            .map_err(failed("list running runs"))?;
+        rows.iter().map(read).collect()
+    }
+
+    /// Renews a run's lease four times in its length until the handle is aborted.
+    pub fn run_keep_alive(
+        &self,
+        run: &Run,
+        lease: Duration,
+        now: impl Fn() -> Timestamp + Send + 'static,
+    ) -> JoinHandle<()> {
+        let (store, id, holder) = (self.clone(), run.id.clone(), run.holder.clone());
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(lease / 4).await;
+                let until = now() + lease;
+                // A missed beat is made good by the next; a lost lease shows when the run is finished.
+                if let Ok(mut tx) = store.begin().await
+                    && tx.run_heartbeat(&id, &holder, until).await.is_ok()
+                {
+                    let _ = tx.commit().await;
+                }
+            }
+        })
     }
 }
 

@@ -9,7 +9,7 @@ use yihe_docket::Docket;
 use yihe_lake::{FaultHook, Lake, LakeOptions};
 use yihe_quality::walk::Walk;
 use yihe_registries::Builder;
-use yihe_store::{Actor, RunState, Store, StoreError, SystemIdentity};
+use yihe_store::{Actor, Store, StoreError, SystemIdentity};
 use yihe_vocabulary::{Clock, SystemClock, WorkingCalendar, WorkingYear};
 
 use crate::{config::Config, faults, packs};
@@ -53,9 +53,9 @@ impl App {
     /// runs a command again after a crash should not wait for it.
     async fn bury_the_dead(&self) -> Result<()> {
         let here = format!("{}-", hostname());
-        for run in self.store.run_list(None, yihe_store::PAGE_ROWS_MAX).await? {
+        for run in self.store.run_list_running(yihe_store::PAGE_ROWS_MAX).await? {
             let process = run.holder.strip_prefix(&here).and_then(|process| process.parse::<u32>().ok());
-            if run.state == RunState::Running && process.is_some_and(|process| !is_alive(process)) {
+            if process.is_some_and(|process| !is_alive(process)) {
                 let mut tx = self.store.begin().await?;
                 let act = self.machine();
                 let act = act.act("run.abandoned", self.clock.now());
