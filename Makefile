@@ -20,6 +20,7 @@ help:
 
 build:
 	@tools/need demo
+	@tools/checkout
 	$(BUILD)
 
 demo: build
@@ -33,11 +34,12 @@ fmt:
 
 lint:
 	@tools/need test
+	@tools/checkout
 	cargo clippy --release --workspace --all-targets --locked -- -D warnings
 
 unit: build
 	@tools/need test
-	YIHE_BIN=$(CARGO_TARGET_DIR)/release/yihe YIHE_AXE_JS=$$(tools/axe) $(TEST)
+	YIHE_BIN=$(CARGO_TARGET_DIR)/release/yihe YIHE_AXE_JS=$$(tools/axe) INSTA_WORKSPACE_ROOT=$(CURDIR) $(TEST)
 
 audit:
 	tools/audit
