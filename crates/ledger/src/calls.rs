@@ -87,12 +87,14 @@ impl CallBatch {
     /// Root over the calls.
     #[must_use]
     pub fn root(&self, hash: TreeHash) -> Hash {
-        let leaves = self.of(hash);
+        let leaves = self.leaves(hash);
         let Ok(root) = merkle::root(hash, &mut LeafList { hash, leaves }, leaves.len() as u64);
         root
     }
 
-    fn of(&self, hash: TreeHash) -> &[Hash] {
+    /// The leaf of every call, in order: what names a call that was changed.
+    #[must_use]
+    pub fn leaves(&self, hash: TreeHash) -> &[Hash] {
         match hash {
             TreeHash::Sha256 => &self.leaves[0],
             TreeHash::Sm3 => &self.leaves[1],
@@ -117,7 +119,7 @@ impl CallBatch {
     /// # Errors
     /// A position beyond the batch.
     pub fn prove(&self, hash: TreeHash, position: u64) -> Result<CallProof, CallsError> {
-        let leaves = self.of(hash);
+        let leaves = self.leaves(hash);
         let calls = leaves.len() as u64;
         if position >= calls {
             return Err(CallsError::NoSuchCall { position, calls });

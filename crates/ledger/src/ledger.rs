@@ -10,6 +10,8 @@
 //! the journal, whatever had been renamed by then. Signatures are deterministic, so a repaired log
 //! publishes the very checkpoint it had signed.
 
+mod cosigned;
+
 use std::{
     collections::{HashMap, VecDeque},
     fs::{self, File, TryLockError},
@@ -27,12 +29,12 @@ use crate::{
     journal::Journal,
     keys::{LogKeys, VERIFIER_KEYS_FILE},
     merkle::{self, CompactRange},
-    note::{Note, VerifierKey},
     proof::TlogProof,
     tiles::{TILE_WIDTH, TileKind, TilePath, bundle_entries, bundle_push, hashes_at, level_count},
     view::{Head, LogView, read_text},
-    witness::{AddCheckpoint, read_cosignatures},
 };
+
+pub use cosigned::{Cosigned, POOL_MAX, awaiting_quorum, tree_of_request};
 
 /// Most entries handed over in one call.
 pub const BATCH_ENTRIES_MAX: usize = 65_536;
@@ -516,71 +518,6 @@ impl Ledger {
         Ok(())
     }
 
-    /// What to send to a witness that cosigned `old` entries last (0 when nobody knows): the body of
-    /// `POST add-checkpoint`, or the file to carry.
-    ///
-    /// # Errors
-    /// `old` beyond the published log, or unreadable files.
-    pub fn witness_request(&self, hash: TreeHash, old: u64) -> Result<String, LedgerError> {
-        let head = self.view.head(hash)?;
-        let proof = self.view.prove_consistency(hash, old, head.size)?;
-        Ok(AddCheckpoint::body(old, &proof, &head.note))
-    }
-
-    /// Takes a witness's answer to a request of ours. What holds is added to the witnessed
-    /// checkpoint; answers about an older checkpoint than the witnessed one are passed over.
-    /// Returns how many cosignatures the witnessed checkpoint has then.
-    ///
-    /// # Errors
-    /// A request that is not about this log, an answer without a known witness's signature, or one
-    /// that does not hold.
-    pub fn accept_cosignatures(
-        &mut self,
-        hash: TreeHash,
-        request: &str,
-        answer: &str,
-        witnesses: &[VerifierKey],
-    ) -> Result<usize, LedgerError> {
-        let path = self.view.witnessed_path(hash);
-        let request = AddCheckpoint::read(request)
-            .map_err(|_| LedgerError::Unreadable { path: path.clone(), expected: "a request to a witness" })?;
-        let sent = request.note.to_string();
-        let head = self.view.check_head(hash, &sent, &path)?;
-        let root = if head.size <= self.published_size {
-            Some(merkle::root(hash, &mut self.view.tree(hash, head.size), head.size)?)
-        } else {
-            None
-        };
-        if root != Some(head.root) {
-            return Err(disagrees(
-                hash,
-                format!("root {} at size {}", hex::encode(head.root), head.size),
-                root.unwrap_or_default(),
-                head.size,
-            ));
-        }
-        let cosignatures = read_cosignatures(&request.note.text, answer, witnesses)
-            .map_err(|source| LedgerError::Note { path: path.clone(), source })?;
-        let mut note = request.note;
-        if let Some(present) = self.view.witnessed_head(hash)? {
-            let present_note: Note =
-                present.note.parse().map_err(|source| LedgerError::Note { path: path.clone(), source })?;
-            if present.size > head.size {
-                return Ok(cosignature_count(&present_note, witnesses));
-            }
-            if present_note.text == note.text {
-                note = present_note;
-            }
-        }
-        for line in cosignatures {
-            // A newer cosignature of the same witness takes the place of the older.
-            note.signatures.retain(|known| (known.key_id, &known.name) != (line.key_id, &line.name));
-            note.signatures.push(line);
-        }
-        self.disk.put_durably(&path, note.to_string().as_bytes())?;
-        Ok(cosignature_count(&note, witnesses))
-    }
-
     /// Makes the published files durable by themselves, so that the journal can be written from the
     /// front. Happens by itself as the journal fills; call it before copying the folder elsewhere.
     ///
@@ -625,10 +562,6 @@ impl Ledger {
     pub fn journal_path(&self) -> &Path {
         self.journal.path()
     }
-}
-
-fn cosignature_count(note: &Note, witnesses: &[VerifierKey]) -> usize {
-    note.signatures.iter().filter(|line| Note::is_known_line(line, witnesses)).count()
 }
 
 fn disagrees(hash: TreeHash, found: String, root: Hash, size: u64) -> LedgerError {

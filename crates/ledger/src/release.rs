@@ -11,6 +11,7 @@ use crate::{
     hashes::{Hash, TreeHash},
     ledger::Ledger,
     proof::TlogProof,
+    view::LogView,
 };
 
 /// A rule as a definition declares it.
@@ -58,7 +59,22 @@ impl ReleaseRule {
     /// # Errors
     /// An unreadable log, or an object with more entries than are walked.
     pub fn evaluate(&self, ledger: &Ledger, object: &str) -> Result<Release, LedgerError> {
-        let history = ledger.history(object)?;
+        self.evaluate_in(ledger.view(), ledger.last_of(object)?, object)
+    }
+
+    /// As [`Self::evaluate`], from the published files alone: for whoever does not hold the ledger.
+    /// `last` is the index of the last entry about the object, as the store noted it; what it says is
+    /// not believed, the entries are read.
+    ///
+    /// # Errors
+    /// As [`Self::evaluate`].
+    pub fn evaluate_in(&self, view: &LogView, last: Option<u64>, object: &str) -> Result<Release, LedgerError> {
+        let head = view.head(TreeHash::Sha256)?;
+        let mut history = match last {
+            Some(last) if last < head.size => view.history(last, head.size)?,
+            Some(_) | None => Vec::new(),
+        };
+        history.retain(|(_, entry)| entry.object == object);
         let newest = |kind: &String| history.iter().find(|(_, entry)| entry.kind == *kind);
         let missing: Vec<String> = self.requires.iter().filter(|kind| newest(kind).is_none()).cloned().collect();
         if !missing.is_empty() {
@@ -73,12 +89,12 @@ impl ReleaseRule {
         }
         let mut citations = Vec::with_capacity(self.requires.len());
         for (index, entry) in self.requires.iter().filter_map(newest) {
-            let bytes = ledger.view().entry_bytes(*index, ledger.size())?;
+            let bytes = view.entry_bytes(*index, head.size)?;
             citations.push(Citation {
                 kind: entry.kind.clone(),
                 index: *index,
                 leaf: TreeHash::Sha256.leaf(&bytes),
-                proof: ledger.prove(*index)?,
+                proof: view.prove_in(&head, *index)?,
             });
         }
         Ok(Release::Ready { citations })

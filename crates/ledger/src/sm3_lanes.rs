@@ -3,7 +3,8 @@
 //! One message is a chain of dependent rounds, and no processor of ours has an SM3 instruction, so
 //! a full audit would spend most of its time here. Messages are independent of one another: each
 //! 32-bit word becomes a vector with one element per message. `sm3` (the crate) stays the
-//! reference: the tests compare with it.
+//! reference: the tests compare with it. Wider registers (AVX2) would need code that is chosen while
+//! the program runs, which safe Rust does not have.
 
 use wide::u32x4;
 
@@ -13,7 +14,10 @@ use crate::hashes::Hash;
 /// processor has.
 const LANES: usize = 4;
 
-type Words = [u32; LANES];
+type Block = [u8; 64];
+
+/// What a lane works on when its message has ended before the others.
+const IDLE: Block = [0; 64];
 
 const START: [u32; 8] =
     [0x7380_166f, 0x4914_b2b9, 0x1724_42d7, 0xda8a_0600, 0xa96f_30bc, 0x1631_38aa, 0xe38d_ee4d, 0xb0fb_0e4e];
@@ -28,11 +32,12 @@ pub(crate) fn digests(prefix: u8, messages: &[&[u8]]) -> Vec<Hash> {
         let mut state = START.map(u32x4::splat);
         let blocks_max = group.last().map_or(0, |&index| block_count(messages[index]));
         for number in 0..blocks_max {
-            let mut block = [[0_u32; LANES]; 16];
-            for (lane, &index) in group.iter().enumerate() {
-                fill_lane(&mut block, lane, prefix, messages[index], number);
+            let mut made = [IDLE; LANES];
+            let mut blocks = [&IDLE; LANES];
+            for ((made, block), &index) in made.iter_mut().zip(&mut blocks).zip(group) {
+                *block = block_of(made, prefix, messages[index], number);
             }
-            state = compress(&state, &block);
+            state = compress(&state, blocks);
             for (lane, &index) in group.iter().enumerate() {
                 if number + 1 == block_count(messages[index]) {
                     for (word, bytes) in state.iter().zip(digests[index].chunks_exact_mut(4)) {
@@ -50,29 +55,32 @@ fn block_count(message: &[u8]) -> usize {
     (1 + message.len() + 9).div_ceil(64)
 }
 
-fn fill_lane(block: &mut [Words; 16], lane: usize, prefix: u8, message: &[u8], number: usize) {
-    let mut bytes = [0_u8; 64];
-    let length = message.len() + 1;
+/// Block `number` of a prefixed and padded message: a piece of the message itself, or `made` where
+/// the prefix, the padding or the length stand in it.
+fn block_of<'a>(made: &'a mut Block, prefix: u8, message: &'a [u8], number: usize) -> &'a Block {
     let start = number * 64;
     // The prefix shifts the message by one byte.
+    let whole = start.checked_sub(1).and_then(|from| message.get(from..from + 64));
+    if let Some(whole) = whole {
+        return whole.try_into().expect("64 bytes were taken");
+    }
+    let length = message.len() + 1;
     let from = start.saturating_sub(1);
     let at = usize::from(number == 0);
     if number == 0 {
-        bytes[0] = prefix;
+        made[0] = prefix;
     }
     if from < message.len() {
         let take = (64 - at).min(message.len() - from);
-        bytes[at..at + take].copy_from_slice(&message[from..from + take]);
+        made[at..at + take].copy_from_slice(&message[from..from + take]);
     }
     if (start..start + 64).contains(&length) {
-        bytes[length - start] = 0x80;
+        made[length - start] = 0x80;
     }
     if number + 1 == block_count(message) {
-        bytes[56..].copy_from_slice(&(length as u64 * 8).to_be_bytes());
+        made[56..].copy_from_slice(&(length as u64 * 8).to_be_bytes());
     }
-    for (word, four) in bytes.chunks_exact(4).enumerate() {
-        block[word][lane] = u32::from_be_bytes(four.try_into().expect("chunks of four"));
-    }
+    made
 }
 
 #[inline(always)]
@@ -81,12 +89,20 @@ fn rol<const BITS: u32>(x: u32x4) -> u32x4 {
     (x << BITS) | (x >> (32 - BITS))
 }
 
+/// The word at `word` of every lane's block.
+fn word_at(blocks: &[&Block; LANES], word: usize) -> u32x4 {
+    u32x4::new(blocks.map(|block| {
+        let at = word * 4;
+        u32::from_be_bytes([block[at], block[at + 1], block[at + 2], block[at + 3]])
+    }))
+}
+
 /// One block in every lane: GB/T 32905-2016 §5.3, with its variable names.
 #[expect(clippy::many_single_char_names, reason = "the standard's own names for the eight words")]
-fn compress(state: &[u32x4; 8], block: &[Words; 16]) -> [u32x4; 8] {
+fn compress(state: &[u32x4; 8], blocks: [&Block; LANES]) -> [u32x4; 8] {
     let mut w = [u32x4::ZERO; 68];
-    for (word, lanes) in w.iter_mut().zip(block) {
-        *word = u32x4::from(*lanes);
+    for (word, lanes) in w.iter_mut().enumerate().take(16) {
+        *lanes = word_at(&blocks, word);
     }
     for j in 16..68 {
         let mixed = w[j - 16] ^ w[j - 9] ^ rol::<15>(w[j - 3]);
@@ -94,30 +110,38 @@ fn compress(state: &[u32x4; 8], block: &[Words; 16]) -> [u32x4; 8] {
         w[j] = p1 ^ rol::<7>(w[j - 13]) ^ w[j - 6];
     }
     let [mut a, mut b, mut c, mut d, mut e, mut f, mut g, mut h] = *state;
-    let mut j = 0;
-    // The two parts differ in their functions; a macro keeps them one text without a branch.
+    // The words change places instead of being moved: after four rounds each is where it was. The sums
+    // are bracketed so that what the round before gives comes in last.
     macro_rules! round {
-        ($constant:expr, $ff:expr, $gg:expr) => {
-            let a12 = rol::<12>(a);
-            let ss1 = rol::<7>(a12 + e + u32x4::splat($constant));
-            let tt1 = $ff + d + (ss1 ^ a12) + (w[j] ^ w[j + 4]);
-            let tt2 = $gg + h + ss1 + w[j];
-            d = c;
-            c = rol::<9>(b);
-            b = a;
-            a = tt1;
-            h = g;
-            g = rol::<19>(f);
-            f = e;
-            e = tt2 ^ rol::<9>(tt2) ^ rol::<17>(tt2);
-            j += 1;
+        ($j:expr, $constant:expr, $ff:expr, $gg:expr, $a:ident $b:ident $d:ident $e:ident $f:ident $h:ident) => {
+            let a12 = rol::<12>($a);
+            let ss1 = rol::<7>(($e + u32x4::splat($constant)) + a12);
+            let word = w[$j];
+            $d = (($ff + $d) + (word ^ w[$j + 4])) + (ss1 ^ a12);
+            let tt2 = (($gg + $h) + word) + ss1;
+            $b = rol::<9>($b);
+            $f = rol::<19>($f);
+            $h = tt2 ^ rol::<9>(tt2) ^ rol::<17>(tt2);
         };
     }
-    for turn in 0..16 {
-        round!(0x79cc_4519_u32.rotate_left(turn), a ^ b ^ c, e ^ f ^ g);
+    macro_rules! four_rounds {
+        ($j:expr, $constant:expr, $ff:expr, $gg:expr) => {
+            let (ff, gg, t) = ($ff, $gg, |turn: u32| $constant.rotate_left(turn % 32));
+            let j = $j as usize;
+            round!(j, t($j), ff(a, b, c), gg(e, f, g), a b d e f h);
+            round!(j + 1, t($j + 1), ff(d, a, b), gg(h, e, f), d a c h e g);
+            round!(j + 2, t($j + 2), ff(c, d, a), gg(g, h, e), c d b g h f);
+            round!(j + 3, t($j + 3), ff(b, c, d), gg(f, g, h), b c a f g e);
+        };
     }
-    for turn in 16..64_u32 {
-        round!(0x7a87_9d8a_u32.rotate_left(turn % 32), (a & b) | (c & (a | b)), ((f ^ g) & e) ^ g);
+    let parity = |x: u32x4, y: u32x4, z: u32x4| x ^ y ^ z;
+    let majority = |x: u32x4, y: u32x4, z: u32x4| (x & y) | (z & (x | y));
+    let choice = |x: u32x4, y: u32x4, z: u32x4| ((y ^ z) & x) ^ z;
+    for turn in (0..16_u32).step_by(4) {
+        four_rounds!(turn, 0x79cc_4519_u32, parity, parity);
+    }
+    for turn in (16..64_u32).step_by(4) {
+        four_rounds!(turn, 0x7a87_9d8a_u32, majority, choice);
     }
     let [a0, b0, c0, d0, e0, f0, g0, h0] = *state;
     [a0 ^ a, b0 ^ b, c0 ^ c, d0 ^ d, e0 ^ e, f0 ^ f, g0 ^ g, h0 ^ h]

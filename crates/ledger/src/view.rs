@@ -28,6 +28,7 @@ use crate::{
     note::{NOTE_BYTES_MAX, Note},
     proof::TlogProof,
     tiles::{TILE_WIDTH, TileKind, TilePath, bundle_entries, hashes_at},
+    witness::AddCheckpoint,
 };
 
 /// Longest file read: a full bundle of the longest entries any log may hold.
@@ -266,6 +267,15 @@ impl LogView {
         }
         let hashes = merkle::prove_inclusion(head.hash, &mut self.tree(head.hash, head.size), index, head.size)?;
         Ok(TlogProof { hash: head.hash, extra: None, index, hashes, checkpoint: head.note.clone() })
+    }
+
+    /// What to send to a witness that cosigned `old` entries last, about this head.
+    ///
+    /// # Errors
+    /// `old` beyond the head, or unreadable files.
+    pub fn witness_request(&self, head: &Head, old: u64) -> Result<String, LedgerError> {
+        let proof = self.prove_consistency(head.hash, old, head.size)?;
+        Ok(AddCheckpoint::body(old, &proof, &head.note))
     }
 
     /// The proof that the tree of `old` leaves is a prefix of the tree of `new`.

@@ -9,6 +9,7 @@ use yihe_ledger::{
     audit::Report,
     checkpoint::Checkpoint,
     hashes::TreeHash,
+    ledger::{POOL_MAX, awaiting_quorum},
     note::Note,
     policy::Policy,
     view::LogView,
@@ -205,4 +206,91 @@ fn files_carried_by_hand_reach_the_quorum_in_both_trees() {
         &[city::witness(1), city::sm2_witness(1)],
     );
     assert!(report.is_sound(), "{:#?}", report.faults);
+}
+
+/// What `yihe serve` does: answers come one by one, and only a quorum is published.
+#[test]
+fn a_checkpoint_is_published_as_witnessed_only_with_its_quorum_and_never_replaced_without_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("ledger");
+    let mut ledger = open(&log);
+    let hash = TreeHash::Sha256;
+    let mut near = WitnessState::open(&dir.path().join("near"), vec![city::witness(1)], watched()).unwrap();
+    let mut far = WitnessState::open(&dir.path().join("far"), vec![city::witness(2)], watched()).unwrap();
+    let policy = format!(
+        "log {}\nwitness near {}\nwitness far {}\ngroup both all near far\nquorum both\n",
+        keys().trusted().of(hash)[0],
+        city::witness(1).verifier(),
+        city::witness(2).verifier()
+    );
+    let policy = Policy::read(policy.as_bytes()).unwrap();
+
+    ledger.append_batch(&entries(0..5)).unwrap();
+    let first = ledger.witness_request(hash, 0).unwrap();
+    let answer = near.handle_add_checkpoint(&first, NOW).body;
+    let taken = ledger.collect_cosignatures(hash, &first, &answer, &policy).unwrap();
+    assert_eq!((taken.size, taken.cosignatures, taken.quorum), (5, 1, false));
+    assert!(ledger.view().witnessed_head(hash).unwrap().is_none(), "one of two is no quorum");
+    // The log grows, the near witness goes on; the carried answer is about the older checkpoint.
+    ledger.append_batch(&entries(5..9)).unwrap();
+    let second = ledger.witness_request(hash, 5).unwrap();
+    let answer = near.handle_add_checkpoint(&second, NOW).body;
+    assert!(!ledger.collect_cosignatures(hash, &second, &answer, &policy).unwrap().quorum);
+    let waiting = awaiting_quorum(&log, ledger.view(), hash).unwrap().unwrap();
+    assert_eq!(waiting.size, 9, "the newest that waits is the one to carry");
+    // Everything survives a restart.
+    ledger.close().unwrap();
+    let mut ledger = open(&log);
+    let answer = far.handle_add_checkpoint(&first, NOW).body;
+    let taken = ledger.collect_cosignatures(hash, &first, &answer, &policy).unwrap();
+    assert_eq!((taken.size, taken.cosignatures, taken.quorum), (5, 2, true));
+    let witnessed = ledger.view().witnessed_head(hash).unwrap().unwrap();
+    assert_eq!(witnessed.size, 5);
+    assert_eq!(policy.accept(&witnessed.note).unwrap().witnesses.len(), 2);
+    // The newer one still waits; without the far witness it does not take the place of the older.
+    assert_eq!(awaiting_quorum(&log, ledger.view(), hash).unwrap().unwrap().size, 9);
+    ledger.append_batch(&entries(9..12)).unwrap();
+    let third = ledger.witness_request(hash, 9).unwrap();
+    let answer = near.handle_add_checkpoint(&third, NOW).body;
+    assert!(!ledger.collect_cosignatures(hash, &third, &answer, &policy).unwrap().quorum);
+    assert_eq!(ledger.view().witnessed_head(hash).unwrap().unwrap().size, 5);
+    let request = ledger.view().witness_request(&ledger.checkpoint(hash).unwrap(), 5).unwrap();
+    let answer = far.handle_add_checkpoint(&request, NOW).body;
+    assert!(ledger.collect_cosignatures(hash, &request, &answer, &policy).unwrap().quorum);
+    assert_eq!(ledger.view().witnessed_head(hash).unwrap().unwrap().size, 12);
+    assert!(awaiting_quorum(&log, ledger.view(), hash).unwrap().is_none(), "what is older is forgotten");
+    // A late answer about an older checkpoint changes nothing; one that does not hold is refused.
+    let stale = ledger.collect_cosignatures(hash, &first, &near_again(&first), &policy).unwrap();
+    assert_eq!(stale.size, 5);
+    assert_eq!(ledger.view().witnessed_head(hash).unwrap().unwrap().size, 12);
+    assert!(ledger.collect_cosignatures(hash, &third, &near_again(&first), &policy).is_err());
+    let report: Report = audit_with(ledger.view(), &[city::witness(1), city::witness(2)]);
+    assert!(report.is_sound(), "{:#?}", report.faults);
+}
+
+/// The first witness's signature line over the checkpoint of a request.
+fn near_again(request: &str) -> String {
+    city::witness(1).sign(&AddCheckpoint::read(request).unwrap().note.text, NOW).to_string()
+}
+
+#[test]
+fn checkpoints_that_wait_for_a_quorum_are_bounded() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("ledger");
+    let mut ledger = open(&log);
+    let hash = TreeHash::Sha256;
+    let policy = format!(
+        "log {}\nwitness near {}\nwitness far {}\ngroup both all near far\nquorum both\n",
+        keys().trusted().of(hash)[0],
+        city::witness(1).verifier(),
+        city::witness(2).verifier()
+    );
+    let policy = Policy::read(policy.as_bytes()).unwrap();
+    for number in 0..POOL_MAX as u64 + 9 {
+        ledger.append_batch(&entries(number..number + 1)).unwrap();
+        let request = ledger.witness_request(hash, number).unwrap();
+        ledger.collect_cosignatures(hash, &request, &near_again(&request), &policy).unwrap();
+    }
+    assert_eq!(std::fs::read_dir(log.join("state").join("cosigned")).unwrap().count(), POOL_MAX);
+    assert_eq!(awaiting_quorum(&log, ledger.view(), hash).unwrap().unwrap().size, POOL_MAX as u64 + 9);
 }
