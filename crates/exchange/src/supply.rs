@@ -1,12 +1,13 @@
 //! Supplying a record: authenticate, hold the call against its grant, read under the grant's rights,
-//! write the use record and its ledger entry, and only then answer (art. 22, 25, 26 and 29).
+//! write the use record, and only then answer (art. 22, 25, 26 and 29). The records of an interface become
+//! one leaf of the ledger each minute, in which every call can be proven (`yihe_store::calls`).
 
 use std::fmt;
 
 use arrow::record_batch::RecordBatch;
 use jiff::Timestamp;
 use yihe_definitions::{ShareMethod, Text};
-use yihe_store::{Actor, UsageRow};
+use yihe_store::UsageRow;
 use yihe_vocabulary::clock::local_day;
 
 use crate::{
@@ -153,7 +154,7 @@ impl Refused {
 
 impl Exchange {
     /// Answers a call for one record. Whatever fails, nothing leaves: a call is answered only after its
-    /// use record and ledger entry are committed.
+    /// use record is committed, and every committed record is entered in the ledger with its interval.
     ///
     /// # Errors
     /// [`ExchangeError::Refused`] with the reason; the lake or the store failed.
@@ -212,9 +213,7 @@ impl Exchange {
             let why = Refused::Quota { calls_per_day: grant.calls_per_day };
             return Err(ExchangeError::Refused { why });
         }
-        // The program holds the token, not a person: the token is the actor, its department the body.
-        let actor = Actor { account: usage.token.clone(), department: usage.grantee.clone(), roles: Vec::new() };
-        tx.usage_insert(usage, &actor.act("usage.supplied", at)).await.map_err(failed("record a use"))?;
+        tx.usage_insert(usage).await.map_err(failed("record a use"))?;
         tx.commit().await.map_err(failed("record a use"))
     }
 }

@@ -97,8 +97,14 @@ impl Store {
         let mut names = Vec::new();
         for kind in ObjectKind::ALL {
             let (table, key) = (kind.table(), kind.key());
+            // A call's leaf is its batch's; one that waits for its batch has none yet.
+            let other_leaf = if kind == ObjectKind::Usage {
+                "t.batch <> '' AND NOT EXISTS (SELECT 1 FROM call_batch c WHERE c.id = t.batch) AND "
+            } else {
+                ""
+            };
             let sql = format!(
-                "SELECT t.{key} AS id FROM {table} t WHERE NOT EXISTS \
+                "SELECT t.{key} AS id FROM {table} t WHERE {other_leaf}NOT EXISTS \
                  (SELECT 1 FROM outbox o WHERE o.object = '{URN}{kind}:' || t.{key}) ORDER BY t.{key} LIMIT $1"
             );
             let rows = sqlx::query(AssertSqlSafe(sql))
@@ -128,7 +134,12 @@ impl Store {
         }
         let rows = query.fetch_all(&self.readers).await.map_err(failed("read the objects of the ledger"))?;
         for row in rows {
-            into.insert(kind.name(&row.text(key)?), canonical(&row));
+            let id = row.text(key)?;
+            let mut now = canonical(&row);
+            if kind == ObjectKind::Calls {
+                now = self.calls_now(&now, &id).await?;
+            }
+            into.insert(kind.name(&id), now);
         }
         Ok(())
     }
@@ -263,6 +274,12 @@ pub(crate) fn sealed(row: &OutboxRow) -> Result<PendingEntry, StoreError> {
         seal(&event, &payload(row, &row.payload), &Salt(salt)).map_err(|error| unsealable(error.to_string()))?;
     entry.check().map_err(|defect| unsealable(defect.to_string()))?;
     Ok(entry)
+}
+
+/// The payload of a row as it is digested: what an item file holds.
+#[must_use]
+pub fn sealed_payload(row: &OutboxRow) -> Value {
+    payload(row, &row.payload)
 }
 
 /// What is digested: the object's cells, and the outbox row's own under names with an underscore, so

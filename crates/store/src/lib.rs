@@ -10,7 +10,7 @@
 //! Deliberately absent: any opinion on which state may follow which (that is each room's), the time
 //! (handed in with every [`Act`]), and SQL of one database only.
 //!
-//! Reading order: [`store`] → [`tx`] → [`actor`] → [`object`] → the nouns → [`outbox`] → [`ledger`].
+//! Reading order: [`store`] → [`tx`] → [`actor`] → [`object`] → the nouns → [`outbox`] → [`calls`] → [`ledger`].
 //!
 //! # Recipe: a new noun
 //! 1. Write `migrations/<next number>_<noun>.sql` with `TEXT` and `BIGINT` columns only; add it to the
@@ -39,6 +39,7 @@ pub mod session;
 pub mod setting;
 pub mod usage;
 
+pub mod calls;
 pub mod ledger;
 pub mod outbox;
 
@@ -49,6 +50,7 @@ mod row;
 pub use account::{Account, Office};
 pub use actor::{Act, Actor, Role};
 pub use batch::{Batch, BatchBegun, BatchLanding, BatchState, BatchTally, NewBatch};
+pub use calls::CALLS_PER_BATCH_MAX;
 pub use definition::{Definition, DefinitionDraft, PackApplied, PackVersion};
 pub use docket::{ItemRow, ItemStep, TaskRow, WorklistFilter};
 pub use entry::{EntryFilter, EntryRow, EntryTally, EntryWord};

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// In order; a number is never reused and a text never changed once released.
-const MIGRATIONS: [(i64, &str); 8] = [
+const MIGRATIONS: [(i64, &str); 9] = [
     (1, include_str!("../migrations/0001_outbox.sql")),
     (2, include_str!("../migrations/0002_definition.sql")),
     (3, include_str!("../migrations/0003_batch.sql")),
@@ -21,6 +21,7 @@ const MIGRATIONS: [(i64, &str); 8] = [
     (6, include_str!("../migrations/0006_exchange.sql")),
     (7, include_str!("../migrations/0007_docket.sql")),
     (8, include_str!("../migrations/0008_account.sql")),
+    (10, include_str!("../migrations/0010_calls.sql")),
 ];
 
 /// Applies what is missing. Two servers may start at once: the table is locked on PostgreSQL,

@@ -36,16 +36,27 @@ pub enum ObjectKind {
     Request,
     /// A share grant.
     Grant,
-    /// One supplied call.
+    /// One supplied call. Its leaf is that of its batch.
     Usage,
+    /// The calls of one interface in one interval.
+    Calls,
     /// A docket item.
     Item,
 }
 
 impl ObjectKind {
     /// Every kind.
-    pub const ALL: [Self; 8] =
-        [Self::Definition, Self::Batch, Self::Run, Self::Entry, Self::Request, Self::Grant, Self::Usage, Self::Item];
+    pub const ALL: [Self; 9] = [
+        Self::Definition,
+        Self::Batch,
+        Self::Run,
+        Self::Entry,
+        Self::Request,
+        Self::Grant,
+        Self::Usage,
+        Self::Calls,
+        Self::Item,
+    ];
 
     /// The word in an object's name.
     #[must_use]
@@ -58,6 +69,7 @@ impl ObjectKind {
             Self::Request => "request",
             Self::Grant => "grant",
             Self::Usage => "usage",
+            Self::Calls => "calls",
             Self::Item => "item",
         }
     }
@@ -84,6 +96,7 @@ impl ObjectKind {
             Self::Request => "request",
             Self::Grant => "share_grant",
             Self::Usage => "usage_row",
+            Self::Calls => "call_batch",
             Self::Item => "docket_item",
         }
     }
@@ -91,7 +104,14 @@ impl ObjectKind {
     pub(crate) fn key(self) -> &'static str {
         match self {
             Self::Entry => "code",
-            Self::Definition | Self::Batch | Self::Run | Self::Request | Self::Grant | Self::Usage | Self::Item => "id",
+            Self::Definition
+            | Self::Batch
+            | Self::Run
+            | Self::Request
+            | Self::Grant
+            | Self::Usage
+            | Self::Calls
+            | Self::Item => "id",
         }
     }
 
@@ -118,6 +138,7 @@ impl ObjectKind {
                 "id, grant_id, entry, grantee, token, door, purpose, case_number, looked_up, columns, row_count, \
                  table_version, at"
             }
+            Self::Calls => "id, entry, from_at, until_at, calls, calls_root_sha256, calls_root_sm3",
             Self::Item => {
                 "id, procedure, subject, title_zh, title_en, state, department, role, received_on, term_days, \
                  extension_days, stops, due_on, escalation, opened_at, changed_at, closed_at, outcome, version"

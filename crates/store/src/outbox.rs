@@ -65,6 +65,19 @@ impl Store {
         rows.iter().map(read).collect()
     }
 
+    /// One row by its entry's identifier.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn outbox_find(&self, entry_id: &str) -> Result<Option<OutboxRow>, StoreError> {
+        let row = sqlx::query("SELECT * FROM outbox WHERE entry_id = $1")
+            .bind(entry_id)
+            .fetch_optional(&self.readers)
+            .await
+            .map_err(failed("find a ledger entry"))?;
+        row.as_ref().map(read).transpose()
+    }
+
     /// What happened to an object, oldest first; at most `limit`.
     ///
     /// # Errors

@@ -4,7 +4,6 @@ use jiff::Timestamp;
 use sqlx::any::AnyRow;
 
 use crate::{
-    actor::Act,
     error::{StoreError, failed, insert_failed},
     object::ObjectKind,
     row::{Cells as _, micros},
@@ -101,11 +100,11 @@ impl Store {
 }
 
 impl Tx {
-    /// Appends a use record and its ledger entry.
+    /// Appends a use record. Its ledger entry is that of its interval: [`Store::calls_close`].
     ///
     /// # Errors
     /// The grant does not exist; the database failed.
-    pub async fn usage_insert(&mut self, usage: &UsageRow, act: &Act<'_>) -> Result<(), StoreError> {
+    pub async fn usage_insert(&mut self, usage: &UsageRow) -> Result<(), StoreError> {
         sqlx::query(
             "INSERT INTO usage_row (id, grant_id, entry, grantee, token, door, purpose, case_number, looked_up, \
              columns, row_count, table_version, at) \
@@ -127,7 +126,7 @@ impl Tx {
         .execute(self.connection())
         .await
         .map_err(insert_failed("insert a use record", ObjectKind::Usage.name(&usage.id)))?;
-        self.record(ObjectKind::Usage, &usage.id, act).await
+        Ok(())
     }
 }
 

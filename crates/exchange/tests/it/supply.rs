@@ -3,7 +3,7 @@ use jiff::Timestamp;
 use yihe_exchange::{Call, Door, ExchangeError, GrantState, GrantStep, Refused, Supplied};
 use yihe_store::Role;
 
-use crate::support::{CITIZEN, ENTRY, Fixture, PROVIDER, REQUESTER, actor, morning, on_both};
+use crate::support::{AUTHORITY, CITIZEN, ENTRY, Fixture, PROVIDER, REQUESTER, actor, morning, on_both};
 
 on_both!(
     a_record_is_supplied_within_its_grant_and_recorded,
@@ -44,9 +44,13 @@ async fn a_record_is_supplied_within_its_grant_and_recorded(fixture: Fixture) {
     assert_eq!((usage.grant_id.as_str(), usage.row_count), (grant.id.as_str(), 1));
     assert_eq!((usage.purpose.as_str(), usage.case_number.as_str()), ("低保审核", "DB-2025-17"));
     assert_eq!(usage.table_version, supplied.table_version);
-    let told = fixture.store.outbox_list_by_object(&format!("urn:yihe:usage:{}", supplied.receipt), 10).await.unwrap();
+    // The interval ends: one leaf for the interface's calls, in which this one is found.
+    let machine = actor(AUTHORITY, Role::Reviewer);
+    assert_eq!(fixture.store.calls_close(&machine.act("calls.supplied", morning(9, 28))).await.unwrap(), 1);
+    let told = fixture.store.outbox_list(0, 1_000).await.unwrap();
+    let told: Vec<_> = told.iter().filter(|row| row.kind == "calls.supplied").collect();
     assert_eq!(told.len(), 1);
-    assert_eq!((told[0].kind.as_str(), told[0].org.as_str()), ("usage.supplied", REQUESTER));
+    assert!(told[0].payload.contains("\"calls\":1"), "{}", told[0].payload);
     assert!(fixture.store.ledger_unrecorded().await.unwrap().is_empty());
 }
 

@@ -6,6 +6,7 @@ mod support;
 
 mod accounts;
 mod batches;
+mod calls;
 mod conflicts;
 mod definitions;
 mod docket;
