@@ -7,7 +7,7 @@
 //!
 //! Deliberately absent: code in packs. Expressions are bounded SQL, and everything else is data.
 //!
-//! Reading order: [`text`] → [`department`] → [`dataset`] → [`rule`] → [`registry`] → [`calendar`] →
+//! Reading order: [`text`] → [`department`] → [`dataset`] → [`rule`] → [`registry`] → [`release`] → [`calendar`] →
 //! [`code_table`] → [`pack`].
 //!
 //! # Recipe: a new kind of document
@@ -23,6 +23,7 @@ pub mod department;
 pub mod division;
 pub mod pack;
 pub mod registry;
+pub mod release;
 pub mod rule;
 pub mod text;
 
@@ -36,5 +37,6 @@ pub use department::Department;
 pub use division::{Division, DivisionList};
 pub use pack::{Document, Fault, Pack, PackError};
 pub use registry::{EntityKind, Field, Member, Registry};
+pub use release::{Release, Releases};
 pub use rule::{Dimension, Rule, RuleKind, Severity};
 pub use text::{Language, Text};

@@ -14,6 +14,7 @@ use crate::{
     department::Department,
     division::{Division, DivisionList},
     registry::Registry,
+    release::{Release, Releases},
     text::Text,
 };
 
@@ -31,6 +32,9 @@ pub struct Pack {
     pub datasets: Vec<Dataset>,
     /// Base registries.
     pub registries: Vec<Registry>,
+    /// What may begin once the ledger proves something.
+    #[serde(default)]
+    pub releases: Vec<Release>,
     /// Working-day calendars, one per year.
     pub calendars: Vec<CalendarYear>,
     /// Code tables, with the codes of their files filled in.
@@ -62,6 +66,8 @@ pub enum Document {
     Dataset(Box<Dataset>),
     /// `kind: registry`
     Registry(Box<Registry>),
+    /// `kind: release`
+    Release(Release),
     /// `kind: calendar`
     Calendar(CalendarYear),
     /// `kind: code_table`
@@ -157,6 +163,12 @@ impl Pack {
     #[must_use]
     pub fn registry(&self, id: &str) -> Option<&Registry> {
         self.registries.iter().find(|registry| registry.id == id)
+    }
+
+    /// The rule for what is to begin, if the city has one.
+    #[must_use]
+    pub fn release_of(&self, what: Releases) -> Option<&Release> {
+        self.releases.iter().find(|release| release.releases == what)
     }
 
     /// The code table with this identifier.

@@ -6,6 +6,7 @@ use yihe_catalogue::CatalogueError;
 use yihe_definitions::{Language, Text};
 use yihe_docket::DocketError;
 use yihe_lake::LakeError;
+use yihe_ledger::error::LedgerError;
 use yihe_store::{Role, StoreError};
 
 use crate::{
@@ -136,6 +137,26 @@ pub enum ExchangeError {
         /// What is beyond.
         what: &'static str,
     },
+    /// A rule demands entries that the ledger does not hold yet.
+    #[error("the supply cannot begin: the ledger does not hold {} yet", .missing.join(", "))]
+    NotProven {
+        /// Kinds of entries that are missing.
+        missing: Vec<String>,
+    },
+    /// What a rule demands was entered, and undone since.
+    #[error("the supply cannot begin: entry {index} (`{kind}`) came after what it would rest on")]
+    Undone {
+        /// Kind of the entry that undid it.
+        kind: String,
+        /// Its index.
+        index: u64,
+    },
+    /// The ledger could not be read.
+    #[error("failed to look for proof in the ledger")]
+    Ledger {
+        /// What the ledger said.
+        source: Box<LedgerError>,
+    },
     /// A call that is not answered.
     #[error("the call is refused: {}", .why.text().get(Language::En))]
     Refused {
@@ -242,6 +263,11 @@ impl ExchangeError {
             ),
             Self::NoExtension { .. } => "没有待同意的延期申请".to_owned(),
             Self::BeyondApplication { .. } => "答复超出了申请的范围".to_owned(),
+            Self::NotProven { missing } => {
+                format!("账本中还没有 {}，不能开通供数；登记通常在一秒内完成，请稍后再试", missing.join("、"))
+            }
+            Self::Undone { kind, index } => format!("第 {index} 号登记（{kind}）已在其后撤销，不能开通供数"),
+            Self::Ledger { .. } => "读取账本失败，未作任何改动；原因见日志".to_owned(),
             Self::Refused { why } => why.text().zh,
             Self::Corrupt { .. } => "存储的内容无法读取，可能被直接改动".to_owned(),
             Self::Store { source, .. } => source.message(Language::Zh),

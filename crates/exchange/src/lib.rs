@@ -5,12 +5,12 @@
 //! authority (one notice that lists everything missing), answered by the provider and signed by its head.
 //! Consent becomes a [`Grant`]: columns, rows, masks, purpose, term, quota. A call presents a token; the
 //! grant's filter and masks are part of the plan that answers it, and the answer leaves only after its
-//! use record and ledger entry are committed.
+//! use record is committed, which the ledger takes with the others of its interface and minute.
 //!
 //! Deliberately absent: HTTP (a call comes as plain values), the caller's SQL, and any way around the
 //! grant: there is no method that reads a table for a requester without one.
 //!
-//! Reading order: [`application`] → [`request`] → [`procedure`] → [`steps`] → [`grant`] → [`oversight`]
+//! Reading order: [`application`] → [`request`] → [`procedure`] → [`steps`] → [`release`] → [`grant`] → [`oversight`]
 //! → [`supply`].
 //!
 //! # Recipe: a new step of the procedure
@@ -23,6 +23,7 @@ pub mod application;
 pub mod grant;
 pub mod oversight;
 pub mod procedure;
+pub mod release;
 pub mod request;
 pub mod steps;
 pub mod supply;
@@ -36,6 +37,7 @@ pub use oversight::{ExchangeSweep, GrantStep};
 pub use procedure::{
     ANSWER_CONDITIONAL, ANSWER_UNCONDITIONAL, CHECK, Exchange, PROCEDURE, RequestStep, SUPPLY, Seat, TERMS,
 };
+pub use release::{Cited, Gate, Released};
 pub use request::{Answer, Consent, Extension, Notice, Refusal, Request, RequestState};
 pub use steps::Action;
 pub use supply::{Call, Door, Refused, Supplied};

@@ -1,6 +1,6 @@
 //! The procedure of art. 20 to 22: which step follows which, whose it is, and its term.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use yihe_catalogue::Catalogue;
 use yihe_definitions::{Language, Text};
@@ -10,6 +10,7 @@ use yihe_store::{Actor, Role, Store, StoreError};
 
 use crate::{
     error::ExchangeError,
+    release::Gate,
     request::{Request, RequestState},
 };
 
@@ -198,6 +199,7 @@ pub struct Exchange {
     pub(crate) catalogue: Catalogue,
     pub(crate) lake: Lake,
     pub(crate) terms: Terms,
+    pub(crate) gate: Option<Arc<Gate>>,
 }
 
 impl fmt::Debug for Exchange {
@@ -219,7 +221,7 @@ impl Exchange {
         city_terms: &BTreeMap<String, u32>,
     ) -> Result<Self, Vec<TermDefect>> {
         let terms = Terms::new(&TERMS, city_terms)?;
-        Ok(Self { store, docket, catalogue, lake, terms })
+        Ok(Self { store, docket, catalogue, lake, terms, gate: None })
     }
 
     /// Whether `actor` may take `step` on `request` as it stands.

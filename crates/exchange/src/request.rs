@@ -8,6 +8,7 @@ use yihe_store::RequestRow;
 use crate::{
     application::{Application, Condition},
     error::ExchangeError,
+    release::Released,
 };
 
 /// A share request.
@@ -35,6 +36,8 @@ pub struct Request {
     pub answer: Option<Answer>,
     /// Why it was last sent back or withdrawn.
     pub reason: Option<String>,
+    /// The entries of the ledger on which its supply rests, when a rule demands them.
+    pub release: Option<Released>,
     /// Account that drafted it.
     pub created_by: String,
     /// When it was drafted.
@@ -210,6 +213,8 @@ struct Body {
     answer: Option<Answer>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    release: Option<Released>,
 }
 
 impl Request {
@@ -225,6 +230,7 @@ impl Request {
             extension: body.extension,
             answer: body.answer,
             reason: body.reason,
+            release: body.release,
             id: row.id,
             entry: row.entry,
             requester: row.requester,
@@ -244,6 +250,7 @@ impl Request {
             extension: self.extension.clone(),
             answer: self.answer.clone(),
             reason: self.reason.clone(),
+            release: self.release.clone(),
         };
         RequestRow {
             id: self.id.clone(),

@@ -164,6 +164,7 @@ impl Exchange {
             extension: None,
             answer: None,
             reason: None,
+            release: None,
             created_by: actor.account.clone(),
             created_at: at,
             changed_at: at,
@@ -235,9 +236,24 @@ impl Exchange {
         actor: &Actor,
         at: Timestamp,
     ) -> Result<Request, ExchangeError> {
-        let mut request = self.load(tx, id, version, actor).await?;
+        let request = self.load(tx, id, version, actor).await?;
+        self.check_step(&request, action.step(), actor)?;
+        self.take(tx, request, action, actor, at).await
+    }
+
+    /// Takes a step that somebody may take.
+    pub(crate) async fn take(
+        &self,
+        tx: &mut Tx,
+        mut request: Request,
+        action: &Action,
+        actor: &Actor,
+        at: Timestamp,
+    ) -> Result<Request, ExchangeError> {
         let step = action.step();
-        self.check_step(&request, step, actor)?;
+        if step == RequestStep::Supply {
+            request = self.release(tx, request, actor, at).await?;
+        }
         let before = request.clone();
         self.apply(&mut request, action, at).await?;
         tx.request_update(&request.row(), &actor.act(step.act(), at))
@@ -434,7 +450,7 @@ fn title(request: &Request) -> Text {
 }
 
 /// The request as it stands after its row was written once.
-fn changed(request: Request, at: Timestamp) -> Request {
+pub(crate) fn changed(request: Request, at: Timestamp) -> Request {
     Request { version: request.version + 1, changed_at: at, ..request }
 }
 

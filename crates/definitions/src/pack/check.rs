@@ -6,6 +6,7 @@ use super::{Fault, Pack, Places};
 use crate::{
     dataset::{Dataset, Format, Publication, ShareMethod, Sharing},
     registry::Registry,
+    release::{RELEASE_KINDS_MAX, Release},
     text::Text,
 };
 
@@ -30,6 +31,10 @@ pub(super) fn check(pack: &Pack, places: &Places, faults: &mut Vec<Fault>) {
     for registry in &pack.registries {
         let mut found = Found { kind: "registry", id: &registry.id, places, faults };
         check_registry(registry, &departments, &datasets, &mut found);
+    }
+    for (index, release) in pack.releases.iter().enumerate() {
+        let mut found = Found { kind: "release", id: &release.id, places, faults };
+        check_release(release, &pack.releases[..index], &mut found);
     }
     check_titles(pack, places, faults);
 }
@@ -182,6 +187,38 @@ fn check_publication(publication: &Publication, found: &mut Found<'_>) {
             "不予共享的目录不能提供服务接口".to_owned(),
             "a withheld entry cannot be supplied by service".to_owned(),
         );
+    }
+}
+
+fn check_release(release: &Release, before: &[Release], found: &mut Found<'_>) {
+    if !is_identifier(&release.id) {
+        found.name(&release.id);
+    }
+    let what = release.releases.as_str();
+    if let Some(other) = before.iter().find(|other| other.releases == release.releases) {
+        found.say(
+            format!("`{what}` 已由 `{}` 规定；一事只能有一条规则", other.id),
+            format!("`{what}` is released by `{}` already, expected one rule for it", other.id),
+        );
+    }
+    let count = release.requires.len();
+    if !(1..=RELEASE_KINDS_MAX).contains(&count) {
+        found.say(
+            format!("requires 有 {count} 项，应为 1 至 {RELEASE_KINDS_MAX} 项"),
+            format!("found {count} kinds in requires, expected 1 to {RELEASE_KINDS_MAX}"),
+        );
+    }
+    let known = release.releases.evidence();
+    for kind in release.requires.iter().chain(&release.unless) {
+        if !known.contains(&kind.as_str()) {
+            found.say(
+                format!("没有登记种类 `{kind}`；与 {what} 有关的有 {}", known.join("、")),
+                format!("found no kind of entry `{kind}`, expected one that tells of {what}: {}", known.join(", ")),
+            );
+        }
+    }
+    for kind in release.requires.iter().filter(|kind| release.unless.contains(kind)) {
+        found.say(format!("`{kind}` 同时列为条件与撤销"), format!("found `{kind}` both in requires and in unless"));
     }
 }
 

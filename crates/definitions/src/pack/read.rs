@@ -117,6 +117,7 @@ fn read_document(
         Some("department") => parse(&body).map(Document::Department),
         Some("dataset") => parse(&body).map(|dataset| Document::Dataset(Box::new(dataset))),
         Some("registry") => parse(&body).map(|registry| Document::Registry(Box::new(registry))),
+        Some("release") => parse(&body).map(Document::Release),
         Some("calendar") => parse(&body).map(Document::Calendar),
         Some("code_table") => parse(&body).map(Document::CodeTable),
         Some("divisions") => parse(&body).map(Document::Divisions),
@@ -127,10 +128,10 @@ fn read_document(
                 line: Some(first_line + 1),
                 message: Text::new(
                     format!(
-                        "文档的 kind 为 {found}；应为 department、dataset、registry、calendar、code_table 或 divisions"
+                        "文档的 kind 为 {found}；应为 department、dataset、registry、release、calendar、code_table 或 divisions"
                     ),
                     format!(
-                        "found kind {found}, expected department, dataset, registry, calendar, code_table or divisions"
+                        "found kind {found}, expected department, dataset, registry, release, calendar, code_table or divisions"
                     ),
                 ),
             });
@@ -166,6 +167,10 @@ fn read_document(
         Document::Registry(registry) => {
             place("registry", &registry.id);
             pack.registries.push(*registry);
+        }
+        Document::Release(release) => {
+            place("release", &release.id);
+            pack.releases.push(release);
         }
         Document::Calendar(calendar) => {
             place("calendar", &calendar.year.to_string());

@@ -6,5 +6,6 @@ mod clocks;
 mod lifecycle;
 mod oversight;
 mod refusals;
+mod release;
 mod supply;
 mod support;
