@@ -27,6 +27,7 @@ pub mod session;
 pub mod state;
 pub mod throttle;
 pub mod visit;
+pub mod witness;
 
 pub mod api;
 pub mod serve;

@@ -11,6 +11,7 @@ pub mod grants;
 pub mod home;
 pub mod ledger;
 pub mod login;
+pub mod proof;
 pub mod refusal;
 pub mod request;
 

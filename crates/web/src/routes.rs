@@ -68,7 +68,7 @@ const SEARCH: Query = &[
 ];
 
 /// The table.
-pub static ROUTES: [Route; 30] = [
+pub static ROUTES: [Route; 36] = [
     page("/", Who::Anyone, "The city's numbers", &[], || get(serve::home::show)),
     page("/catalogue", Who::Anyone, "Searches the catalogue", SEARCH, || get(serve::catalogue::show)),
     page("/catalogue/{*code}", Who::Anyone, "An entry of the catalogue", &[], || get(serve::entry::show)),
@@ -104,6 +104,26 @@ pub static ROUTES: [Route; 30] = [
     }),
     file("/ledger/proof/{index}", "The proof that an entry stands in the tree (C2SP tlog-proof)", || {
         get(serve::ledger::proof)
+    }),
+    file("/ledger/items/{id}", "Entry, payload and salt of one ledger entry, for those who may see its page", || {
+        get(serve::proof::item)
+    }),
+    file(
+        "/ledger/calls/{receipt}",
+        "The entry of a supplied call with the call's own proof, for the grant's parties",
+        || get(serve::proof::call),
+    ),
+    file("/ledger/policy", "Whom to believe: log keys, witnesses, quorum (C2SP tlog-policy)", || {
+        get(serve::ledger::policy)
+    }),
+    file("/ledger/verifier-keys", "The ledger's public keys, present and retired", || {
+        get(serve::ledger::verifier_keys)
+    }),
+    file("/ledger/witnessed/checkpoint", "The last head with its cosignatures (C2SP tlog-cosignature)", || {
+        get(serve::ledger::witnessed)
+    }),
+    file("/ledger/sm3/witnessed/checkpoint", "The last cosigned head of the SM3 tree", || {
+        get(serve::ledger::sm3_witnessed)
     }),
     file("/ledger/tile/{*path}", "A tile or entry bundle (C2SP tlog-tiles)", || get(serve::ledger::tile)),
     file("/ledger/sm3/checkpoint", "The signed head of the SM3 tree", || get(serve::ledger::sm3_checkpoint)),

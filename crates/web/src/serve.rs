@@ -13,6 +13,7 @@ pub mod items;
 pub mod ledger;
 pub mod login;
 pub mod problems;
+pub mod proof;
 pub mod request;
 
 use axum::response::{Html, IntoResponse, Response};

@@ -47,6 +47,8 @@ pub struct Settings {
     pub address: String,
     /// Whether cookies demand TLS.
     pub transport: Transport,
+    /// Whom readers of the ledger believe (C2SP `tlog-policy`), as it is handed out with proofs.
+    pub policy: Option<String>,
 }
 
 impl AppState {

@@ -182,7 +182,7 @@ fn proof(words: Words, view: &EntryView) -> Markup {
                         dt { (words.of("条目标识", "Identifier")) } dd.hash { (proof.id) }
                         dt { (words.of("入账时间", "Entered")) } dd { (words.instant(proof.at)) }
                     }
-                    p.note { a href={ "/ledger/proof/" (proof.index) } { (words.of("下载证明", "Download the proof")) } " · " a href="/ledger" { (words.of("如何验证", "How to verify")) } }
+                    p.note { a href={ "/ledger/proof/" (proof.index) } { (words.of("下载证明", "Download the proof")) } " · " a href={ "/ledger/items/" (proof.id) } { (words.of("下载条目", "Download the item")) } " · " a href="/ledger" { (words.of("如何验证", "How to verify")) } }
                 }
                 None => p { (words.of("尚未入账。", "Not on the ledger yet.")) },
             }

@@ -5,6 +5,7 @@ use maud::{Markup, html};
 
 pub use yihe_exchange::GrantState;
 
+use super::proof::{self, ProofLink};
 use crate::{
     language::{Text, capital},
     layout::{self, Frame},
@@ -72,6 +73,8 @@ pub struct Grant {
     pub steps: Vec<(&'static str, Text)>,
     /// Version that the visitor sees.
     pub version: i64,
+    /// What the ledger has of it: the grant itself, and the last calls.
+    pub proofs: Vec<ProofLink>,
 }
 
 /// The page.
@@ -135,6 +138,10 @@ fn card(frame: &Frame, view: &GrantsView, grant: &Grant) -> Markup {
                         "curl -H 'Authorization: Bearer …' -H 'X-Yihe-Case: " (words.of("办件编号", "CASE-NUMBER")) "' \\\n  " (view.server) "/api/v1/share/" (grant.resource) "/records/" (grant.key.iter().map(|part| format!("{{{part}}}")).collect::<Vec<_>>().join("/"))
                     }
                 }
+            }
+            details {
+                summary { (words.of("存证", "Proof")) }
+                (proof::list(words, &grant.proofs))
             }
             @if let Some(visitor) = &frame.visitor {
                 @if grant.may_make_token {

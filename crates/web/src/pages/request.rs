@@ -3,7 +3,10 @@
 use jiff::{Timestamp, civil::Date};
 use maud::{Markup, html};
 
-use super::ClockView;
+use super::{
+    ClockView,
+    proof::{self, ProofLink},
+};
 use crate::{
     language::{Text, Words},
     layout::{self, Frame},
@@ -44,6 +47,8 @@ pub struct RequestView {
     pub editable: bool,
     /// The grant, when there is one.
     pub grant: Option<GrantLine>,
+    /// What the ledger has of it, newest first.
+    pub proofs: Vec<ProofLink>,
 }
 
 /// How a request stands.
@@ -202,6 +207,7 @@ pub fn page(frame: &Frame, view: &RequestView) -> Markup {
                                 p.note { (words.of("有效至 ", "valid until ")) (words.day(grant.until_on)) }
                             }
                         }
+                        (proof::card(words, &view.proofs))
                         @if !view.acts.is_empty() {
                             section.card aria-labelledby="acts" {
                                 h2 #acts { (words.of("办理", "Act")) }

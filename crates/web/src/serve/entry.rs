@@ -249,7 +249,7 @@ async fn proof(state: &AppState, code: &str) -> Result<Option<ProofLine>, Proble
     Ok(rows
         .into_iter()
         .rev()
-        .find(|row| row.kind == "entry.published")
+        .find(|row| row.kind == super::proof::PUBLISHED)
         .and_then(|row| Some(ProofLine { index: count(row.leaf?), id: row.entry_id, at: row.at })))
 }
 

@@ -8,9 +8,9 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
 };
 use yihe_exchange::{Grant, GrantState, GrantStep};
-use yihe_store::{Account, Role};
+use yihe_store::{Account, ObjectKind, Role};
 
-use super::{Answer, catalogue::refused as catalogue_refused, html, internal, request::refused};
+use super::{Answer, catalogue::refused as catalogue_refused, html, internal, proof, request::refused};
 use crate::{
     form::Fields,
     language::{Text, capital},
@@ -27,6 +27,8 @@ use crate::{
 
 /// Grants shown.
 const GRANTS_MAX: i64 = 100;
+/// Supplied calls of each grant for which a proof is offered.
+const CALLS_SHOWN: i64 = 10;
 
 /// `GET /grants`
 pub async fn show(State(state): State<Arc<AppState>>, visit: Visit) -> Answer {
@@ -80,7 +82,15 @@ async fn line(state: &AppState, account: &Account, grant: Grant) -> Result<grant
     };
     let oversees = actor.is(Role::Head, &grant.provider) || actor.is(Role::Reviewer, state.catalogue.authority());
     let calls_today = state.store.grant_calls(&grant.id, state.clock.today()).await.map_err(internal)?;
-    let last = state.store.usage_list(Some(&grant.id), 0, 1).await.map_err(internal)?;
+    let last = state.store.usage_list(Some(&grant.id), 0, CALLS_SHOWN).await.map_err(internal)?;
+    let mut proofs = Vec::new();
+    if let Some(row) = state.store.ledger_last_row(&ObjectKind::Grant.name(&grant.id)).await.map_err(internal)? {
+        proofs.push(proof::link(Text::new("授权", "Grant"), &row));
+    }
+    for usage in &last {
+        let title = Text::new(format!("供数 {}", usage.case_number), format!("Supply {}", usage.case_number));
+        proofs.extend(proof::call_link(state, title, &usage.id).await?);
+    }
     let rows: Vec<String> =
         grant.rows.iter().map(|condition| format!("{} = {}", condition.column, condition.values.join(" | "))).collect();
     Ok(grants::Grant {
@@ -109,6 +119,7 @@ async fn line(state: &AppState, account: &Account, grant: Grant) -> Result<grant
             .map(|step| (step_name(step), capital(step.title())))
             .collect(),
         version: grant.version,
+        proofs,
         id: grant.id,
     })
 }

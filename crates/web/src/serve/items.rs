@@ -5,7 +5,7 @@ use yihe_docket::Item;
 use yihe_exchange::RequestState;
 use yihe_store::object::URN;
 
-use super::{catalogue::refused, internal};
+use super::{catalogue::refused, internal, ledger::alarm_href};
 use crate::{
     language::{Text, capital},
     pages::catalogue::entry_href,
@@ -56,6 +56,7 @@ pub async fn describe(state: &AppState, item: &Item) -> Result<Described, Proble
                 .map_or(plain.task, |known| capital(known.title()));
             Ok(Described { task, subject: before("目录条目：", "Entry: ", &title.unwrap_or(plain.subject)), href })
         }
+        "ledger" => Ok(Described { href: alarm_href(&item.subject).map(str::to_owned), ..plain }),
         _ => Ok(plain),
     }
 }

@@ -12,10 +12,10 @@ use yihe_definitions::Pack;
 use yihe_exchange::{
     Action, Answer as Decision, Consent, ExchangeError, Refusal, Refused, Request, RequestState, RequestStep,
 };
-use yihe_store::{Account, ObjectKind};
+use yihe_store::{Account, ObjectKind, OutboxRow};
 
 use super::{
-    Answer, catalogue::refused as catalogue_refused, clock_view, entry::method_title, html, internal, waits_for,
+    Answer, catalogue::refused as catalogue_refused, clock_view, entry::method_title, html, internal, proof, waits_for,
 };
 use crate::{
     form::Fields,
@@ -44,9 +44,11 @@ pub fn refused(error: ExchangeError) -> Problem {
         | ExchangeError::EntryNotFound { .. }
         | ExchangeError::Refused { why: Refused::Resource } => Kind::NotFound,
         ExchangeError::NotAllowed { .. } => Kind::Forbidden,
-        ExchangeError::WrongState { .. } | ExchangeError::GrantState { .. } | ExchangeError::GrantNotActive { .. } => {
-            Kind::Conflict
-        }
+        ExchangeError::WrongState { .. }
+        | ExchangeError::GrantState { .. }
+        | ExchangeError::GrantNotActive { .. }
+        | ExchangeError::NotProven { .. }
+        | ExchangeError::Undone { .. } => Kind::Conflict,
         ExchangeError::OwnData { .. }
         | ExchangeError::Faults { .. }
         | ExchangeError::Statement { .. }
@@ -68,6 +70,7 @@ pub fn refused(error: ExchangeError) -> Problem {
         | ExchangeError::Docket { .. }
         | ExchangeError::Catalogue { .. }
         | ExchangeError::Answer { .. }
+        | ExchangeError::Ledger { .. }
         | ExchangeError::Lake { .. } => return internal(error),
     };
     Problem::saying(kind, error.message(Language::Zh), error.message(Language::En))
@@ -160,6 +163,7 @@ async fn view(state: &AppState, account: &Account, request: &Request) -> Result<
         })
         .collect();
     let waits = open.map(|item| waits_for(&pack, item));
+    let told = state.store.outbox_list_by_object(&subject, HISTORY_MAX).await.map_err(internal)?;
     Ok(RequestView {
         id: request.id.clone(),
         entry_href: entry_href(&request.entry),
@@ -170,7 +174,8 @@ async fn view(state: &AppState, account: &Account, request: &Request) -> Result<
         outcome: outcome(request.state),
         facts: facts(request),
         columns,
-        steps: timeline(state, &pack, request, waits.as_ref()).await?,
+        steps: timeline(&pack, request, waits.as_ref(), &told),
+        proofs: told.iter().rev().map(|row| proof::link(capital(happened(&row.kind)), row)).collect(),
         waits_for: waits,
         clock,
         version: request.version,
@@ -255,19 +260,9 @@ const MAIN_LINE: [RequestState; 6] = [
 ];
 
 /// What happened, from the ledger's own outbox; where it stands; what is to come.
-async fn timeline(
-    state: &AppState,
-    pack: &Pack,
-    request: &Request,
-    waits: Option<&Text>,
-) -> Result<Vec<Step>, Problem> {
-    let object = ObjectKind::Request.name(&request.id);
-    let mut steps: Vec<Step> = state
-        .store
-        .outbox_list_by_object(&object, HISTORY_MAX)
-        .await
-        .map_err(internal)?
-        .into_iter()
+fn timeline(pack: &Pack, request: &Request, waits: Option<&Text>, told: &[OutboxRow]) -> Vec<Step> {
+    let mut steps: Vec<Step> = told
+        .iter()
         .map(|row| Step {
             title: capital(happened(&row.kind)),
             who: Some(department_name(pack, &row.org)),
@@ -305,7 +300,7 @@ async fn timeline(
             }));
         }
     }
-    Ok(steps)
+    steps
 }
 
 /// An event of a request in words.
@@ -323,6 +318,7 @@ fn happened(kind: &str) -> Text {
         "request.answer_proposed" => Text::new("拟答复", "answer proposed"),
         "request.answered" => Text::new("提供部门负责人审签，作出答复", "answered, signed by the provider's head"),
         "request.answer_sent_back" => Text::new("退回答复", "answer sent back"),
+        "request.released" => Text::new("凭账本登记放行", "released on proof of the ledger"),
         "request.supplied" => Text::new("开通供数", "supply opened"),
         "request.withdrawn" => Text::new("撤回申请", "withdrawn"),
         other => plain(other),
@@ -342,6 +338,11 @@ fn said(kind: &str, payload: &str) -> Option<String> {
         }
         "request.extension_asked" => text(&body["extension"]["reason"]),
         "request.answered" => text(&body["answer"]["reasons"]),
+        "request.released" => {
+            let cites = body["release"]["cites"].as_array()?;
+            let line = |cite: &Value| Some(format!("#{} {}", cite["index"].as_u64()?, cite["kind"].as_str()?));
+            Some(cites.iter().filter_map(line).collect::<Vec<_>>().join("；"))
+        }
         _ => None,
     }
 }

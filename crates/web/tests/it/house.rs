@@ -47,7 +47,7 @@ pub const NOW: &str = "2026-03-06T02:00:00Z";
 pub struct House {
     pub state: Arc<AppState>,
     pub address: SocketAddr,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl House {
@@ -81,10 +81,11 @@ impl House {
                 city: Text::new("临沂市", "Linyi"),
                 address: format!("http://{address}"),
                 transport: Transport::Plain,
+                policy: None,
             },
             store,
         });
-        let house = Self { state, address, _folder: folder };
+        let house = Self { state, address, folder };
         house.receive_batches().await;
         house.check_marriages().await;
         house.open_accounts().await;
@@ -168,6 +169,13 @@ impl House {
             .await;
         assert_eq!(answer.status(), 303, "{}", answer.text().await.unwrap_or_default());
         answer.headers()["location"].to_str().expect("text").to_owned()
+    }
+
+    /// Does what the sequencer does: closes the interval of calls and enters what waits.
+    pub async fn enter_what_waits(&self) {
+        let actor = cast(AUTHORITY, Role::Officer);
+        self.state.store.calls_close(&actor.act("calls.supplied", now())).await.expect("closed");
+        ledger(self.folder.path(), &self.state.store).await;
     }
 
     /// A session of an officer who has no part in anything.
@@ -318,7 +326,7 @@ async fn ledger(folder: &Path, store: &Store) -> yihe_ledger::view::LogView {
     let entries: Vec<PendingEntry> = pending
         .iter()
         .map(|row| {
-            let payload = serde_json::from_str(&row.payload).expect("payloads are JSON");
+            let payload = yihe_store::ledger::sealed_payload(row);
             let event = Event {
                 id: &row.entry_id,
                 kind: &row.kind,

@@ -4,5 +4,7 @@ mod browsing;
 mod doors;
 mod house;
 mod pages;
+mod proofs;
 mod samples;
 mod sharing;
+mod witness;

@@ -12,8 +12,9 @@ use yihe_web::{
         entry::{BatchLine, ColumnLine, EntryView, MetricLine, ProofLine},
         grants::{Grant, GrantState, GrantsView, NewToken},
         home::{DepartmentLine, HomeView, Intake, LedgerHead, RegistryLine, Supply, WaitingLine},
-        ledger::LedgerView,
+        ledger::{LedgerView, Round, RoundState, WitnessLine},
         login::LoginView,
+        proof::ProofLink,
         request::{Act, ActField, FieldKind, GrantLine, Need, Outcome, RequestView, Step, StepState, Weight},
     },
     problem::{Kind, Problem},
@@ -419,6 +420,20 @@ fn request() -> RequestView {
             ..clock(8)
         }),
         version: 4,
+        proofs: vec![
+            ProofLink {
+                title: text("申请部门签批", "Signed by the requester"),
+                at: at("2026-11-18T06:40:00Z"),
+                index: None,
+                item_href: "/ledger/items/019aa8c1-0002".into(),
+            },
+            ProofLink {
+                title: text("填写申请", "Drafted"),
+                at: at("2026-11-18T01:12:00Z"),
+                index: Some(11_391),
+                item_href: "/ledger/items/019aa8c1-0001".into(),
+            },
+        ],
         editable: true,
         acts: vec![
             Act {
@@ -493,6 +508,12 @@ fn grants() -> GrantsView {
             calls_per_day: 1_000,
             steps: vec![("suspend", text("暂停共享", "suspend"))],
             version: 2,
+            proofs: vec![ProofLink {
+                title: text("供数 BDC-2026-0001", "Supply BDC-2026-0001"),
+                at: at("2026-11-20T02:15:00Z"),
+                index: Some(11_388),
+                item_href: "/ledger/calls/019aa8c1-0003".into(),
+            }],
             last_call_at: Some(at("2026-11-22T01:00:00Z")),
             may_make_token: true,
         }],
@@ -507,6 +528,29 @@ fn ledger() -> LedgerView {
         checkpoint: Some("yihe.example/linyi\n11392\np3kqZ0mF6r1xJ8s2Yk0vQb1nT7wLr9aUe4dCh5gXo0E=\n\n— yihe.example/linyi Az3grlgtzPICa5OS8npVmf1Myq/5IZniMp+ZJurmRDeOoRDe4URYN7u5/Zhcyv2q1gGzGku9nTo+zyWE+xeMcTOAYQ8=\n".into()),
         verifier_keys: Some("yihe.example/linyi+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW".into()),
         sm3_root: Some("66c7f0f462eeedd9d1f2d46bdc10e4e24167c4875cf2f7a2297da02b8f4ba8e0".into()),
+        witnesses: vec![
+            WitnessLine {
+                name: "province".into(),
+                key: "province.example+5b0e8a11+BMWX".into(),
+                size: Some(11_390),
+                at: Some(at("2026-11-20T08:00:05Z")),
+            },
+            WitnessLine { name: "audit".into(), key: "audit.example+77d1c002+BMWX".into(), size: None, at: None },
+        ],
+        round: Some(Round {
+            state: RoundState::Alarm,
+            started_at: at("2026-11-19T18:30:00Z"),
+            ended_at: Some(at("2026-11-19T18:30:09Z")),
+            entries: 11_204,
+            rows: 11_130,
+            faults_total: 1,
+            silences_total: 0,
+            findings: vec![text(
+                "urn:yihe:batch:0199 在第 86 号登记之后被绕过系统改动，字段：rows_accepted（行 outbox 0199）",
+                "urn:yihe:batch:0199 was changed behind the application's back after entry 86: rows_accepted (row outbox 0199)",
+            )],
+            error: None,
+        }),
     }
 }
 

@@ -33,7 +33,7 @@ fn version(page: &str) -> String {
 }
 
 /// A token of the only grant.
-async fn token(house: &House) -> String {
+pub async fn token(house: &House) -> String {
     let officer = house.sign_in(&login(REQUESTER, Role::Officer)).await;
     let page = house.read(&officer, "/grants").await;
     let at = page.find("/token\"").expect("a form for a token");
@@ -45,7 +45,7 @@ async fn token(house: &House) -> String {
     page[at..].split('<').next().expect("a token").to_owned()
 }
 
-async fn call(house: &House, token: &str, path: &str, case: Option<&str>) -> (u16, Value) {
+pub async fn call(house: &House, token: &str, path: &str, case: Option<&str>) -> (u16, Value) {
     let mut request = client().get(house.url(path)).header("authorization", format!("Bearer {token}"));
     if let Some(case) = case {
         request = request.header("x-yihe-case", case);
