@@ -5,6 +5,7 @@ mod bad_input;
 mod crash;
 mod foreign_tables;
 mod full_disk;
+mod ledger;
 mod main_line;
 mod own_file;
 mod program;

@@ -121,6 +121,11 @@ impl App {
         Ok(Docket::new(Arc::new(calendar(pack)?)))
     }
 
+    /// This process, by host and number: who holds a run.
+    pub fn holder(&self) -> &str {
+        &self.holder
+    }
+
     /// What the program does by itself, on behalf of the competent authority.
     pub fn machine(&self) -> Actor {
         Actor { department: self.config.authority.clone(), ..Actor::system() }

@@ -88,9 +88,26 @@ after an interruption simply run it again. Rows that do not fit go to quarantine
     /// 共享申请 · requests to share, their answers and grants
     #[command(subcommand)]
     Share(Share),
-    /// 账本 · the ledger: prove, verify, export
+    /// 账本 · the ledger: prove, verify, export, anchor, witnesses, keys
     #[command(subcommand)]
     Ledger(Ledger),
+    /// 见证方 · the witness: cosigns other logs' checkpoints, over HTTP or by file
+    #[command(after_help = "\
+省厅、县区、审计各自运行一个见证方：只会签能接上自己上次所见的检查点，先落盘再回答（C2SP tlog-witness）。
+市级账本由省级见证，市级又见证县区：同一个程序，各用各的目录。
+Province, counties and the audit office each run one. It cosigns only what continues the checkpoint it saw last, and
+writes that down before it answers (C2SP tlog-witness). The province witnesses the city, the city its counties.
+
+例 · examples:
+  yihe --data w witness keys --name audit.example        造密钥，打印公钥 · make keys, print the public ones
+  yihe --data w witness --policy logs.txt --listen 0.0.0.0:8372 提供服务 · serve add-checkpoint
+  yihe --data w witness cosign city.request --policy logs.txt   单向网络，以文件会签 · by file
+
+logs.txt: 每行一个账本公钥 · a log key a line, then the quorum, which a witness does not need:
+  log yihe.demo/ledger+2f1c…+AQ…
+  log yihe.demo/ledger/sm3+9b07…+…
+  quorum none")]
+    Witness(Witness),
     /// 账号 · accounts of the departments
     #[command(subcommand)]
     Account(Account),
@@ -257,26 +274,154 @@ handled by people on the pages. Prints the token once.")]
 #[derive(Debug, Subcommand)]
 pub enum Ledger {
     /// 重算两棵树并比对数据库，逐条指出被改之处 · recompute both trees, compare the database, name every change
+    #[command(after_help = "\
+例 · examples:
+  yihe ledger verify                                              整个账本与数据库 · the whole log and the database
+  yihe ledger verify --policy policy.txt item.tlog-proof item.json  离线验证一份证明，不需要数据目录 · one proof, offline, no data folder
+  yihe ledger verify --log exported/ --keys verifier-keys         一份导出的账本 · an exported log, no data folder
+
+策略文件写明信任哪些账本公钥、哪些见证方、多少方会签才算数（C2SP tlog-policy）：
+A policy names the log keys and witnesses to believe, and the quorum (C2SP tlog-policy):
+
+  log yihe.demo/ledger+2f1c…+AQ…
+  witness province province.example+…+BA… https://witness.province.example
+  witness audit audit.example+…+BA…
+  group others any audit
+  group both all province others
+  quorum both")]
     Verify {
-        /// 离线验证一份证明 · verify one proof offline instead: policy file
+        /// 离线验证一份证明：策略文件 · verify one proof offline: policy file
         #[arg(long, value_name = "POLICY", requires_all = ["proof", "item"])]
         policy: Option<PathBuf>,
         /// 证明 · proof file
-        #[arg(value_name = "ITEM.tlog-proof")]
+        #[arg(value_name = "ITEM.tlog-proof", requires = "policy")]
         proof: Option<PathBuf>,
         /// 条目 · item file
-        #[arg(value_name = "ITEM.json")]
+        #[arg(value_name = "ITEM.json", requires = "policy")]
         item: Option<PathBuf>,
+        /// 离线验证一份导出的账本：其目录 · verify an exported log instead: its folder
+        #[arg(long, value_name = "DIR", requires = "keys", conflicts_with = "policy")]
+        log: Option<PathBuf>,
+        /// 账本的验证公钥，从另一渠道取得 · the log's verifier keys, obtained by another channel
+        #[arg(long, value_name = "FILE", requires = "log")]
+        keys: Option<PathBuf>,
     },
     /// 当前检查点 · the signed head of the log
     Checkpoint,
     /// 为一个对象取证 · write proof and item of an object's last entry
+    #[command(after_help = "\
+例 · examples:
+  yihe ledger prove request:0199…      一份申请的最后一条登记 · the last entry of a request
+  yihe ledger prove usage:0199…        一次供数，即调用回执 · one supplied call, by its receipt
+写出 .tlog-proof、.json（内容与盐值，只交给有权知道的人）和 policy.txt。
+Writes .tlog-proof, .json (payload and salt: for those who may know them) and policy.txt.")]
     Prove {
         /// 对象，如 request:… · object, e.g. request:0199…
         object: String,
         /// 写到此目录 · folder to write to
         #[arg(long, default_value = ".")]
         out: PathBuf,
+    },
+    /// 导出为静态文件，任何网页服务器都能提供 · copy the log as static files that any web server can serve
+    Export {
+        /// 写到此目录；再次运行只补新增 · folder to write; run again to add what is new
+        dir: PathBuf,
+    },
+    /// 把检查点存放到城市够不着的地方 · leave the checkpoints where the city cannot reach them
+    #[command(after_help = "\
+例 · examples:
+  yihe ledger anchor --file /mnt/archive            挂载的档案盘、公报附件 · a mounted archive, an annex of the bulletin
+  yihe ledger anchor --rfc3161 http://tsa.example   时间戳机构（RFC 3161）· a time-stamping authority
+时间戳可用 OpenSSL 核对 · a time stamp is checked with OpenSSL:
+  openssl ts -verify -data X.checkpoint -in X.tsr -CAfile authority.pem")]
+    Anchor {
+        /// 存到此目录 · leave them in this folder
+        #[arg(long, value_name = "DIR", required_unless_present = "rfc3161")]
+        file: Option<PathBuf>,
+        /// 向此时间戳机构申请 · ask this time-stamping authority
+        #[arg(long, value_name = "URL", conflicts_with = "file")]
+        rfc3161: Option<String>,
+        /// 时间戳存放目录 · folder for time stamps [default: <data>/ledger/anchors]
+        #[arg(long, value_name = "DIR", requires = "rfc3161")]
+        out: Option<PathBuf>,
+    },
+    /// 更换签名密钥，并登记入账 · put new signing keys in place of the present ones, and enter it
+    #[command(after_help = "\
+先停止 yihe serve。旧公钥仍在 verifier-keys 中，旧证明继续有效；旧私钥留在 keys/…retired-…，由保管人销毁。
+Stop yihe serve first. The old public keys stay in verifier-keys and old proofs stay good; the old private keys
+stay as keys/…retired-… until their keeper destroys them.")]
+    RotateKey,
+    /// 写出给见证方的请求文件（单向网络）· write requests for a witness to carry across a one-way network
+    #[command(after_help = "\
+例 · example:
+  yihe ledger cosign-request --out carry/            城市写出请求 · the city writes requests
+  yihe witness cosign carry/*.request --out back/    见证方会签 · the witness cosigns
+  yihe ledger cosign-accept back/*.cosignature       城市收回 · the city takes the cosignatures in")]
+    CosignRequest {
+        /// 写到此目录 · folder to write to
+        #[arg(long, default_value = ".", value_name = "DIR")]
+        out: PathBuf,
+        /// 该见证方上次会签的条数，不知道则为 0 · entries it cosigned last; 0 when nobody knows
+        #[arg(long, default_value_t = 0)]
+        old: u64,
+    },
+    /// 收回见证方的会签文件 · take in the cosignatures that a witness wrote
+    CosignAccept {
+        /// 会签文件，旁边是同名的 .request · cosignature files, each with the .request of the same name beside it or in --requests
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// 请求文件所在目录 · folder of the requests [default: that of each file]
+        #[arg(long, value_name = "DIR")]
+        requests: Option<PathBuf>,
+    },
+}
+
+/// `yihe witness …`
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Witness {
+    /// 不写则提供服务 · serves when nothing is said
+    #[command(subcommand)]
+    pub act: Option<WitnessAct>,
+    /// 怎样提供服务 · how to serve
+    #[command(flatten)]
+    pub options: WitnessOptions,
+    /// 服务地址 · address to serve on
+    #[arg(long, default_value = "127.0.0.1:8372", env = "YIHE_WITNESS_LISTEN", value_name = "ADDR")]
+    pub listen: String,
+}
+
+/// What every act of a witness takes.
+#[derive(Debug, Clone, Args)]
+pub struct WitnessOptions {
+    /// 见证方名称，首次使用时写入密钥 · name of the witness, put into its keys at first use, e.g. audit.example
+    #[arg(long, env = "YIHE_WITNESS_NAME", value_name = "NAME")]
+    pub name: Option<String>,
+    /// 策略文件：见证哪些账本 · policy file: which logs it cosigns [default: <data>/witness/policy.txt]
+    #[arg(long, env = "YIHE_WITNESS_POLICY", value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+}
+
+/// What a witness does beside serving.
+#[derive(Debug, Subcommand)]
+pub enum WitnessAct {
+    /// 见证方的公钥，供策略文件使用 · its verifier keys, for policies
+    Keys {
+        /// 见证方名称 · name of the witness, at first use
+        #[arg(long, env = "YIHE_WITNESS_NAME", value_name = "NAME")]
+        name: Option<String>,
+    },
+    /// 会签带来的请求文件 · cosign requests that came as files
+    Cosign {
+        /// 请求文件 · request files
+        #[arg(required = true)]
+        requests: Vec<PathBuf>,
+        /// 会签写到此目录 · folder for the cosignatures [default: that of each request]
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+        /// 怎样会签 · how to cosign
+        #[command(flatten)]
+        options: WitnessOptions,
     },
 }
 

@@ -11,6 +11,7 @@ mod pack;
 mod registry;
 mod serve;
 mod share;
+mod witness;
 
 use anyhow::Result;
 
@@ -36,6 +37,7 @@ pub async fn run(command: Command, config: Config, output: &Output) -> Result<Ex
         Command::Catalogue(catalogue) => catalogue::run(&App::open(config).await?, catalogue, output).await,
         Command::Share(share) => share::run(&App::open(config).await?, share, output).await,
         Command::Ledger(ledger) => ledger::run(config, ledger, output).await,
+        Command::Witness(witness) => witness::run(&config, witness, output).await,
         Command::Account(account) => account::run(&App::open(config).await?, account, output).await,
         Command::Serve(serve) => serve::run(App::open(config).await?, serve, output).await,
     }

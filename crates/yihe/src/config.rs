@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
+use jiff::civil::Time;
 use serde::Deserialize;
 use yihe_definitions::Text;
 
@@ -9,6 +10,13 @@ use crate::cli::Common;
 
 /// Address served on when nothing else is said.
 pub const LISTEN: &str = "127.0.0.1:8371";
+/// When the ledger is verified every night unless the city says otherwise.
+const VERIFY_AT: Time = Time::constant(2, 30, 0, 0);
+/// Six signs of life missed.
+const SILENCE_MINUTES: u32 = 60;
+/// The ledger gives a sign of life every ten minutes; less than two of them would be a false alarm.
+const SILENCE_MINUTES_MIN: u32 = 20;
+const SILENCE_MINUTES_MAX: u32 = 60 * 24 * 31;
 
 /// Everything that can be set.
 #[derive(Clone)]
@@ -33,6 +41,12 @@ pub struct Config {
     pub memory_mib: usize,
     /// Origin of the ledger: a name that no other log has.
     pub origin: String,
+    /// Whom the ledger's readers believe: our log keys, witnesses, quorum (C2SP `tlog-policy`).
+    pub policy: Option<PathBuf>,
+    /// Time of day in China at which the ledger is verified while the server runs.
+    pub verify_at: Time,
+    /// Longest time without an entry that is not an alarm, in minutes.
+    pub silence_minutes: u32,
     /// What is logged to standard error, as in `info,yihe_lake=debug`.
     pub log: String,
 }
@@ -51,6 +65,9 @@ struct File {
     threads: Option<usize>,
     memory_mib: Option<usize>,
     origin: Option<String>,
+    policy: Option<PathBuf>,
+    verify_at: Option<String>,
+    silence_minutes: Option<u32>,
     log: Option<String>,
 }
 
@@ -92,6 +109,9 @@ impl Config {
             threads: file.threads.unwrap_or_else(|| processors.min(8)),
             memory_mib: file.memory_mib.unwrap_or(1_024),
             origin: variable("YIHE_ORIGIN").or(file.origin).unwrap_or_else(|| "yihe.demo/ledger".to_owned()),
+            policy: variable("YIHE_POLICY").map(PathBuf::from).or(file.policy),
+            verify_at: VERIFY_AT,
+            silence_minutes: file.silence_minutes.unwrap_or(SILENCE_MINUTES),
             log: variable("YIHE_LOG").or(file.log).unwrap_or_else(|| "warn".to_owned()),
             data,
         };
@@ -105,6 +125,18 @@ impl Config {
                 Ok(threads) => config.threads = threads,
                 Err(_) => faults.push(format!("YIHE_THREADS: found `{threads}`, expected a whole number")),
             }
+        }
+        if let Some(time) = variable("YIHE_VERIFY_AT").or(file.verify_at) {
+            match time.parse() {
+                Ok(time) => config.verify_at = time,
+                Err(_) => faults.push(format!("verify_at: found `{time}`, expected a time of day such as 02:30")),
+            }
+        }
+        if !(SILENCE_MINUTES_MIN..=SILENCE_MINUTES_MAX).contains(&config.silence_minutes) {
+            faults.push(format!(
+                "silence_minutes: found {}, expected {SILENCE_MINUTES_MIN} to {SILENCE_MINUTES_MAX}",
+                config.silence_minutes
+            ));
         }
         if !(1..=256).contains(&config.threads) {
             faults.push(format!("threads: found {}, expected 1 to 256", config.threads));

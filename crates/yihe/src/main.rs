@@ -1,6 +1,7 @@
 //! The binary: commands, configuration, wiring. No rules of the city's work live here.
 //!
-//! Reading order: [`cli`] → [`config`] → [`app`] → [`packs`] → [`sequence`] → [`commands`] → [`output`].
+//! Reading order: [`cli`] → [`config`] → [`app`] → [`packs`] → [`sequence`] → [`cosign`] → [`watch`] →
+//! [`commands`] → [`output`].
 //!
 //! # Recipe: a new command
 //! 1. Add its words to `cli.rs` with a help text that shows a whole example.
@@ -11,11 +12,13 @@ mod app;
 mod cli;
 mod commands;
 mod config;
+mod cosign;
 mod faults;
 mod memory;
 mod output;
 mod packs;
 mod sequence;
+mod watch;
 
 use std::process::ExitCode;
 

@@ -53,6 +53,9 @@ pub async fn apply(store: &Store, pack: &Pack, act: &Act<'_>) -> Result<PackAppl
     for registry in &pack.registries {
         add("registry", &registry.id, serde_json::to_string(registry)?);
     }
+    for release in &pack.releases {
+        add("release", &release.id, serde_json::to_string(release)?);
+    }
     for calendar in &pack.calendars {
         add("calendar", &calendar.year.to_string(), serde_json::to_string(calendar)?);
     }
@@ -94,6 +97,7 @@ pub async fn in_force(store: &Store) -> Result<Pack> {
         departments: all(store, "department").await?,
         datasets: all(store, "dataset").await?,
         registries: all(store, "registry").await?,
+        releases: all(store, "release").await?,
         calendars: all(store, "calendar").await?,
         code_tables: all(store, "code_table").await?,
         divisions: whole(store, "divisions").await?,

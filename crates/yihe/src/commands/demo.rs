@@ -15,7 +15,7 @@ use crate::{
     config::Config,
     memory,
     output::{Exit, Output, grouped, warn},
-    packs,
+    packs, sequence,
 };
 
 /// Registry whose golden table is shared, and the department that asks for it.
@@ -231,6 +231,7 @@ async fn supply(app: &App, definitions: &Pack, address: &str, shared: &share::Sh
 
 /// Waits until the server's sequencer has entered everything.
 async fn sequence_until_quiet(app: &App) -> Result<()> {
+    app.store.calls_close(&app.machine().act(sequence::CALLS_KIND, app.clock.now())).await?;
     for _ in 0..600 {
         if app.store.outbox_count_pending().await? == 0 {
             return Ok(());

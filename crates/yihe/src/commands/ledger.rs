@@ -1,40 +1,35 @@
-//! `yihe ledger verify|checkpoint|prove`
+//! `yihe ledger …`
 
-use std::path::Path;
+mod carry;
+mod offline;
+mod prove;
+mod publish;
 
 use anyhow::{Context, Result, bail};
 use jiff::SignedDuration;
-use serde_json::{Value, json};
-use tokio::runtime::Handle;
+use serde_json::json;
 use yihe_definitions::Language;
 use yihe_ledger::{
-    audit::AuditOptions,
     hashes::TreeHash,
-    monitor::{MonitorOptions, MonitorReport, monitor},
-    policy::Policy,
-    seal::Salt,
-    verify::{Item, verify_proof},
+    monitor::{MonitorOptions, MonitorReport},
     view::LogView,
 };
-use yihe_store::{LedgerDatabase, object::URN};
 
 use crate::{
     app::App,
     cli::Ledger,
     config::Config,
     output::{Exit, Output, grouped, warn},
-    sequence,
+    sequence, watch,
 };
-
-/// Longest time without an entry that is not an alarm while nobody serves.
-const SILENCE_AFTER: SignedDuration = SignedDuration::from_hours(24 * 7);
 
 /// The command.
 pub async fn run(config: Config, ledger: Ledger, output: &Output) -> Result<Exit> {
     match ledger {
-        Ledger::Verify { policy: Some(policy), proof: Some(proof), item: Some(item) } => {
-            offline(&policy, &proof, &item, output)
+        Ledger::Verify { policy: Some(policy), proof: Some(proof), item: Some(item), .. } => {
+            offline::proof(&policy, &proof, &item, output)
         }
+        Ledger::Verify { log: Some(folder), keys: Some(keys), .. } => offline::log(&folder, &keys, output).await,
         Ledger::Verify { .. } => {
             if !config.data.join("keys").exists() {
                 bail!("found no ledger in {} (没有账本)", config.data.display());
@@ -45,27 +40,32 @@ pub async fn run(config: Config, ledger: Ledger, output: &Output) -> Result<Exit
             Ok(show(&report, output))
         }
         Ledger::Checkpoint => checkpoint(&config, output),
-        Ledger::Prove { object, out } => prove(&App::open(config).await?, &object, &out, output).await,
+        Ledger::Prove { object, out } => prove::run(&App::open(config).await?, &object, &out, output).await,
+        Ledger::Export { dir } => publish::copy(&config, &dir, output).await,
+        Ledger::Anchor { file, rfc3161, out } => publish::anchor(&config, file, rfc3161, out, output).await,
+        Ledger::RotateKey => publish::rotate(&config, output).await,
+        Ledger::CosignRequest { out, old } => carry::request(&config, &out, old, output),
+        Ledger::CosignAccept { files, requests } => carry::accept(&config, &files, requests.as_deref(), output).await,
     }
 }
 
 /// Recomputes both trees and compares the database.
 pub async fn verify(app: &App, output: &Output) -> Result<MonitorReport> {
     let view = existing(&app.config)?;
-    let mut database = LedgerDatabase::new(app.store.clone(), Handle::current());
-    let options = MonitorOptions { audit: AuditOptions::default(), silence_after: SILENCE_AFTER, now: app.clock.now() };
+    let options = MonitorOptions {
+        audit: watch::audit_options(&app.config)?,
+        silence_after: SignedDuration::from_mins(app.config.silence_minutes.into()),
+        now: app.clock.now(),
+    };
     let bar = output.bar(output.say("验证账本", "verifying"), 0);
-    let report = tokio::task::spawn_blocking(move || {
-        let report = monitor(&view, &mut database, &options, &mut |progress| {
-            bar.set_length(progress.total);
-            bar.set_position(progress.done);
-        });
-        bar.finish_and_clear();
-        report
+    watch::round(&app.store, view, options, move |progress| {
+        bar.set_length(progress.total);
+        bar.set_position(progress.done);
+        if progress.done == progress.total {
+            bar.finish_and_clear();
+        }
     })
     .await
-    .context("the monitor stopped")?;
-    Ok(report?)
 }
 
 /// Shows a report.
@@ -123,92 +123,4 @@ fn checkpoint(config: &Config, output: &Output) -> Result<Exit> {
     output.line(head.note.trim_end());
     output.object(&json!({ "size": head.size, "root": hex::encode(head.root), "note": head.note }));
     Ok(Exit::Done)
-}
-
-/// Writes `<name>.tlog-proof`, `<name>.json` and `policy.txt` for an object's last entry.
-async fn prove(app: &App, object: &str, out: &Path, output: &Output) -> Result<Exit> {
-    sequence::settle(app).await?;
-    // `request:0199…` is enough; the rest of the name is always the same.
-    let object = &if object.starts_with(URN) { object.to_owned() } else { format!("{URN}{object}") };
-    let rows = app.store.outbox_list_by_object(object, yihe_store::PAGE_ROWS_MAX).await?;
-    let Some(row) = rows.iter().rev().find(|row| row.leaf.is_some()) else {
-        bail!("found no ledger entry of `{object}`, expected an object such as request:0199… (账本中没有该对象)");
-    };
-    let view = existing(&app.config)?;
-    let index = row.leaf.and_then(|leaf| u64::try_from(leaf).ok()).context("an entry's index is not negative")?;
-    let head = view.head(TreeHash::Sha256)?;
-    let proof = view.prove_in(&head, index)?;
-    let payload: Value = serde_json::from_str(&row.payload)?;
-    let item =
-        Item { entry: view.entry(index, head.size)?, payload: Some(payload), salt: row.salt.map(Salt), call: None };
-    std::fs::create_dir_all(out).with_context(|| format!("failed to create {}", out.display()))?;
-    let name = object.replace(['/', ':'], "-");
-    let write = |file: String, text: String| {
-        let path = out.join(file);
-        std::fs::write(&path, text).with_context(|| format!("failed to write {}", path.display()))?;
-        anyhow::Ok(path)
-    };
-    let proof = write(format!("{name}.tlog-proof"), proof.to_string())?;
-    let item = write(format!("{name}.json"), serde_json::to_string_pretty(&item.to_json()?)?)?;
-    let policy = write("policy.txt".to_owned(), policy_text(&view))?;
-    output.line(&format!(
-        "{} {} {} {}",
-        output.say("已写出", "written:"),
-        proof.display(),
-        item.display(),
-        policy.display()
-    ));
-    output.line(&format!("yihe ledger verify --policy {} {} {}", policy.display(), proof.display(), item.display()));
-    output.object(&json!({ "proof": proof, "item": item, "policy": policy, "index": index }));
-    Ok(Exit::Done)
-}
-
-/// A policy that trusts this log alone, without witnesses.
-fn policy_text(view: &LogView) -> String {
-    let mut text = String::new();
-    for key in view.trusted().of(TreeHash::Sha256) {
-        text.push_str(&format!("log {key}\n"));
-    }
-    text.push_str("quorum none\n");
-    text
-}
-
-fn offline(policy: &Path, proof: &Path, item: &Path, output: &Output) -> Result<Exit> {
-    let read =
-        |path: &Path| std::fs::read_to_string(path).with_context(|| format!("failed to read {}", path.display()));
-    let policy = Policy::read(read(policy)?.as_bytes())?;
-    match verify_proof(&policy, &read(proof)?, &read(item)?) {
-        Ok(proven) => {
-            let seen = proven.witnesses.len();
-            output.line(&match output.language {
-                Language::Zh => format!(
-                    "已证实：{} 的第 {} 号登记（共 {} 条，{seen} 方见证）；{}",
-                    proven.origin,
-                    proven.index,
-                    proven.size,
-                    proven.payload.sentence_zh()
-                ),
-                Language::En => format!(
-                    "proven: entry {} of {} in {} ({seen} witnesses); {}",
-                    proven.index,
-                    proven.size,
-                    proven.origin,
-                    proven.payload.sentence_en()
-                ),
-            });
-            output.object(
-                &json!({ "proven": true, "origin": proven.origin, "index": proven.index, "size": proven.size }),
-            );
-            Ok(Exit::Done)
-        }
-        Err(error) => {
-            let reason = match output.language {
-                Language::Zh => error.sentence_zh(),
-                Language::En => sequence::chain(&error),
-            };
-            warn(&format!("{} {reason}", output.say("未证实：", "not proven:")));
-            output.object(&json!({ "proven": false, "reason": reason }));
-            Ok(Exit::Found)
-        }
-    }
 }

@@ -7,7 +7,10 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, watch},
+};
 use yihe_docket::EscalationPolicy;
 use yihe_exchange::Exchange;
 use yihe_web::{
@@ -20,12 +23,16 @@ use crate::{
     app::App,
     cli::Serve,
     commands::{catalogue, share},
+    cosign,
     output::{Exit, Output},
     sequence,
+    watch::Watch,
 };
 
 /// How often clocks are looked at.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
+/// Longest that work in the background is waited for at the end.
+const ENDS_WITHIN: Duration = Duration::from_secs(5);
 
 /// The command.
 pub async fn run(app: App, serve: Serve, output: &Output) -> Result<Exit> {
@@ -55,7 +62,7 @@ pub struct Server {
     stop: watch::Sender<bool>,
     doors: tokio::task::JoinHandle<std::io::Result<()>>,
     sequencer: tokio::task::JoinHandle<Result<()>>,
-    sweeper: tokio::task::JoinHandle<()>,
+    others: Vec<tokio::task::JoinHandle<()>>,
 }
 
 impl Server {
@@ -82,18 +89,42 @@ impl Server {
             clock: Arc::clone(&app.clock),
             pack: RwLock::new(Arc::new(pack.clone())),
             throttle: Throttle::new(Patience::default()),
-            settings: Settings { city: app.config.city.clone(), address: address.clone(), transport },
+            settings: Settings {
+                city: app.config.city.clone(),
+                address: address.clone(),
+                transport,
+                policy: sequence::view(&app.config)?
+                    .map(|view| sequence::policy_text(&app.config, &view))
+                    .transpose()?,
+            },
         };
         let (stop, stopped) = watch::channel(false);
         let mut waiting = stopped.clone();
         let doors = tokio::spawn(yihe_web::serve_on(listener, Arc::new(state), async move {
             let _ = waiting.changed().await;
         }));
-        let sequencer =
-            tokio::spawn(sequence::run(app.store.clone(), app.config.clone(), Arc::clone(&app.clock), stopped.clone()));
+        let (answers, answered) = mpsc::channel(cosign::CARRIED_MAX);
+        let sequencer = tokio::spawn(sequence::run(
+            app.store.clone(),
+            app.config.clone(),
+            Arc::clone(&app.clock),
+            answered,
+            stopped.clone(),
+        ));
+        let mut others = Vec::new();
         let exchange = share::room(app, &pack)?;
-        let sweeper = tokio::spawn(sweep(app.store.clone(), docket, exchange, Arc::clone(&app.clock), stopped));
-        Ok(Self { address, stop, doors, sequencer, sweeper })
+        let clock = Arc::clone(&app.clock);
+        let machine = app.machine();
+        others.push(tokio::spawn(sweep(app.store.clone(), docket.clone(), exchange, machine, clock, stopped.clone())));
+        others.push(tokio::spawn(Watch::new(app, docket).run(stopped.clone())));
+        if let (Some(policy), Some(view)) = (sequence::policy(&app.config)?, sequence::view(&app.config)?) {
+            others.push(tokio::spawn(async move {
+                if let Err(error) = cosign::run(view, policy, answers, stopped).await {
+                    tracing::error!(error = %sequence::chain(error.as_ref()), "witnesses are no longer asked");
+                }
+            }));
+        }
+        Ok(Self { address, stop, doors, sequencer, others })
     }
 
     /// Lets running answers end, enters what waits, and stops.
@@ -101,7 +132,12 @@ impl Server {
         let _ = self.stop.send(true);
         self.doors.await?.context("the listener failed")?;
         self.sequencer.await??;
-        self.sweeper.await?;
+        for other in self.others {
+            // A verification under way is given up: its run is abandoned and the next start makes up for it.
+            if tokio::time::timeout(ENDS_WITHIN, other).await.is_err() {
+                tracing::warn!("work in the background was given up");
+            }
+        }
         Ok(())
     }
 }
@@ -111,6 +147,7 @@ async fn sweep(
     store: yihe_store::Store,
     docket: yihe_docket::Docket,
     exchange: Exchange,
+    machine: yihe_store::Actor,
     clock: Arc<dyn yihe_vocabulary::Clock>,
     mut stop: watch::Receiver<bool>,
 ) {
@@ -121,6 +158,15 @@ async fn sweep(
         }
         if let Err(error) = exchange.sweep(now).await {
             tracing::error!(error = %sequence::chain(&error), "ended grants were not closed");
+        }
+        match exchange.release_sweep(&machine, now).await {
+            Ok(begun) if !begun.is_empty() => tracing::info!(requests = begun.len(), "supplies began on proof"),
+            Ok(_) => {}
+            Err(error) => tracing::error!(error = %sequence::chain(&error), "supplies that are proven did not begin"),
+        }
+        // An interval of supplied calls ends: each interface's become one leaf of the ledger.
+        if let Err(error) = store.calls_close(&machine.act(sequence::CALLS_KIND, now)).await {
+            tracing::error!(error = %sequence::chain(&error), "supplied calls were not entered");
         }
         let system = yihe_store::Actor::system();
         let swept = async {

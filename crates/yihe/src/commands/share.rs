@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result, anyhow, bail};
 use jiff::{ToSpan, civil::Date};
 use serde_json::json;
-use yihe_definitions::{Pack, ShareMethod};
+use yihe_definitions::{Pack, Releases, ShareMethod};
 use yihe_exchange::{
-    Action, Answer, Application, Condition, Consent, Exchange, ExchangeError, Grant, Request, RequestState,
+    Action, Answer, Application, Condition, Consent, Exchange, ExchangeError, Gate, Grant, Request, RequestState,
 };
 use yihe_store::Role;
 use yihe_vocabulary::clock::local_day;
@@ -116,8 +116,13 @@ pub struct Shared {
 /// The exchange over the opened data folder.
 pub fn room(app: &App, pack: &Pack) -> Result<Exchange> {
     let catalogue = catalogue::room(app, pack)?;
-    Exchange::new(app.store.clone(), app.docket(pack)?, catalogue, app.lake.clone(), &BTreeMap::new())
-        .map_err(|defects| anyhow!("the city's terms are at fault: {defects:?}"))
+    let exchange = Exchange::new(app.store.clone(), app.docket(pack)?, catalogue, app.lake.clone(), &BTreeMap::new())
+        .map_err(|defects| anyhow!("the city's terms are at fault: {defects:?}"))?;
+    let Some(rule) = pack.release_of(Releases::Supply) else { return Ok(exchange) };
+    // The keys are made at first use; without them there is no log that could prove anything.
+    sequence::keys(&app.config)?;
+    let log = sequence::view(&app.config)?.context("the ledger's keys were just made")?;
+    Ok(exchange.released_on_proof(Some(Gate { rule: rule.clone(), log })))
 }
 
 /// Takes one request from draft to grant, every step with the account of its seat, and issues a token.
@@ -163,6 +168,10 @@ pub async fn grant(app: &App, pack: &Pack, wish: &Wish, output: &Output) -> Resu
     ];
     let mut request = draft;
     for (action, actor) in steps {
+        if action == Action::Supply {
+            // A rule may demand that what went before stands in the ledger.
+            sequence::entered(app).await?;
+        }
         request = room
             .step(&request.id, &action, Some(request.version), &actor, app.clock.now())
             .await
