@@ -55,7 +55,7 @@ def check(folder):
     for entry in entries(folder, size):
         tree.append_entry(entry)
     assert tree.get_size() == size
-    assert tree.get_state(size) == root, "the root of the checkpoint"
+    assert tree.get_root(size) == root, "the root of the checkpoint"
 
     level, count = 0, size
     while count:
@@ -79,7 +79,7 @@ def check_proof(tree, path):
     ours = [base64.b64decode(line) for line in lines[lines.index(f"index {index}") + 1 :]]
     _, size, root, *_ = checkpoint.split("\n")
     size = int(size)
-    assert tree.get_state(size) == base64.b64decode(root), f"{path}: the root of its checkpoint"
+    assert tree.get_root(size) == base64.b64decode(root), f"{path}: the root of its checkpoint"
     theirs = list(tree.prove_inclusion(index + 1, size).path)
     theirs.remove(tree.get_leaf(index + 1))
     assert sorted(theirs) == sorted(ours), f"{path}: the hashes of its path"

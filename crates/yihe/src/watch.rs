@@ -26,7 +26,7 @@ use crate::{app::App, config::Config, sequence};
 /// How often the clock is looked at.
 const EVERY: Duration = Duration::from_secs(20);
 /// First lease of a round, renewed four times in its length.
-const LEASE: SignedDuration = SignedDuration::from_mins(4);
+const LEASE: Duration = Duration::from_secs(240);
 /// A round that takes longer is given up.
 const DEADLINE: SignedDuration = SignedDuration::from_hours(12);
 /// Findings kept with a round, of each kind; more are counted.
@@ -115,7 +115,8 @@ impl Watch {
         };
         let RunBegun::Started(run) = tx.run_begin(&new, &act("ledger.verifying", now)).await? else { return Ok(()) };
         tx.commit().await?;
-        let beating = self.beat(&run.id);
+        let clock = Arc::clone(&self.clock);
+        let beating = self.store.run_keep_alive(&run, LEASE, move || clock.now());
         let outcome = self.round(view, now).await;
         beating.abort();
         let ended = self.clock.now();
@@ -152,25 +153,6 @@ impl Watch {
             now,
         };
         round(&self.store, view, options, |_| {}).await
-    }
-
-    /// Renews the lease while the round works.
-    fn beat(&self, run: &str) -> tokio::task::JoinHandle<()> {
-        let (store, clock) = (self.store.clone(), Arc::clone(&self.clock));
-        let (run, holder) = (run.to_owned(), self.holder.clone());
-        let every = Duration::try_from(LEASE / 4).unwrap_or(EVERY);
-        tokio::spawn(async move {
-            loop {
-                tokio::time::sleep(every).await;
-                let until = clock.now() + LEASE;
-                // A missed beat is made good by the next; a lost lease shows when the run is finished.
-                if let Ok(mut tx) = store.begin().await
-                    && tx.run_heartbeat(&run, &holder, until).await.is_ok()
-                {
-                    let _ = tx.commit().await;
-                }
-            }
-        })
     }
 
     /// Puts findings on the docket of the authority, once; a later round that finds nothing takes them off.
