@@ -7,6 +7,8 @@
 //! Deliberately absent: this room corrects nothing, it reports and the provider corrects; and its kernel knows no
 //! query engine, no store, no network and no clock. SQL predicates are evaluated by an engine that is handed in.
 //!
+//! [`anomaly`] judges a measure by its history.
+//!
 //! Reading order: [`bits`] → [`column`] → [`rules`] → [`checker`] → [`session`] → [`outcome`]; [`key`] and
 //! [`key_store`] when uniqueness is of interest.
 //!
@@ -17,6 +19,7 @@
 //! 4. Write its sentence in `messages.rs`, in both languages, and an example in `examples/rules.yaml`.
 //! 5. Break it once in `tests/it/every_kind.rs`; the list there fails until you do.
 
+pub mod anomaly;
 pub mod bits;
 pub mod checker;
 pub mod column;
