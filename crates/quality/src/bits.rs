@@ -204,6 +204,27 @@ impl Rows {
         }
     }
 
+    /// Calls `body` for each of them, of a batch of `rows` rows; words that are full are walked without a look.
+    #[inline]
+    pub fn each(&self, rows: usize, mut body: impl FnMut(usize)) {
+        let bits = match self {
+            Self::All => return (0..rows).for_each(body),
+            Self::Some(bits) => bits,
+        };
+        for (index, word) in bits.words.iter().enumerate() {
+            let start = index * 64;
+            if *word == u64::MAX {
+                (start..start + 64).for_each(&mut body);
+                continue;
+            }
+            let mut left = *word;
+            while left != 0 {
+                body(start + left.trailing_zeros() as usize);
+                left &= left - 1;
+            }
+        }
+    }
+
     /// Whether `row` is among them.
     #[must_use]
     pub fn contains(&self, row: usize) -> bool {

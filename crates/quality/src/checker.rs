@@ -2,7 +2,7 @@
 
 use arrow::datatypes::Schema;
 use jiff::Timestamp;
-use yihe_definitions::{Rule, RuleKind};
+use yihe_definitions::{Rule, RuleKind, rule::Condition};
 
 use crate::{
     column::Reading,
@@ -11,6 +11,7 @@ use crate::{
         Plan, RowRule,
         citizen::Citizen,
         code_list::{CodeTables, DatedCode, listed},
+        implied::implied,
         order::Order,
         predicate::{Predicate, Predicates},
         present::Present,
@@ -52,6 +53,12 @@ impl std::fmt::Debug for Surroundings<'_> {
 pub struct Checker {
     rules: Vec<Rule>,
     compiled: Vec<Compiled>,
+    /// Conditions of the rules, each once.
+    conditions: Vec<When>,
+    /// By rule: a stricter one, whose failing rows are the only ones to ask.
+    implied_by: Vec<Option<usize>>,
+    /// Stricter rules first.
+    order: Vec<usize>,
     slots: Vec<(String, Reading)>,
     columns: Vec<String>,
     now: Timestamp,
@@ -59,7 +66,8 @@ pub struct Checker {
 
 #[derive(Debug)]
 pub(crate) struct Compiled {
-    pub when: Option<When>,
+    /// Its place among the checker's conditions.
+    pub when: Option<usize>,
     pub demand: Demand,
 }
 
@@ -85,6 +93,7 @@ impl Checker {
         }
         let mut plan = Plan::new(schema);
         let mut compiled = Vec::new();
+        let mut conditions = Conditions::default();
         let mut columns: Vec<String> = Vec::new();
         for (index, rule) in rules.iter().enumerate() {
             let mut fault = |reason: String| faults.push(RuleFault { rule: rule.id.clone(), reason });
@@ -98,12 +107,17 @@ impl Checker {
                 rule.columns().into_iter().filter(|column| schema.field_with_name(column).is_err()).collect();
             unknown.dedup();
             for column in &unknown {
-                fault(format!("the table has no column `{column}`"));
+                fault(format!("the table has no column `{column}`{}", columns_of(schema)));
             }
-            if !unknown.is_empty() {
+            let twice = |column: &&str| schema.fields().iter().filter(|field| field.name() == column).count() > 1;
+            let twice: Vec<&str> = rule.columns().into_iter().filter(twice).collect();
+            for column in &twice {
+                fault(format!("the table has more than one column `{column}`, expected one"));
+            }
+            if !unknown.is_empty() || !twice.is_empty() {
                 continue;
             }
-            match compile_one(rule, schema, around, &mut plan) {
+            match compile_one(rule, schema, around, &mut conditions, &mut plan) {
                 Ok(one) => {
                     let mut read: Vec<String> = rule.columns().into_iter().map(str::to_owned).collect();
                     if let Demand::Row(RowRule::Predicate(predicate)) = &one.demand {
@@ -122,7 +136,17 @@ impl Checker {
         if !faults.is_empty() {
             return Err(faults);
         }
-        Ok(Self { rules: rules.to_vec(), compiled, slots: plan.into_slots(), columns, now: around.now })
+        let (implied_by, order) = implied(&compiled);
+        Ok(Self {
+            rules: rules.to_vec(),
+            compiled,
+            conditions: conditions.compiled,
+            implied_by,
+            order,
+            slots: plan.into_slots(),
+            columns,
+            now: around.now,
+        })
     }
 
     /// The rules, in the order of every answer.
@@ -147,6 +171,18 @@ impl Checker {
         &self.compiled
     }
 
+    pub(crate) fn conditions(&self) -> &[When] {
+        &self.conditions
+    }
+
+    pub(crate) fn implied_by(&self, rule: usize) -> Option<usize> {
+        self.implied_by[rule]
+    }
+
+    pub(crate) fn order(&self) -> &[usize] {
+        &self.order
+    }
+
     pub(crate) fn slots(&self) -> &[(String, Reading)] {
         &self.slots
     }
@@ -162,12 +198,26 @@ impl Checker {
     }
 }
 
+/// What the columns are, for whoever named one that is not there.
+fn columns_of(schema: &Schema) -> String {
+    const SHOWN_MAX: usize = 12;
+    let names: Vec<String> =
+        schema.fields().iter().take(SHOWN_MAX).map(|field| format!("`{}`", field.name())).collect();
+    let more = if schema.fields().len() > SHOWN_MAX { ", …" } else { "" };
+    if names.is_empty() { ", it has none".to_owned() } else { format!("; it has {}{more}", names.join(", ")) }
+}
+
 fn compile_one(
     rule: &Rule,
     schema: &Schema,
     around: &Surroundings<'_>,
+    conditions: &mut Conditions,
     plan: &mut Plan<'_>,
 ) -> Result<Compiled, String> {
+    let mut with_when = |demand: Demand, plan: &mut Plan<'_>| {
+        let when = rule.when.as_ref().map(|condition| conditions.add(condition, plan)).transpose()?;
+        Ok(Compiled { when, demand })
+    };
     let row = match &rule.kind {
         RuleKind::NotNull { column } => RowRule::Present(Present::compile(column, plan)?),
         RuleKind::Pattern { column, pattern } => RowRule::Text(TextRule::pattern(column, pattern, plan)?),
@@ -197,27 +247,40 @@ fn compile_one(
             RowRule::Predicate(Predicate::compile(&rule.id, sql, around.predicates, schema)?)
         }
         RuleKind::Unique { columns } => {
-            return with_when(rule, Demand::Unique(Unique::compile(columns, plan)?), plan);
+            return with_when(Demand::Unique(Unique::compile(columns, plan)?), plan);
         }
         RuleKind::Freshness { column, within_days, every_row: false } => {
-            return with_when(rule, Demand::Table(TableRule::freshness(column, *within_days, plan)?), plan);
+            return with_when(Demand::Table(TableRule::freshness(column, *within_days, plan)?), plan);
         }
         RuleKind::Drift { column, distance } => {
-            return with_when(rule, Demand::Table(TableRule::drift(column, *distance, plan)?), plan);
+            return with_when(Demand::Table(TableRule::drift(column, *distance, plan)?), plan);
         }
         RuleKind::Volume { min, max, change_percent } => {
             if rule.when.is_some() {
                 return Err("has a `when`, which the kind volume does not read".to_owned());
             }
-            return with_when(rule, Demand::Table(TableRule::volume(*min, *max, *change_percent)?), plan);
+            return with_when(Demand::Table(TableRule::volume(*min, *max, *change_percent)?), plan);
         }
     };
-    with_when(rule, Demand::Row(row), plan)
+    with_when(Demand::Row(row), plan)
 }
 
-fn with_when(rule: &Rule, demand: Demand, plan: &mut Plan<'_>) -> Result<Compiled, String> {
-    let when = rule.when.as_ref().map(|condition| When::compile(condition, plan)).transpose()?;
-    Ok(Compiled { when, demand })
+/// Conditions by what they say; rules that have the same share it.
+#[derive(Default)]
+struct Conditions {
+    said: Vec<Condition>,
+    compiled: Vec<When>,
+}
+
+impl Conditions {
+    fn add(&mut self, condition: &Condition, plan: &mut Plan<'_>) -> Result<usize, String> {
+        if let Some(known) = self.said.iter().position(|said| said == condition) {
+            return Ok(known);
+        }
+        self.compiled.push(When::compile(condition, plan)?);
+        self.said.push(condition.clone());
+        Ok(self.said.len() - 1)
+    }
 }
 
 fn code_list(

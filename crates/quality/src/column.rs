@@ -271,7 +271,7 @@ impl TextData {
 
 /// Whether two arrays are the same memory. Readers wrap the dictionary of a row group anew for each batch; as long
 /// as we hold the first wrapping, its memory cannot be given to another.
-fn same_buffers(first: &ArrayRef, second: &ArrayRef) -> bool {
+pub(crate) fn same_buffers(first: &ArrayRef, second: &ArrayRef) -> bool {
     std::sync::Arc::ptr_eq(first, second) || first.to_data().ptr_eq(&second.to_data())
 }
 

@@ -31,9 +31,7 @@ const SHORT_TAG: u64 = 0xf0;
 pub fn packed(text: &[u8]) -> Option<u64> {
     let length = text.len();
     if length < 8 {
-        let mut bytes = [0_u8; 8];
-        bytes[..length].copy_from_slice(text);
-        return Some(u64::from_le_bytes(bytes) | (SHORT_TAG + length as u64) << 56);
+        return Some(short_word(text) | (SHORT_TAG + length as u64) << 56);
     }
     if length > 18 {
         return None;
@@ -54,6 +52,23 @@ pub fn packed(text: &[u8]) -> Option<u64> {
         at += 1;
     }
     Some(DIGITS_FROM[length] + number)
+}
+
+/// Up to seven bytes as the low bytes of a number. Loads that overlap are cheaper than a copy of unknown length.
+#[inline]
+#[must_use]
+pub(crate) fn short_word(text: &[u8]) -> u64 {
+    let length = text.len();
+    if let (Some(first), Some(last)) = (text.first_chunk::<4>(), text.last_chunk::<4>()) {
+        return u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << ((length - 4) * 8);
+    }
+    match text {
+        [] => 0,
+        [first] => u64::from(*first),
+        [first, .., last] => {
+            u64::from(*first) | u64::from(text[length / 2]) << (length / 2 * 8) | u64::from(*last) << ((length - 1) * 8)
+        }
+    }
 }
 
 /// The text of a number that [`packed`] gave.

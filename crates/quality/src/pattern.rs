@@ -37,7 +37,14 @@ struct Automaton {
     accepting: Vec<bool>,
     stride: u32,
     start: u32,
+    /// Of small automata: the next state by `state * 256 + byte`, so that a byte costs one step and not two.
+    direct: Vec<u16>,
 }
+
+/// Most states of an automaton that is also kept by byte: 32 KiB, the first cache.
+const DIRECT_STATES_MAX: usize = 64;
+/// Most states and pairs of states that are looked at to see whether one pattern includes another.
+const INCLUSION_MAX: usize = 4096;
 
 /// Two ranges of ASCII per position, eight positions to a word; a position with one range has it twice.
 ///
@@ -81,16 +88,66 @@ impl Pattern {
             None => self.automaton.matches(text),
         }
     }
+
+    /// Whether every text that matches this pattern matches `other`. False also where finding out would take long.
+    #[must_use]
+    pub fn is_within(&self, other: &Self) -> bool {
+        let (inner, outer) = (&self.automaton, &other.automaton);
+        if inner.accepting.len() > INCLUSION_MAX || outer.accepting.len() > INCLUSION_MAX {
+            return false;
+        }
+        let live = inner.live();
+        let mut seen = std::collections::HashSet::from([(0, 0)]);
+        let mut waiting = vec![(0, 0)];
+        while let Some((state, beside)) = waiting.pop() {
+            if inner.accepting[state] && !outer.accepting[beside] {
+                return false;
+            }
+            for byte in 0..256 {
+                let next = (inner.step(state, byte), outer.step(beside, byte));
+                if live[next.0] && seen.insert(next) {
+                    waiting.push(next);
+                }
+            }
+            if seen.len() > INCLUSION_MAX {
+                return false;
+            }
+        }
+        true
+    }
 }
 
 impl Automaton {
     #[inline]
     fn matches(&self, text: &[u8]) -> bool {
+        if !self.direct.is_empty() {
+            let mut state = 0_u16;
+            for byte in text {
+                state = self.direct[usize::from(state) << 8 | usize::from(*byte)];
+            }
+            return self.accepting[usize::from(state)];
+        }
         let mut state = self.start;
         for byte in text {
-            state = self.next[(state + u32::from(self.classes[usize::from(*byte)])) as usize];
+            state = self.next[state.wrapping_add(u32::from(self.classes[usize::from(*byte)])) as usize];
         }
         self.accepting[(state / self.stride) as usize]
+    }
+
+    /// The state after a byte; states are counted by one here.
+    fn step(&self, state: usize, byte: usize) -> usize {
+        let stride = self.stride as usize;
+        self.next[state * stride + usize::from(self.classes[byte])] as usize / stride
+    }
+
+    /// The same automaton by byte, where it is small.
+    fn with_direct(mut self) -> Self {
+        let states = self.accepting.len();
+        if states <= DIRECT_STATES_MAX {
+            let steps = (0..states).flat_map(|state| (0..256).map(move |byte| (state, byte)));
+            self.direct = steps.map(|(state, byte)| u16::try_from(self.step(state, byte)).unwrap_or(0)).collect();
+        }
+        self
     }
 
     /// Walks every state that any text can reach.
@@ -138,7 +195,8 @@ impl Automaton {
         }
         let stride32 = u32::try_from(stride).map_err(|_| too_big())?;
         let next = next.into_iter().map(|number| u32::try_from(number * stride)).collect::<Result<_, _>>();
-        Ok(Self { classes, next: next.map_err(|_| too_big())?, accepting, stride: stride32, start: 0 })
+        let next = next.map_err(|_| too_big())?;
+        Ok(Self { classes, next, accepting, stride: stride32, start: 0, direct: Vec::new() }.with_direct())
     }
 
     /// States from which a match can still be reached.
@@ -220,9 +278,20 @@ impl Positions {
             return false;
         }
         if self.length < 8 {
-            let mut filled = [0; 8];
-            filled[..text.len()].copy_from_slice(text);
-            return self.words.iter().all(|(_, added)| fits(u64::from_le_bytes(filled), added));
+            return self.words.iter().all(|(_, added)| fits(crate::key::short_word(text), added));
+        }
+        // The first and the last word of a text are at hand; most codes have no others, or one.
+        if let (Some(first), Some(last)) = (text.first_chunk::<8>(), text.last_chunk::<8>()) {
+            let (first, last) = (u64::from_le_bytes(*first), u64::from_le_bytes(*last));
+            match self.words.as_slice() {
+                [(_, only)] => return fits(first, only),
+                [(_, one), (_, two)] => return fits(first, one) & fits(last, two),
+                [(_, one), (_, two), (_, three)] => {
+                    let middle = text[8..].first_chunk::<8>().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+                    return fits(first, one) & fits(middle, two) & fits(last, three);
+                }
+                _ => {}
+            }
         }
         let mut good = true;
         for (start, added) in &self.words {
@@ -326,6 +395,15 @@ mod tests {
     }
 
     #[test]
+    fn a_stricter_pattern_is_within_a_weaker_one() {
+        let within = |inner: &str, outer: &str| Pattern::new(inner).unwrap().is_within(&Pattern::new(outer).unwrap());
+        assert!(within(r"1[3-9]\d{9}", r"1\d{10}") && !within(r"1\d{10}", r"1[3-9]\d{9}"));
+        assert!(within(r"\d{17}[\dX]", r"(?s:.{18})") && !within(r"\d{17}[\dX]", r"(?s:.{17})"));
+        assert!(within("[一-龥]{2,4}", "(?s:.{2,20})") && !within("[一-龥]{2,4}", "(?s:.{3,20})"));
+        assert!(within("a", "a|b") && within("a|b", "b|a") && !within("a*", "a+"));
+    }
+
+    #[test]
     fn anchors_a_person_wrote_change_nothing() {
         for expression in [r"^\d{2}$", r"\d{2}", r"^\d{2}", r"\A\d{2}\z"] {
             let pattern = Pattern::new(expression).unwrap();
@@ -353,6 +431,17 @@ mod tests {
     }
 
     proptest! {
+        /// Inclusion is believed only where it holds.
+        #[test]
+        fn a_text_of_the_inner_pattern_matches_the_outer(text in "[0-9X中a]{0,20}|[0-9]{17}[0-9X]|1[0-9]{10}", inner in 0_usize..8, outer in 0_usize..8) {
+            let expressions =
+                [r"\d{17}[\dX]", "[1-9].*", r"1[3-9]\d{9}", r"1\d{10}", ".*", r"(?s:.{2,18})", "[0-9X]+", "中?a*"];
+            let (inner, outer) = (Pattern::new(expressions[inner]).unwrap(), Pattern::new(expressions[outer]).unwrap());
+            if inner.is_within(&outer) && inner.matches(text.as_bytes()) {
+                prop_assert!(outer.matches(text.as_bytes()));
+            }
+        }
+
         /// The table says what the library says.
         #[test]
         fn tables_agree_with_the_library(text in "[0-9Xxab１中-]{0,20}|[0-9]{5}|[0-9]{17}[0-9Xx]", which in 0_usize..9) {

@@ -5,6 +5,7 @@
 
 pub mod citizen;
 pub mod code_list;
+pub mod implied;
 pub mod order;
 pub mod predicate;
 pub mod present;
@@ -17,7 +18,10 @@ pub mod when;
 
 use std::{cell::RefCell, rc::Rc};
 
-use arrow::{array::RecordBatch, datatypes::Schema};
+use arrow::{
+    array::RecordBatch,
+    datatypes::{DataType, Schema},
+};
 
 use crate::{
     bits::{Bits, Rows},
@@ -69,7 +73,8 @@ impl<'a> Plan<'a> {
     /// The schema has no such column, or it holds a type that cannot be read so.
     pub fn slot(&mut self, column: &str, reading: Reading) -> Result<Slot, String> {
         let class = self.class(column)?;
-        if reading == Reading::Text && class == Class::Other {
+        let has_text = || self.schema.field_with_name(column).is_ok_and(|field| has_text(field.data_type()));
+        if reading == Reading::Text && class == Class::Other && !has_text() {
             return Err(format!("column `{column}` holds {}, expected text", class.name()));
         }
         let reading = if class == Class::Text { Reading::Text } else { reading };
@@ -92,6 +97,19 @@ impl<'a> Plan<'a> {
     #[must_use]
     pub fn into_slots(self) -> Vec<(String, Reading)> {
         self.slots
+    }
+}
+
+/// Whether values of a type that no kernel knows can be written out all the same.
+fn has_text(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Dictionary(_, values) => has_text(values),
+        DataType::Time32(_)
+        | DataType::Time64(_)
+        | DataType::Duration(_)
+        | DataType::Decimal256(..)
+        | DataType::FixedSizeBinary(_) => true,
+        _ => false,
     }
 }
 
@@ -197,6 +215,23 @@ impl RowRule {
             Self::Reference(rule) => Ok(rule.judge(batch, memory)),
             Self::Reconcile(rule) => Ok(rule.judge(batch)),
             Self::Predicate(rule) => rule.judge(batch),
+        }
+    }
+
+    /// As [`Self::judge`], where a stricter rule has left only `suspects` that can fail.
+    ///
+    /// # Errors
+    /// As [`Self::judge`].
+    pub fn judge_suspects(
+        &self,
+        batch: &Batch<'_>,
+        suspects: &Bits,
+        memory: &mut Memory,
+    ) -> Result<Verdict, QualityError> {
+        match self {
+            Self::Present(rule) => Ok(rule.judge_suspects(batch, suspects)),
+            Self::Text(rule) => Ok(rule.judge_suspects(batch, suspects)),
+            _ => self.judge(batch, memory),
         }
     }
 }

@@ -58,6 +58,8 @@ pub struct Session<'a> {
     checker: &'a Checker,
     options: SessionOptions,
     rules: Vec<RuleState>,
+    /// By condition.
+    conditions: Vec<Memory>,
     rows: u64,
     schema: Option<SchemaRef>,
     positions: Vec<usize>,
@@ -70,7 +72,6 @@ struct RuleState {
     gathered: Gathered,
     keys: Option<KeyStore>,
     memory: Memory,
-    when_memory: Memory,
 }
 
 /// Faults of one batch, one bit per rule and row. Faults of uniqueness are known only at the end of the scan.
@@ -144,9 +145,18 @@ impl Checker {
             gathered: Gathered::default(),
             keys: matches!(compiled.demand, Demand::Unique(_)).then(|| KeyStore::new(&rule.id)),
             memory: Memory::default(),
-            when_memory: Memory::default(),
         });
-        Session { checker: self, options, rules: rules.collect(), rows: 0, schema: None, positions: Vec::new() }
+        let mut conditions = Vec::new();
+        conditions.resize_with(self.conditions().len(), Memory::default);
+        Session {
+            checker: self,
+            options,
+            rules: rules.collect(),
+            conditions,
+            rows: 0,
+            schema: None,
+            positions: Vec::new(),
+        }
     }
 
     /// The values that explain a fault of `rule` in a row of a batch; `None` where all of them are NULL.
@@ -181,16 +191,25 @@ impl Session<'_> {
             return Err(QualityError::RowBound { row: end, bound: ROWS_MAX });
         };
         let batch = self.prepare(record_batch)?;
-        let mut faults = FaultBatch { rows, first_row, failed: Vec::with_capacity(self.rules.len()) };
+        let mut faults = FaultBatch { rows, first_row, failed: vec![None; self.rules.len()] };
         let mut key_bytes = 0;
-        for (state, compiled) in self.rules.iter_mut().zip(self.checker.compiled()) {
-            let among = match &compiled.when {
+        let conditions = self.checker.conditions().iter().zip(&mut self.conditions);
+        let conditions: Vec<Rows> = conditions.map(|(when, memory)| when.rows(&batch, memory)).collect();
+        let mut judged = vec![false; self.rules.len()];
+        for index in self.checker.order() {
+            let (state, compiled) = (&mut self.rules[*index], &self.checker.compiled()[*index]);
+            let among = match compiled.when {
                 None => Rows::All,
-                Some(when) => when.rows(&batch, &mut state.when_memory),
+                Some(condition) => conditions[condition].clone(),
             };
             let failed = match &compiled.demand {
                 Demand::Row(rule) => {
-                    let Verdict { evaluated, mut failed } = rule.judge(&batch, &mut state.memory)?;
+                    let strict = self.checker.implied_by(*index).filter(|strict| judged[*strict]);
+                    let Verdict { evaluated, mut failed } = match strict.map(|strict| &faults.failed[strict]) {
+                        None => rule.judge(&batch, &mut state.memory)?,
+                        Some(Some(suspects)) => rule.judge_suspects(&batch, suspects, &mut state.memory)?,
+                        Some(None) => rule.judge_suspects(&batch, &Bits::none(rows), &mut state.memory)?,
+                    };
                     among.confine(&mut failed);
                     state.counts.evaluated += match among {
                         Rows::All => evaluated.count(rows),
@@ -215,7 +234,8 @@ impl Session<'_> {
             if let Some(failed) = &failed {
                 remember(&mut state.failed, failed, first);
             }
-            faults.failed.push(failed);
+            faults.failed[*index] = failed;
+            judged[*index] = true;
         }
         self.rows += rows as u64;
         if key_bytes > self.options.memory_bytes {

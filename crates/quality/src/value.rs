@@ -107,7 +107,29 @@ pub fn days_of(date: Date) -> i32 {
 
 /// Days since 1970-01-01 in the proleptic Gregorian calendar.
 #[must_use]
+#[inline]
 pub const fn days_from_civil(year: i32, month: i32, day: i32) -> i32 {
+    /// Days before a month of a year that is no leap year.
+    const BEFORE: [i32; 13] = [0, 0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334];
+    /// The years of people and records: their first days come from a table.
+    const FIRST_DAYS: [i32; 512] = {
+        let mut days = [0; 512];
+        let mut year = 0_i32;
+        while year < 512 {
+            days[year.cast_unsigned() as usize] = counted(1792 + year, 1, 1);
+            year += 1;
+        }
+        days
+    };
+    let (of_table, of_year) = (year.wrapping_sub(1792).cast_unsigned() as usize, month.cast_unsigned() as usize);
+    if of_table < 512 && of_year < 13 {
+        let leap = month > 2 && year & 3 == 0 && (year % 100 != 0 || year % 400 == 0);
+        return FIRST_DAYS[of_table] + BEFORE[of_year] + leap as i32 + day - 1;
+    }
+    counted(year, month, day)
+}
+
+const fn counted(year: i32, month: i32, day: i32) -> i32 {
     // Years begin in March, so that the leap day is the last of its year.
     let year = if month <= 2 { year - 1 } else { year };
     let era = year.div_euclid(400);

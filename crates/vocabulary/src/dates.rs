@@ -70,6 +70,7 @@ pub fn parse_day(text: &str) -> Result<Date, DayDefect> {
 }
 
 /// Whether the proleptic Gregorian calendar has this day; years 1–9999.
+#[inline]
 #[must_use]
 pub const fn is_day(year: i16, month: i8, day: i8) -> bool {
     let length = match month {

@@ -57,6 +57,7 @@ pub fn check(text: &[u8]) -> Result<(), MobileDefect> {
 }
 
 /// Whether [`check`] finds nothing.
+#[inline]
 #[must_use]
 pub fn is_valid(text: &[u8]) -> bool {
     let Ok(bytes) = <&[u8; 11]>::try_from(text) else { return false };

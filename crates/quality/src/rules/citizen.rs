@@ -55,30 +55,83 @@ impl Citizen {
     #[must_use]
     pub fn judge(&self, batch: &Batch<'_>, memory: &mut Memory) -> Verdict {
         let rows = batch.rows();
-        let mut evaluated = Bits::none(rows);
-        let mut failed = Bits::none(rows);
         let number = batch.column(self.number);
-        let birth_on = self.birth_on.map(|(slot, zoned)| (batch.column(slot), zoned));
-        let sex = self.sex.map(|slot| batch.column(slot));
-        if let Some(text) = number.text() {
-            let citizens = batch.citizens(self.number, memory);
-            for row in 0..rows {
-                if !number.valid.contains(row) {
-                    continue;
-                }
-                let birth_on = birth_on.and_then(|(column, zoned)| day_at(column, zoned, row));
-                let male = sex.and_then(|column| male_at(column, row));
-                if birth_on.is_none() && male.is_none() {
-                    continue;
-                }
-                let Some(said) = said_by(text.value(row), citizens.contains(row)) else { continue };
+        let Some(text) = number.text() else {
+            return Verdict { evaluated: Rows::Some(Bits::none(rows)), failed: Bits::none(rows) };
+        };
+        let births = Births::of(self.birth_on.map(|(slot, zoned)| (batch.column(slot), zoned)), rows);
+        let (males, females) = self.sex.map_or_else(
+            || (Bits::none(rows), Bits::none(rows)),
+            |slot| {
+                let column = batch.column(slot);
+                // Sexes are few values; what is remembered of another column's dictionary is not disturbed.
+                let side = |male| match column.text() {
+                    Some(text) => {
+                        text.select(&column.valid, &mut Memory::default(), |text| male_of(text) == Some(male))
+                    }
+                    None => Bits::none(rows),
+                };
+                (side(true), side(false))
+            },
+        );
+        let mut comparable = births.known.clone();
+        comparable.unite(&males);
+        comparable.unite(&females);
+        number.valid.confine(&mut comparable);
+
+        let citizens = batch.citizens(self.number, memory);
+        let mut failed = Bits::none(rows);
+        let mut compare = |row: usize, said: Said| {
+            let birth_differs = births.known.contains(row) && births.days[row] != said.birth_on;
+            let sex_differs = if said.male { females.contains(row) } else { males.contains(row) };
+            if birth_differs || sex_differs {
+                failed.insert(row);
+            }
+        };
+        let mut evaluated = comparable.clone();
+        evaluated.intersect(&citizens);
+        let plain = Rows::Some(evaluated.clone());
+        plain.each(rows, |row| {
+            if let Ok(number) = <&[u8; 18]>::try_from(text.value(row)) {
+                compare(row, said_by_18(number));
+            }
+        });
+        comparable.subtract(&citizens);
+        for row in comparable.iter() {
+            if let Some(said) = said_by_15(text.value(row)) {
                 evaluated.insert(row);
-                if birth_on.is_some_and(|day| day != said.birth_on) || male.is_some_and(|male| male != said.male) {
-                    failed.insert(row);
-                }
+                compare(row, said);
             }
         }
         Verdict { evaluated: Rows::Some(evaluated), failed }
+    }
+}
+
+/// Birth dates of a batch.
+struct Births<'a> {
+    known: Bits,
+    days: std::borrow::Cow<'a, [i32]>,
+}
+
+impl<'a> Births<'a> {
+    fn of(column: Option<(&'a Column, bool)>, rows: usize) -> Self {
+        let Some((column, zoned)) = column else {
+            return Self { known: Bits::none(rows), days: std::borrow::Cow::Borrowed(&[]) };
+        };
+        if let Data::Days(days) = &column.data {
+            let mut known = Bits::all(rows);
+            column.valid.confine(&mut known);
+            return Self { known, days: std::borrow::Cow::Borrowed(days) };
+        }
+        let mut days = vec![0; rows];
+        let mut known = Bits::none(rows);
+        for (row, day) in days.iter_mut().enumerate() {
+            if let Some(found) = day_at(column, zoned, row) {
+                *day = found;
+                known.insert(row);
+            }
+        }
+        Self { known, days: std::borrow::Cow::Owned(days) }
     }
 }
 
@@ -94,11 +147,8 @@ fn day_at(column: &Column, zoned: bool, row: usize) -> Option<i32> {
     }
 }
 
-fn male_at(column: &Column, row: usize) -> Option<bool> {
-    if !column.valid.contains(row) {
-        return None;
-    }
-    match column.text()?.value(row) {
+fn male_of(text: &[u8]) -> Option<bool> {
+    match text {
         b"1" | b"01" | b"M" | b"m" => Some(true),
         b"2" | b"02" | b"F" | b"f" => Some(false),
         text if text == "男".as_bytes() || text == "男性".as_bytes() => Some(true),
@@ -107,26 +157,25 @@ fn male_at(column: &Column, row: usize) -> Option<bool> {
     }
 }
 
-/// Reads an 18-character number that is known to add up, or one of 15 digits of before 1999.
-fn said_by(number: &[u8], adds_up: bool) -> Option<Said> {
-    let digits = |range: std::ops::Range<usize>| {
-        number
-            .get(range)?
-            .iter()
-            .try_fold(0_i32, |sum, byte| byte.is_ascii_digit().then(|| sum * 10 + i32::from(byte - b'0')))
-    };
-    let (year, month, day, sequence) = match number.len() {
-        18 if adds_up => (digits(6..10)?, digits(10..12)?, digits(12..14)?, digits(14..17)?),
-        15 => {
-            digits(0..6)?;
-            let (year, month, day) = (1900 + digits(6..8)?, digits(8..10)?, digits(10..12)?);
-            let exists = i16::try_from(year).ok().zip(i8::try_from(month).ok()).zip(i8::try_from(day).ok());
-            exists.filter(|((year, month), day)| yihe_vocabulary::dates::is_day(*year, *month, *day))?;
-            (year, month, day, digits(12..15)?)
-        }
-        _ => return None,
-    };
-    Some(Said { birth_on: value::days_from_civil(year, month, day), male: sequence % 2 == 1 })
+/// Reads a number that is known to add up.
+#[inline]
+fn said_by_18(number: &[u8; 18]) -> Said {
+    let digit = |at: usize| i32::from(number[at] & 0xf);
+    let pair = |at: usize| digit(at) * 10 + digit(at + 1);
+    let birth_on = value::days_from_civil(pair(6) * 100 + pair(8), pair(10), pair(12));
+    Said { birth_on, male: number[16] & 1 == 1 }
+}
+
+/// Reads a number of 15 digits, of before 1999; `None` if it is none.
+fn said_by_15(number: &[u8]) -> Option<Said> {
+    let number = <&[u8; 15]>::try_from(number).ok().filter(|number| number.iter().all(u8::is_ascii_digit))?;
+    let pair = |at: usize| (number[at] & 0xf) * 10 + (number[at + 1] & 0xf);
+    let (year, month, day) = (1900 + i16::from(pair(6)), pair(8), pair(10));
+    if !yihe_vocabulary::dates::is_day(year, month.cast_signed(), day.cast_signed()) {
+        return None;
+    }
+    let birth_on = value::days_from_civil(i32::from(year), i32::from(month), i32::from(day));
+    Some(Said { birth_on, male: number[14] & 1 == 1 })
 }
 
 #[cfg(test)]
@@ -136,9 +185,10 @@ mod tests {
     #[test]
     fn a_number_tells_birth_date_and_sex_in_both_forms() {
         let born = value::days_from_civil(1949, 12, 31);
-        assert_eq!(said_by(b"11010519491231002X", true), Some(Said { birth_on: born, male: false }));
-        assert_eq!(said_by(b"110105491231002", false), Some(Said { birth_on: born, male: false }));
-        assert_eq!(said_by(b"110105491331002", false), None);
-        assert_eq!(said_by(b"110105194912310021", false), None);
+        assert_eq!(said_by_18(b"11010519491231002X"), Said { birth_on: born, male: false });
+        assert_eq!(said_by_15(b"110105491231002"), Some(Said { birth_on: born, male: false }));
+        assert_eq!(said_by_15(b"110105491331002"), None);
+        assert_eq!(said_by_15(b"1101054913310021"), None);
+        assert_eq!(said_by_15(b"11010549123100a"), None);
     }
 }

@@ -22,6 +22,28 @@ impl Present {
         Ok(Self { slot: plan.slot(column, Reading::Native)? })
     }
 
+    /// Where the value stands.
+    #[must_use]
+    pub const fn slot(&self) -> Slot {
+        self.slot
+    }
+
+    /// As [`Self::judge`], where of the rows with a value only `suspects` can fail.
+    #[must_use]
+    pub fn judge_suspects(&self, batch: &Batch<'_>, suspects: &Bits) -> Verdict {
+        let column = batch.column(self.slot);
+        let mut failed = match &column.valid {
+            Rows::All => Bits::none(batch.rows()),
+            Rows::Some(valid) => valid.complement(),
+        };
+        if let Some(text) = column.text() {
+            for row in suspects.iter().filter(|row| is_blank(text.value(*row))) {
+                failed.insert(row);
+            }
+        }
+        Verdict { evaluated: Rows::All, failed }
+    }
+
     /// Every row is evaluated.
     #[must_use]
     pub fn judge(&self, batch: &Batch<'_>, memory: &mut Memory) -> Verdict {

@@ -4,12 +4,13 @@
 
 use std::collections::BTreeMap;
 
+use arrow::array::ArrayRef;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::{
     bits::Rows,
-    column::{Class, Column, Data, Reading, TextData},
+    column::{Class, Column, Data, Reading, TextData, same_buffers},
     rules::{Batch, Plan, Slot},
     value::{DAY_MICROS, LOCAL_OFFSET_MICROS, moment},
 };
@@ -50,7 +51,7 @@ pub enum TableRule {
 }
 
 /// What a rule gathered; adding two of them gives what it would have gathered from both tables.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Gathered {
     /// Newest moment, microseconds of the wall clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -61,6 +62,23 @@ pub struct Gathered {
     /// Rows by bucket of a text, before they go to `buckets`.
     #[serde(skip)]
     texts: Vec<u64>,
+    /// Rows by value of the dictionary that batches share, before they go to `texts`.
+    #[serde(skip)]
+    dictionary: Option<Dictionary>,
+}
+
+#[derive(Debug, Clone)]
+struct Dictionary {
+    origin: ArrayRef,
+    values: TextData,
+    rows: Vec<u64>,
+}
+
+impl PartialEq for Gathered {
+    /// What is on its way is settled before anybody compares.
+    fn eq(&self, other: &Self) -> bool {
+        self.newest == other.newest && self.buckets == other.buckets
+    }
 }
 
 /// A verdict on a table.
@@ -75,9 +93,26 @@ pub struct TableVerdict {
 impl Gathered {
     /// Brings what was counted on the way into its lasting form.
     pub fn settle(&mut self) {
+        self.settle_dictionary();
         for (bucket, rows) in (0..).zip(std::mem::take(&mut self.texts)).filter(|(_, rows)| *rows > 0) {
             *self.buckets.entry(bucket).or_default() += rows;
         }
+    }
+
+    fn settle_dictionary(&mut self) {
+        let Some(Dictionary { values, rows, .. }) = self.dictionary.take() else { return };
+        for (at, rows) in rows.into_iter().enumerate().filter(|(_, rows)| *rows > 0) {
+            self.count_text(values.value(at), rows);
+        }
+    }
+
+    /// Rows by value of this dictionary, which batches of a row group share.
+    fn by_value(&mut self, values: &TextData, origin: &ArrayRef) -> &mut [u64] {
+        if self.dictionary.as_ref().is_none_or(|known| !same_buffers(&known.origin, origin)) {
+            self.settle_dictionary();
+        }
+        let fresh = || Dictionary { origin: origin.clone(), values: values.clone(), rows: vec![0; values.len()] };
+        &mut self.dictionary.get_or_insert_with(fresh).rows
     }
 
     fn count_text(&mut self, text: &[u8], rows: u64) {
@@ -238,18 +273,14 @@ impl TableRule {
 }
 
 fn count_buckets(column: &Column, rows: usize, among: &Rows, gathered: &mut Gathered) {
-    if let Data::Text(TextData::Dictionary { keys, values, .. }) = &column.data {
-        let mut by_key = vec![0_u64; values.len()];
-        let mut missing = 0;
-        for row in (0..rows).filter(|row| among.contains(*row)) {
-            match by_key.get_mut(keys[row].cast_unsigned() as usize) {
-                Some(seen) if column.valid.contains(row) => *seen += 1,
-                _ => missing += 1,
-            }
-        }
-        for (key, seen) in by_key.into_iter().enumerate().filter(|(_, seen)| *seen > 0) {
-            gathered.count_text(values.value(key), seen);
-        }
+    if let Data::Text(TextData::Dictionary { keys, values, origin }) = &column.data {
+        let present = among.clone().and(&column.valid);
+        let mut missing = among.count(rows) - present.count(rows);
+        let by_value = gathered.by_value(values, origin);
+        present.each(rows, |row| match by_value.get_mut(keys[row].cast_unsigned() as usize) {
+            Some(seen) => *seen += 1,
+            None => missing += 1,
+        });
         gathered.count(MISSING, missing);
         return;
     }

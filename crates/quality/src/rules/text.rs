@@ -6,7 +6,7 @@ use yihe_definitions::rule::Identifier;
 use yihe_vocabulary as vocabulary;
 
 use crate::{
-    bits::Rows,
+    bits::{Bits, Rows},
     column::{Memory, Reading},
     key::KeyMap,
     pattern::Pattern,
@@ -69,15 +69,81 @@ impl TextRule {
         Ok(Self { slot: plan.slot(column, Reading::Text)?, test: Test::Identifier(identifier) })
     }
 
+    /// Where the text stands.
+    #[must_use]
+    pub const fn slot(&self) -> Slot {
+        self.slot
+    }
+
+    /// Patterns that tell what the test asks for: the first has every text that passes and perhaps more, the second
+    /// no text that fails and perhaps fewer. `None` where there is none, or it would be long.
+    #[must_use]
+    pub fn patterns(&self) -> (Option<Pattern>, Option<Pattern>) {
+        /// Longest lengths and lists that become patterns.
+        const SIZE_MAX: usize = 64;
+        let same = |expression: String| {
+            let pattern = Pattern::new(&expression).ok();
+            (pattern.clone(), pattern)
+        };
+        match &self.test {
+            Test::Pattern(pattern) => (Some(pattern.clone()), Some(pattern.clone())),
+            Test::Length { min, max } if *min <= SIZE_MAX && *max <= SIZE_MAX => {
+                (None, Pattern::new(&format!("(?s:.{{{min},{max}}})")).ok())
+            }
+            Test::Length { min, max } if *min <= SIZE_MAX && *max == u32::MAX as usize => {
+                (None, Pattern::new(&format!("(?s:.{{{min},}})")).ok())
+            }
+            Test::Length { .. } | Test::OneOf(_) => (None, None),
+            Test::Identifier(identifier) => match identifier {
+                Identifier::CitizenId => (Pattern::new(r"[1-9]\d{16}[\dX]").ok(), None),
+                Identifier::CitizenIdLegacy => (Pattern::new(r"\d{15}|\d{17}[\dX]").ok(), None),
+                Identifier::CreditCode => (Pattern::new("[0-9A-Z]{18}").ok(), None),
+                Identifier::OrganisationCode => (Pattern::new("[0-9A-Z]{8}-?[0-9X]").ok(), None),
+                Identifier::Mobile => same(r"1[3-9]\d{9}".to_owned()),
+                Identifier::PostalCode => same(r"\d{6}".to_owned()),
+                Identifier::CertificateId | Identifier::ServiceItem | Identifier::RealEstateUnit => (None, None),
+            },
+        }
+    }
+
+    /// The identifier that is asked for, if one is.
+    #[must_use]
+    pub const fn identifier_asked(&self) -> Option<Identifier> {
+        match &self.test {
+            Test::Identifier(identifier) => Some(*identifier),
+            Test::Pattern(_) | Test::Length { .. } | Test::OneOf(_) => None,
+        }
+    }
+
+    /// As [`Self::judge`], where only `suspects` can fail.
+    #[must_use]
+    pub fn judge_suspects(&self, batch: &Batch<'_>, suspects: &Bits) -> Verdict {
+        let column = batch.column(self.slot);
+        let mut failed = Bits::none(batch.rows());
+        if let Some(text) = column.text() {
+            for row in suspects.iter().filter(|row| !self.passes(text.value(*row))) {
+                failed.insert(row);
+            }
+        }
+        column.valid.confine(&mut failed);
+        Verdict { evaluated: column.valid.clone(), failed }
+    }
+
+    fn passes(&self, text: &[u8]) -> bool {
+        match &self.test {
+            Test::Pattern(pattern) => pattern.matches(text),
+            Test::Length { min, max } => (*min..=*max).contains(&characters(text)),
+            Test::OneOf(codes) => codes.contains(text),
+            Test::Identifier(identifier) => is_identifier(*identifier, text),
+        }
+    }
+
     /// Rows with a value are evaluated.
     #[must_use]
     pub fn judge(&self, batch: &Batch<'_>, memory: &mut Memory) -> Verdict {
         let column = batch.column(self.slot);
         let Some(text) = column.text() else {
-            return Verdict {
-                evaluated: Rows::Some(crate::Bits::none(batch.rows())),
-                failed: crate::Bits::none(batch.rows()),
-            };
+            return Verdict { evaluated: Rows::Some(Bits::none(batch.rows())), failed: Bits::none(batch.rows()) };
         };
         let valid = &column.valid;
         // One loop per test, so that the test is known inside the loop.
@@ -105,18 +171,18 @@ impl TextRule {
 /// Characters of UTF-8: bytes that do not continue one, counted eight at a time.
 #[inline]
 fn characters(text: &[u8]) -> usize {
-    /// Continuations are 10xxxxxx: the high bit set and the next one not.
-    const fn continuations(word: u64) -> u32 {
-        ((word >> 7) & !(word >> 6) & 0x0101_0101_0101_0101).count_ones()
+    /// Continuations are 10xxxxxx: the high bit set and the next one not. The product adds the bytes up.
+    const fn continuations(word: u64) -> u64 {
+        const ONES: u64 = 0x0101_0101_0101_0101;
+        ((word >> 7) & !(word >> 6) & ONES).wrapping_mul(ONES) >> 56
     }
     let (words, rest) = text.as_chunks::<8>();
     let mut continued = 0;
     for word in words {
         continued += continuations(u64::from_le_bytes(*word));
     }
-    let mut filled = [0; 8];
-    filled[..rest.len()].copy_from_slice(rest);
-    text.len() - (continued + continuations(u64::from_le_bytes(filled))) as usize
+    continued += continuations(crate::key::short_word(rest));
+    text.len() - continued as usize
 }
 
 /// Whether a text is an identifier of a kind, exactly as it stands: no trimming, no case folding.

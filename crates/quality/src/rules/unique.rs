@@ -78,10 +78,10 @@ impl Unique {
             let column = batch.column(*slot);
             match &column.data {
                 Data::Integers(values) => {
-                    each(&evaluated, batch.rows(), |row| store.put_number(values[row].cast_unsigned(), number(row)));
+                    evaluated.each(batch.rows(), |row| store.put_number(values[row].cast_unsigned(), number(row)));
                 }
                 Data::Days(values) => {
-                    each(&evaluated, batch.rows(), |row| {
+                    evaluated.each(batch.rows(), |row| {
                         store.put_number(u64::from(values[row].cast_unsigned()), number(row));
                     });
                 }
@@ -89,10 +89,10 @@ impl Unique {
                     let mut refusal = None;
                     each_plain!(
                         text,
-                        value => each(&evaluated, batch.rows(), |row| {
+                        value => evaluated.each(batch.rows(), |row| {
                             put(store, value(row), number(row), &mut refusal);
                         }),
-                        TextData::Dictionary { .. } => each(&evaluated, batch.rows(), |row| {
+                        TextData::Dictionary { .. } => evaluated.each(batch.rows(), |row| {
                             put(store, text.value(row), number(row), &mut refusal);
                         })
                     );
@@ -107,7 +107,7 @@ impl Unique {
         let columns: Vec<&Column> = self.slots.iter().map(|slot| batch.column(*slot)).collect();
         let mut buffer = Vec::new();
         let mut refusal = None;
-        each(&evaluated, batch.rows(), |row| {
+        evaluated.each(batch.rows(), |row| {
             put(store, key_at(&columns, row, &mut buffer), number(row), &mut refusal);
         });
         refusal.map_or(Ok(evaluated), Err)
@@ -121,27 +121,6 @@ fn put(store: &mut KeyStore, text: &[u8], row: u32, refusal: &mut Option<Quality
         None => {
             if let Err(error) = store.put_bytes(xxh3_64(text), text, row) {
                 refusal.get_or_insert(error);
-            }
-        }
-    }
-}
-
-#[inline]
-fn each(rows: &Rows, count: usize, mut body: impl FnMut(usize)) {
-    match rows {
-        Rows::All => (0..count).for_each(body),
-        Rows::Some(bits) => {
-            for (index, word) in bits.words().iter().enumerate() {
-                let start = index * 64;
-                if *word == u64::MAX {
-                    (start..start + 64).for_each(&mut body);
-                    continue;
-                }
-                let mut left = *word;
-                while left != 0 {
-                    body(start + left.trailing_zeros() as usize);
-                    left &= left - 1;
-                }
             }
         }
     }
