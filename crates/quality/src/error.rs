@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use yihe_definitions::Language;
+
 /// A check that could not be carried out.
 #[derive(Debug, thiserror::Error)]
 pub enum QualityError {
@@ -95,6 +97,38 @@ pub enum QualityError {
     /// A thread of ours stopped.
     #[error("a checking thread stopped before its work was done")]
     Thread,
+}
+
+impl QualityError {
+    /// The sentence people read, with its cause. What a library says of a file or an expression stays as it says it.
+    #[must_use]
+    pub fn message(&self, language: Language) -> String {
+        use std::error::Error as _;
+        let cause = self.source().map_or_else(String::new, |cause| format!(": {cause}"));
+        if language == Language::En {
+            return format!("{self}{cause}");
+        }
+        match self {
+            Self::Rules(faults) => {
+                let each: Vec<String> =
+                    faults.iter().map(|fault| format!("规则 {}：{}", fault.rule, fault.reason)).collect();
+                format!("有 {} 处规则不能用于此表：{}", faults.len(), each.join("；"))
+            }
+            Self::RuleDocument { place, reason } => format!("规则文件 {place} 有误：{reason}"),
+            Self::BatchColumn { column } => format!("数据中缺少规则所需的列 {column}"),
+            Self::RowBound { row, bound } => format!("第 {row} 行超出一次核验的上限 {bound} 行"),
+            Self::KeyBound { rule, row, bytes, bound } => {
+                format!("规则 {rule}：第 {row} 行的键长 {bytes} 字节，上限为 {bound} 字节")
+            }
+            Self::Predicate { rule, reason } => format!("规则 {rule} 的条件在计算中止：{reason}"),
+            Self::ForeignState { found, expected } => format!("留存的状态属于 {found}，应为 {expected}"),
+            Self::Damaged { path, reason } => format!("文件 {} 已损坏：{reason}", path.display()),
+            Self::Input { path, reason } => format!("无法读取 {}：{reason}", path.display()),
+            Self::Io { path, .. } => format!("无法读写 {}{cause}", path.display()),
+            Self::Arrow { .. } => format!("数据无法处理：{self}{cause}"),
+            Self::Thread => "核验线程中途停止".to_owned(),
+        }
+    }
 }
 
 /// Batches that we put together ourselves; a reason that needs more words has a `doing` of its own.

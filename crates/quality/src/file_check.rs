@@ -1,12 +1,14 @@
-//! Checking files without a data folder: Parquet, CSV and JSON lines against a rule file.
+//! Checking files without a data folder: Parquet, CSV, JSON and XLSX against a rule file.
 //!
 //! Parquet is shared among threads by row group; text is decoded by whichever thread comes, one at a time, while
 //! the others check. Rows are numbered from 1 in each file, as people count them.
 
 mod faults;
+mod json_lines;
 mod parquet_input;
 mod rule_file;
 mod text_input;
+mod workbook;
 
 use std::{
     path::{Path, PathBuf},
@@ -54,8 +56,8 @@ pub struct CheckOptions<'a> {
     pub format: Option<Format>,
     /// Encoding of text files.
     pub encoding: Encoding,
-    /// Field separator of CSV.
-    pub delimiter: u8,
+    /// Field separator of CSV; `None`: a tab in `.tsv`, otherwise a comma.
+    pub delimiter: Option<u8>,
     /// The moment of the check.
     pub now: Timestamp,
     /// The engine for SQL predicates.
@@ -75,7 +77,7 @@ impl CheckOptions<'_> {
             spill_dir: session.spill_dir,
             format: None,
             encoding: Encoding::default(),
-            delimiter: b',',
+            delimiter: None,
             now,
             predicates: None,
             baseline: None,
@@ -294,7 +296,11 @@ impl Inputs {
             }
             return Ok(Self::Parquet { files, units, next: AtomicUsize::new(0) });
         }
-        let inputs = paths.iter().map(|path| TextInput::open(path, format, options.encoding, options.delimiter));
+        let inputs = paths.iter().map(|path| {
+            let tabs = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("tsv"));
+            let delimiter = options.delimiter.unwrap_or(if tabs { b'\t' } else { b',' });
+            TextInput::open(path, format, options.encoding, delimiter)
+        });
         let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
         let schema = inputs[0].schema().clone();
         let rows = vec![0; inputs.len()];
@@ -397,10 +403,11 @@ fn format_of(path: &Path) -> Result<Format, QualityError> {
     let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default().to_ascii_lowercase();
     match ending.as_str() {
         "parquet" | "pq" => Ok(Format::Parquet),
-        "csv" | "txt" => Ok(Format::Csv),
+        "csv" | "txt" | "tsv" => Ok(Format::Csv),
+        "xlsx" => Ok(Format::Xlsx),
         "jsonl" | "ndjson" | "json" => Ok(Format::Jsonl),
         _ => {
-            let reason = format!("found the ending `{ending}`, expected parquet, csv or jsonl, or a named format");
+            let reason = format!("found the ending `{ending}`, expected parquet, csv, tsv, jsonl, json or xlsx");
             Err(QualityError::Input { path: path.to_owned(), reason })
         }
     }

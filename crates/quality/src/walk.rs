@@ -28,6 +28,7 @@ use crate::{
 };
 
 pub use gate::faults_schema;
+pub use inputs::Engine;
 
 /// The points at which [`Walk::faults`] is called, in the order in which a check meets them.
 pub const FAULT_POINTS: [&str; 4] =
@@ -227,12 +228,8 @@ impl Walk {
 
         let codes = inputs::code_tables(pack, dataset)?;
         let references = self.references(pack, dataset).await?;
-        let around = Surroundings {
-            codes: &codes,
-            references: &references,
-            predicates: Some(&inputs::Engine),
-            now: self.clock.now(),
-        };
+        let around =
+            Surroundings { codes: &codes, references: &references, predicates: Some(&Engine), now: self.clock.now() };
         let checker =
             Checker::compile(&dataset.rules, &schema, &around).map_err(QualityError::Rules).map_err(check_failed)?;
 

@@ -162,13 +162,13 @@ const fn above_nine(digits: u64) -> u64 {
 
 /// The sum of eight digits, each times its weight.
 #[inline]
-const fn weighted(digits: u64, weights: [u64; 8]) -> u64 {
+fn weighted(digits: u64, weights: [u64; 8]) -> u64 {
     // Every second digit in a lane of 16 bits; in the product the highest lane is the sum over all lanes, because
     // no lane can overflow: four times nine times ten is 360.
     const LANES: u64 = 0x000f_000f_000f_000f;
-    let [a, b, c, d, e, f, g, h] = weights;
-    let even = (digits & LANES).wrapping_mul(a << 48 | c << 32 | e << 16 | g);
-    let odd = (digits >> 8 & LANES).wrapping_mul(b << 48 | d << 32 | f << 16 | h);
+    let lanes = |at: usize| weights[at] << 48 | weights[at + 2] << 32 | weights[at + 4] << 16 | weights[at + 6];
+    let even = (digits & LANES).wrapping_mul(lanes(0));
+    let odd = (digits >> 8 & LANES).wrapping_mul(lanes(1));
     (even >> 48) + (odd >> 48)
 }
 

@@ -79,6 +79,9 @@ after an interruption simply run it again. Rows that do not fit go to quarantine
     /// 检查 · judge what landed; or check any file with --rules
     #[command(after_help = check_help())]
     Check(Check),
+    /// 规则 · rules: propose them for a table or a file
+    #[command(subcommand)]
+    Rules(Rules),
     /// 基础库 · base registries
     #[command(subcommand)]
     Registry(Registry),
@@ -122,6 +125,8 @@ fn check_help() -> String {
   yihe check                                  检查已归集而未检查的批次 · whatever landed and was not checked
   yihe check people.parquet --rules r.yaml    单独检查文件 · a file by itself, without a data folder
   yihe check a.csv b.csv --rules r.yaml --faults faults.parquet --json
+  yihe check may.parquet --rules r.yaml --before figures.json   与上一版本比较 · volume and drift against the last run
+  yihe rules propose people.csv > r.yaml      拟写规则 · propose a rule file
 
 规则文件 · a rule file that shows every kind of rule:
 
@@ -208,6 +213,32 @@ pub struct Check {
     /// 线程数 · threads
     #[arg(long, default_value_t = 1, requires = "rules")]
     pub threads: usize,
+    /// 上一版本的统计：存在则据以评价数据量与漂移，核验后改写 · figures of the version before: volume and drift are
+    /// judged by them where the file exists, and it is replaced after the check
+    #[arg(long, value_name = "FIGURES.json", requires = "rules")]
+    pub before: Option<PathBuf>,
+    /// CSV 分隔符，缺省为逗号，.tsv 为制表符 · separator of CSV; a comma, in .tsv a tab
+    #[arg(long, value_name = "CHAR", requires = "rules")]
+    pub delimiter: Option<char>,
+}
+
+/// `yihe rules …`
+#[derive(Debug, Subcommand)]
+pub enum Rules {
+    /// 分析数据并拟写规则 · profile a table or files and propose a rule file, to read and then to keep
+    #[command(after_help = "\
+例 · examples:
+  yihe rules propose people.parquet > rules.yaml && yihe check people.parquet --rules rules.yaml
+  yihe rules propose people                  数据目录中的数据集 · a dataset of the data folder, as it was checked
+每条规则上方注明依据。 Each rule has its evidence above it.")]
+    Propose {
+        /// 文件或数据集 · files, or one dataset
+        #[arg(required = true)]
+        subjects: Vec<String>,
+        /// 写到此文件，缺省为标准输出 · file to write; standard output by default
+        #[arg(long, value_name = "RULES.yaml")]
+        out: Option<PathBuf>,
+    },
 }
 
 /// `yihe registry …`

@@ -9,6 +9,7 @@ mod init;
 mod ledger;
 mod pack;
 mod registry;
+mod rules;
 mod serve;
 mod share;
 mod witness;
@@ -17,7 +18,7 @@ use anyhow::Result;
 
 use crate::{
     app::App,
-    cli::{Command, Pack},
+    cli::{Command, Pack, Rules},
     config::Config,
     output::{Exit, Output},
 };
@@ -33,6 +34,9 @@ pub async fn run(command: Command, config: Config, output: &Output) -> Result<Ex
         Command::Collect(datasets) => collect::run(&App::open(config).await?, &datasets.datasets, output).await,
         Command::Check(check) if check.rules.is_some() => check::files(&check, output),
         Command::Check(check) => check::datasets(&App::open(config).await?, &check.subjects, output).await,
+        Command::Rules(Rules::Propose { subjects, out }) => {
+            rules::propose(config, &subjects, out.as_deref(), output).await
+        }
         Command::Registry(registry) => registry::run(&App::open(config).await?, registry, output).await,
         Command::Catalogue(catalogue) => catalogue::run(&App::open(config).await?, catalogue, output).await,
         Command::Share(share) => share::run(&App::open(config).await?, share, output).await,

@@ -1,7 +1,6 @@
 //! The fault file of a standalone check: one row per fault.
 
 use std::{
-    fs::File,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -15,6 +14,7 @@ use parquet::{
     basic::{Compression, ZstdLevel},
     file::properties::WriterProperties,
 };
+use tempfile::NamedTempFile;
 use yihe_definitions::rule::Severity;
 
 use crate::{checker::Checker, error::QualityError};
@@ -22,11 +22,11 @@ use crate::{checker::Checker, error::QualityError};
 /// Faults that are written at once.
 const CHUNK_ROWS: usize = 65_536;
 
-/// Writes `file, row, rule, severity, column, found`.
+/// Writes `file, row, rule, severity, column, found`; the file appears under its name when it is whole.
 pub struct FaultWriter {
     path: PathBuf,
     schema: SchemaRef,
-    writer: ArrowWriter<File>,
+    writer: ArrowWriter<NamedTempFile>,
     files: Vec<String>,
     rules: Vec<(String, &'static str, String)>,
     file: StringBuilder,
@@ -48,8 +48,9 @@ impl FaultWriter {
             Field::new("column", DataType::Utf8, false),
             Field::new("found", DataType::Utf8, true),
         ]));
-        let file =
-            File::create(path).map_err(|source| QualityError::Io { doing: "create", path: path.to_owned(), source })?;
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let file = tempfile::Builder::new().prefix(".faults").permissions(shared()).tempfile_in(folder);
+        let file = file.map_err(|source| QualityError::Io { doing: "create", path: path.to_owned(), source })?;
         let properties = WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default())).build();
         let writer = ArrowWriter::try_new(file, schema.clone(), Some(properties))
             .map_err(|error| QualityError::Input { path: path.to_owned(), reason: error.to_string() })?;
@@ -111,9 +112,18 @@ impl FaultWriter {
 
     pub fn close(mut self) -> Result<(), QualityError> {
         self.flush()?;
-        self.writer.close().map_err(|error| write_error(&self.path, &error))?;
+        let file = self.writer.into_inner().map_err(|error| write_error(&self.path, &error))?;
+        let failed = |source| QualityError::Io { doing: "write", path: self.path.clone(), source };
+        file.as_file().sync_all().map_err(failed)?;
+        file.persist(&self.path).map_err(|error| failed(error.error))?;
         Ok(())
     }
+}
+
+/// Temporary files are private; what a person asked for is as any file of theirs.
+fn shared() -> std::fs::Permissions {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::Permissions::from_mode(0o644)
 }
 
 fn write_error(path: &Path, error: &parquet::errors::ParquetError) -> QualityError {

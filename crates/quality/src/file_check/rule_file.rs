@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use yihe_definitions::{CodeTable, Rule};
 
-use super::{CheckOptions, Inputs};
+use super::{
+    CheckOptions, Inputs,
+    text_input::{decoded, recognised},
+};
 use crate::{
     error::{QualityError, RuleFault},
     rules::{
@@ -111,10 +114,10 @@ impl RuleFile {
 
 fn codes_from(path: &Path) -> Result<Codes, QualityError> {
     let wrong = |reason: String| QualityError::Input { path: path.to_owned(), reason };
-    let mut reader =
-        csv::ReaderBuilder::new().flexible(true).from_path(path).map_err(|error| wrong(error.to_string()))?;
+    let input = decoded(path, recognised(path)?)?;
+    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(input);
     let header = reader.headers().map_err(|error| wrong(error.to_string()))?.clone();
-    let at = |name: &str| header.iter().position(|field| field.trim_start_matches('\u{feff}').trim() == name);
+    let at = |name: &str| header.iter().position(|field| field.trim() == name);
     let code = at("code").ok_or_else(|| wrong("found no column `code` in the header".to_owned()))?;
     let (from, to) = (at("valid_from"), at("valid_to"));
     let mut codes = Codes::default();

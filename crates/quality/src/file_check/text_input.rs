@@ -1,4 +1,4 @@
-//! CSV and JSON lines, decoded as they stream by. Every column is text; rules read numbers and days from it.
+//! CSV, JSON and workbooks, decoded as they stream by. Every column is text; rules read numbers and days from it.
 
 use std::{
     collections::BTreeSet,
@@ -15,10 +15,10 @@ use arrow::{
     error::ArrowError,
     json,
 };
-use encoding_rs::{Decoder, GB18030};
+use encoding_rs::{Decoder, GB18030, UTF_8, UTF_16BE, UTF_16LE};
 use yihe_definitions::{Encoding, Format};
 
-use super::BATCH_ROWS;
+use super::{BATCH_ROWS, json_lines::JsonLines, workbook::Workbook};
 use crate::error::QualityError;
 
 /// Bytes that are looked at to recognise the encoding and the fields of JSON lines.
@@ -34,7 +34,7 @@ pub struct TextInput {
     path: PathBuf,
     format: Format,
     delimiter: u8,
-    gb18030: bool,
+    encoding: &'static encoding_rs::Encoding,
     schema: Schema,
     columns: Vec<usize>,
     reader: Option<Box<dyn Iterator<Item = Result<RecordBatch, ArrowError>> + Send>>,
@@ -42,16 +42,18 @@ pub struct TextInput {
 
 impl TextInput {
     pub fn open(path: &Path, format: Format, encoding: Encoding, delimiter: u8) -> Result<Self, QualityError> {
-        let gb18030 = match encoding {
-            Encoding::Utf8 => false,
-            Encoding::Gb18030 => true,
-            Encoding::Auto => !sample_is_utf8(path)?,
+        let encoding = match encoding {
+            _ if format == Format::Xlsx => UTF_8,
+            Encoding::Utf8 => UTF_8,
+            Encoding::Gb18030 => GB18030,
+            Encoding::Auto => recognised(path)?,
         };
         let names = match format {
-            Format::Csv => csv_header(path, gb18030, delimiter)?,
-            Format::Jsonl => json_fields(path, gb18030)?,
-            Format::Xlsx | Format::Parquet | Format::Postgres | Format::Mariadb => {
-                let reason = format!("is {format:?}, expected Parquet, CSV or JSON lines");
+            Format::Csv => csv_header(path, encoding, delimiter)?,
+            Format::Jsonl => json_fields(path, encoding)?,
+            Format::Xlsx => Workbook::header(path)?,
+            Format::Parquet | Format::Postgres | Format::Mariadb => {
+                let reason = format!("is {format:?}, expected Parquet, CSV, JSON or XLSX");
                 return Err(QualityError::Input { path: path.to_owned(), reason });
             }
         };
@@ -65,7 +67,7 @@ impl TextInput {
         }
         let schema = Schema::new(names.iter().map(|name| Field::new(name, DataType::Utf8, true)).collect::<Vec<_>>());
         let columns = (0..schema.fields().len()).collect();
-        Ok(Self { path: path.to_owned(), format, delimiter, gb18030, schema, columns, reader: None })
+        Ok(Self { path: path.to_owned(), format, delimiter, encoding, schema, columns, reader: None })
     }
 
     pub fn path(&self) -> &Path {
@@ -94,17 +96,21 @@ impl TextInput {
         }
         let next = self.reader.as_mut().and_then(Iterator::next);
         next.transpose().map_err(|error| {
-            let encoding = if self.gb18030 { "GB18030" } else { "UTF-8" };
-            let reason = format!("after row {rows}, read as {encoding}: {error}");
+            let reason = format!("after row {rows}, read as {}: {error}", self.encoding.name());
             QualityError::Input { path: self.path.clone(), reason }
         })
     }
 
     fn begin(&self) -> Result<Box<dyn Iterator<Item = Result<RecordBatch, ArrowError>> + Send>, QualityError> {
         let failed = |source| QualityError::Arrow { doing: "begin to read a text file", source };
-        let input = BufReader::with_capacity(1 << 18, decoded(&self.path, self.gb18030)?);
+        let schema = || self.schema.project(&self.columns).map(Arc::new).map_err(failed);
+        if self.format == Format::Xlsx {
+            return Ok(Box::new(Workbook::batches(&self.path, &self.columns, schema()?)?.into_iter().map(Ok)));
+        }
+        let input = BufReader::with_capacity(1 << 18, decoded(&self.path, self.encoding)?);
         if self.format == Format::Jsonl {
-            let schema = Arc::new(self.schema.project(&self.columns).map_err(failed)?);
+            let schema = schema()?;
+            let input = BufReader::with_capacity(1 << 18, JsonLines::new(input));
             let reader = json::ReaderBuilder::new(schema).with_coerce_primitive(true).with_batch_size(BATCH_ROWS);
             return Ok(Box::new(reader.build(input).map_err(failed)?));
         }
@@ -122,26 +128,37 @@ fn io_error(path: &Path, source: std::io::Error) -> QualityError {
     QualityError::Io { doing: "read", path: path.to_owned(), source }
 }
 
-fn sample_is_utf8(path: &Path) -> Result<bool, QualityError> {
+/// The encoding of a file: that of its byte-order mark, UTF-8 where its beginning is, otherwise GB18030.
+pub(super) fn recognised(path: &Path) -> Result<&'static encoding_rs::Encoding, QualityError> {
     let mut sample = Vec::new();
     let file = File::open(path).map_err(|source| io_error(path, source))?;
     file.take(SAMPLE_BYTES).read_to_end(&mut sample).map_err(|source| io_error(path, source))?;
     let whole = (sample.len() as u64) < SAMPLE_BYTES;
-    Ok(match std::str::from_utf8(&sample) {
+    if sample.starts_with(b"\xff\xfe") {
+        return Ok(UTF_16LE);
+    }
+    if sample.starts_with(b"\xfe\xff") {
+        return Ok(UTF_16BE);
+    }
+    let utf8 = match std::str::from_utf8(&sample) {
         Ok(_) => true,
         // The sample may end within a character.
         Err(error) => !whole && error.error_len().is_none(),
-    })
+    };
+    Ok(if utf8 { UTF_8 } else { GB18030 })
 }
 
 /// The bytes of a file as UTF-8 without a byte-order mark.
-fn decoded(path: &Path, gb18030: bool) -> Result<Box<dyn Read + Send>, QualityError> {
+pub(super) fn decoded(
+    path: &Path,
+    encoding: &'static encoding_rs::Encoding,
+) -> Result<Box<dyn Read + Send>, QualityError> {
     let file = File::open(path).map_err(|source| io_error(path, source))?;
     let mut input = BufReader::with_capacity(1 << 18, file);
-    if gb18030 {
+    if encoding != UTF_8 {
         return Ok(Box::new(Transcoder {
             input,
-            decoder: GB18030.new_decoder_without_bom_handling(),
+            decoder: encoding.new_decoder_with_bom_removal(),
             ended: false,
             decoded: Vec::new(),
             at: 0,
@@ -154,8 +171,12 @@ fn decoded(path: &Path, gb18030: bool) -> Result<Box<dyn Read + Send>, QualityEr
     Ok(Box::new(input))
 }
 
-fn csv_header(path: &Path, gb18030: bool, delimiter: u8) -> Result<Vec<String>, QualityError> {
-    let input = decoded(path, gb18030)?.take(SAMPLE_BYTES);
+fn csv_header(
+    path: &Path,
+    encoding: &'static encoding_rs::Encoding,
+    delimiter: u8,
+) -> Result<Vec<String>, QualityError> {
+    let input = decoded(path, encoding)?.take(SAMPLE_BYTES);
     let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(input);
     let header = reader.headers();
     let header = header.map_err(|error| QualityError::Input { path: path.to_owned(), reason: error.to_string() })?;
@@ -166,9 +187,9 @@ fn csv_header(path: &Path, gb18030: bool, delimiter: u8) -> Result<Vec<String>, 
     Ok(header.iter().map(|name| name.trim().to_owned()).collect())
 }
 
-fn json_fields(path: &Path, gb18030: bool) -> Result<Vec<String>, QualityError> {
+fn json_fields(path: &Path, encoding: &'static encoding_rs::Encoding) -> Result<Vec<String>, QualityError> {
     let mut names = BTreeSet::new();
-    let input = BufReader::new(decoded(path, gb18030)?.take(SAMPLE_BYTES * 8));
+    let input = BufReader::new(JsonLines::new(decoded(path, encoding)?.take(SAMPLE_BYTES * 8)));
     for (number, line) in (1..=SAMPLE_LINES).zip(input.lines()) {
         let line = line.map_err(|source| io_error(path, source))?;
         if line.trim().is_empty() {
@@ -177,7 +198,8 @@ fn json_fields(path: &Path, gb18030: bool) -> Result<Vec<String>, QualityError> 
         match serde_json::from_str(&line) {
             Ok(serde_json::Value::Object(object)) => names.extend(object.into_iter().map(|(name, _)| name)),
             Ok(_) => {
-                let reason = format!("line {number} is no JSON object, expected one object per line");
+                let reason =
+                    format!("line {number} is no JSON object, expected one object per line, or an array of objects");
                 return Err(QualityError::Input { path: path.to_owned(), reason });
             }
             // The last line of the sample may be cut; what is wrong with it is told when it is read.
@@ -191,7 +213,7 @@ fn json_fields(path: &Path, gb18030: bool) -> Result<Vec<String>, QualityError> 
     Ok(names.into_iter().collect())
 }
 
-/// Decodes GB18030 while it is read. Bytes that are none become U+FFFD, as everywhere on the platform.
+/// Decodes GB18030 or UTF-16 while it is read. Bytes that are none become U+FFFD, as everywhere on the platform.
 struct Transcoder<R> {
     input: BufReader<R>,
     decoder: Decoder,

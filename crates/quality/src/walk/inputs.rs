@@ -15,7 +15,8 @@ use crate::rules::{
 };
 
 /// The lake's engine, as the kernel wants it.
-pub(super) struct Engine;
+#[derive(Debug, Clone, Copy)]
+pub struct Engine;
 
 impl Predicates for Engine {
     fn compile(&self, sql: &str, schema: &Schema) -> Result<Box<dyn RowPredicate>, String> {

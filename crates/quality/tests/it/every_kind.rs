@@ -205,27 +205,62 @@ impl RowPredicate for PaidAgainstCapital {
 enum Container {
     Csv,
     CsvGb18030,
+    Tsv,
+    Utf16,
     Jsonl,
+    JsonArray,
+    Xlsx,
     Parquet,
     TypedParquet,
 }
 
-const CONTAINERS: [Container; 5] =
-    [Container::Csv, Container::CsvGb18030, Container::Jsonl, Container::Parquet, Container::TypedParquet];
+const CONTAINERS: [Container; 9] = [
+    Container::Csv,
+    Container::CsvGb18030,
+    Container::Tsv,
+    Container::Utf16,
+    Container::Jsonl,
+    Container::JsonArray,
+    Container::Xlsx,
+    Container::Parquet,
+    Container::TypedParquet,
+];
 
 fn write(folder: &Path, rows: &[Row], container: Container) -> PathBuf {
     match container {
-        Container::Csv | Container::CsvGb18030 => {
-            let mut text = COLUMNS.join(",");
+        Container::Xlsx => {
+            let path = folder.join("people.xlsx");
+            let mut workbook = rust_xlsxwriter::Workbook::new();
+            let sheet = workbook.add_worksheet();
+            for (column, name) in (0..).zip(COLUMNS) {
+                sheet.write_string(0, column, name).unwrap();
+                for (line, row) in (1..).zip(rows) {
+                    if let Some(text) = &row[name] {
+                        sheet.write_string(line, column, text).unwrap();
+                    }
+                }
+            }
+            workbook.save(&path).unwrap();
+            path
+        }
+        Container::JsonArray => {
+            let path = folder.join("people.json");
+            std::fs::write(&path, serde_json::to_string_pretty(rows).unwrap()).unwrap();
+            path
+        }
+        Container::Csv | Container::CsvGb18030 | Container::Tsv | Container::Utf16 => {
+            let separator = if matches!(container, Container::Tsv) { "\t" } else { "," };
+            let mut text = COLUMNS.join(separator);
             for row in rows {
                 let fields: Vec<String> =
                     COLUMNS.iter().map(|column| row[column].clone().unwrap_or_default()).collect();
                 text.push('\n');
-                text.push_str(&fields.join(","));
+                text.push_str(&fields.join(separator));
             }
-            let path = folder.join("people.csv");
+            let path = folder.join(if matches!(container, Container::Tsv) { "people.tsv" } else { "people.csv" });
             let bytes = match container {
                 Container::CsvGb18030 => encoding_rs::GB18030.encode(&text).0.into_owned(),
+                Container::Utf16 => format!("\u{feff}{text}").encode_utf16().flat_map(u16::to_le_bytes).collect(),
                 _ => format!("\u{feff}{text}").into_bytes(),
             };
             std::fs::write(&path, bytes).unwrap();
@@ -403,7 +438,10 @@ rules:
     let rules = RuleFile::parse(yaml, folder.path()).unwrap();
     let options = CheckOptions::new("2026-11-22T00:00:00Z".parse().unwrap());
     let QualityError::Rules(faults) = check_files(&[path], &rules, None, &options).unwrap_err() else { panic!() };
-    let told: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    // Which columns there are is told to whoever names another.
+    let there =
+        |told: String| told.split_once("; it has `citizen_id`").map_or(told.clone(), |(told, _)| told.to_owned());
+    let told: Vec<String> = faults.iter().map(|fault| there(fault.to_string())).collect();
     assert_eq!(
         told,
         [
@@ -428,7 +466,8 @@ fn a_file_that_is_not_what_its_name_says_is_refused_with_its_path() {
     let options = CheckOptions::new("2026-11-22T00:00:00Z".parse().unwrap());
     for (name, bytes, told) in [
         ("a.parquet", &b"no parquet"[..], "a.parquet"),
-        ("a.xyz", b"", "expected parquet, csv or jsonl"),
+        ("a.xyz", b"", "expected parquet, csv, tsv, jsonl, json or xlsx"),
+        ("a.xlsx", b"no workbook", "expected an XLSX workbook"),
         ("a.csv", b"", "expected a header line"),
         ("b.csv", b"a,a\n1,2\n", "column `a` twice"),
         ("c.csv", b"a,b\n1,2\n1,2,3\n", "c.csv"),

@@ -9,3 +9,5 @@ mod growing;
 mod kernels;
 mod rule_documents;
 mod sharing;
+mod slt;
+mod together;

@@ -1,13 +1,17 @@
 //! `yihe check`
 
-use std::{path::PathBuf, time::Instant};
+use std::{
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
-use anyhow::Result;
+use anyhow::{Context, Result, anyhow, bail};
 use serde_json::json;
 use yihe_definitions::Pack;
 use yihe_quality::{
+    Baseline, QualityError,
     file_check::{CheckOptions, RuleFile, check_files},
-    walk::CheckReport,
+    walk::{CheckReport, Engine},
 };
 use yihe_vocabulary::{Clock, SystemClock};
 
@@ -91,12 +95,27 @@ fn worst(report: &CheckReport) -> String {
 /// Checks files by themselves.
 pub fn files(check: &Check, output: &Output) -> Result<Exit> {
     let rules = check.rules.as_ref().expect("the caller asked for rules");
-    let rules = RuleFile::read(rules)?;
+    let told = |error: QualityError| anyhow!(error.message(output.language));
+    let rules = RuleFile::read(rules).map_err(told)?;
     let paths: Vec<PathBuf> = check.subjects.iter().map(PathBuf::from).collect();
     let mut options = CheckOptions::new(SystemClock.now());
     options.threads = check.threads;
+    options.predicates = Some(&Engine);
+    options.delimiter = match check.delimiter {
+        None => None,
+        Some(character) if character.is_ascii() => u8::try_from(character).ok(),
+        Some(character) => {
+            bail!("found the separator `{character}`, expected one ASCII character (分隔符应为一个半角字符)")
+        }
+    };
+    let before = check.before.as_deref().map(figures).transpose()?.flatten();
+    options.baseline = before.as_ref();
     let began = Instant::now();
-    let report = check_files(&paths, &rules, check.faults.as_deref(), &options)?;
+    let report = check_files(&paths, &rules, check.faults.as_deref(), &options).map_err(told)?;
+    if let Some(path) = &check.before {
+        let written = serde_json::to_vec_pretty(&report.baseline)?;
+        std::fs::write(path, written).with_context(|| format!("failed to write {}", path.display()))?;
+    }
     let rows: Vec<Vec<String>> = report
         .rules
         .iter()
@@ -119,4 +138,15 @@ pub fn files(check: &Check, output: &Output) -> Result<Exit> {
     output.object(&object);
     let failed = report.rules.iter().any(|metric| metric.failed > 0);
     Ok(if failed { Exit::Found } else { Exit::Done })
+}
+
+/// The figures of the version before; `None` before there is one.
+fn figures(path: &Path) -> Result<Option<Baseline>> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    let bytes = std::fs::read(path).with_context(|| format!("failed to read {}", path.display()))?;
+    let figures = serde_json::from_slice(&bytes)
+        .with_context(|| format!("{} holds no figures of an earlier check (不是先前核验留下的统计)", path.display()))?;
+    Ok(Some(figures))
 }
