@@ -9,4 +9,5 @@ mod ledger;
 mod main_line;
 mod own_file;
 mod program;
+mod quality_loop;
 mod truth;

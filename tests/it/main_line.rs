@@ -1,14 +1,18 @@
 //! The rooms wired as the binary wires them, for tests that look into tables.
 
-use std::{path::Path, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use yihe_collect::{Collector, Received, deliveries};
 use yihe_definitions::Pack;
+use yihe_docket::Docket;
 use yihe_lake::{Lake, LakeOptions};
-use yihe_quality::walk::{CheckReport, Walk};
+use yihe_quality::{
+    tickets::Tickets,
+    walk::{CheckReport, Walk},
+};
 use yihe_registries::{BuildReport, Builder};
 use yihe_store::{Actor, SeededIdentity, Store};
-use yihe_vocabulary::{Clock, FixedClock};
+use yihe_vocabulary::{Clock, FixedClock, WorkingCalendar, WorkingYear};
 
 /// The day on which the demonstration city is looked at.
 pub const NOW: &str = "2026-11-02T09:00:00+08:00";
@@ -48,12 +52,22 @@ impl City {
             faults: Arc::new(|_| {}),
         };
         let mut received = Vec::new();
-        for delivery in
-            deliveries(&self.pack, &self.data.join("inbox"), &std::collections::BTreeMap::new()).expect("an inbox")
-        {
+        for delivery in deliveries(&self.pack, &self.data.join("inbox"), &BTreeMap::new()).expect("an inbox") {
             received.push(collector.receive(&delivery).await.expect("nothing of ours fails"));
         }
         received
+    }
+
+    /// The tickets, counted by the packs' calendar.
+    fn tickets(&self) -> Tickets {
+        let days = |days: &[String]| days.iter().map(|day| day.parse().expect("a day")).collect();
+        let years = self.pack.calendars.iter().map(|year| WorkingYear {
+            year: year.year,
+            holidays: days(&year.holidays),
+            makeup_days: days(&year.makeup_days),
+        });
+        let docket = Docket::new(Arc::new(WorkingCalendar::new(years).expect("the announcements agree")));
+        Tickets::new(self.store.clone(), self.lake.clone(), docket, "dashuju", &BTreeMap::new()).expect("legal terms")
     }
 
     pub async fn check(&self) -> Vec<CheckReport> {
@@ -61,6 +75,7 @@ impl City {
             lake: self.lake.clone(),
             store: self.store.clone(),
             clock: Arc::clone(&self.clock),
+            tickets: self.tickets(),
             actor: Actor::system(),
             holder: "test".to_owned(),
             faults: Arc::new(|_| {}),

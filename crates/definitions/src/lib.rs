@@ -25,6 +25,7 @@ pub mod pack;
 pub mod registry;
 pub mod release;
 pub mod rule;
+pub mod scheme;
 pub mod text;
 
 pub use calendar::CalendarYear;
@@ -39,4 +40,5 @@ pub use pack::{Document, Fault, Pack, PackError};
 pub use registry::{EntityKind, Field, Member, Registry};
 pub use release::{Release, Releases};
 pub use rule::{Dimension, Rule, RuleKind, Severity};
+pub use scheme::{Grade, Scheme};
 pub use text::{Language, Text};

@@ -15,6 +15,7 @@ use crate::{
     division::{Division, DivisionList},
     registry::Registry,
     release::{Release, Releases},
+    scheme::Scheme,
     text::Text,
 };
 
@@ -41,6 +42,9 @@ pub struct Pack {
     pub code_tables: Vec<CodeTable>,
     /// Divisions of every list.
     pub divisions: Vec<Division>,
+    /// How measures of quality become scores; of several the last counts.
+    #[serde(default)]
+    pub schemes: Vec<Scheme>,
 }
 
 /// `pack.yaml` at the root of a pack folder.
@@ -74,6 +78,8 @@ pub enum Document {
     CodeTable(CodeTable),
     /// `kind: divisions`
     Divisions(DivisionList),
+    /// `kind: score_scheme`
+    Scheme(Scheme),
 }
 
 /// What is wrong with a pack, and where.
@@ -169,6 +175,12 @@ impl Pack {
     #[must_use]
     pub fn release_of(&self, what: Releases) -> Option<&Release> {
         self.releases.iter().find(|release| release.releases == what)
+    }
+
+    /// The scheme by which quality is scored.
+    #[must_use]
+    pub fn scheme(&self) -> Scheme {
+        self.schemes.last().cloned().unwrap_or_default()
     }
 
     /// The code table with this identifier.

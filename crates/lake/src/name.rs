@@ -20,6 +20,8 @@ pub enum Zone {
     Conflicts,
     /// Rows that broke a rule, and which.
     Faults,
+    /// What became of each fault: first seen, returned, corrected, open again, gone.
+    History,
     /// Figures about tables.
     Metrics,
     /// Tables made for others to read.
@@ -28,13 +30,14 @@ pub enum Zone {
 
 impl Zone {
     /// Every zone, in the order data walks through them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Landing,
         Self::Quarantine,
         Self::Checked,
         Self::Registry,
         Self::Conflicts,
         Self::Faults,
+        Self::History,
         Self::Metrics,
         Self::Published,
     ];
@@ -49,6 +52,7 @@ impl Zone {
             Self::Registry => "registry",
             Self::Conflicts => "conflicts",
             Self::Faults => "faults",
+            Self::History => "history",
             Self::Metrics => "metrics",
             Self::Published => "published",
         }
@@ -68,7 +72,7 @@ impl FromStr for Zone {
         Self::ALL.into_iter().find(|zone| zone.folder() == text).ok_or_else(|| LakeError::Name {
             what: "zone",
             found: text.to_owned(),
-            expected: "landing, quarantine, checked, registry, conflicts, faults, metrics or published",
+            expected: "landing, quarantine, checked, registry, conflicts, faults, history, metrics or published",
         })
     }
 }

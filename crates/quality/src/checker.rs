@@ -187,6 +187,12 @@ impl Checker {
         &self.slots
     }
 
+    /// Whether a rule judges the table as a whole and not its rows.
+    #[must_use]
+    pub fn is_table_rule(&self, rule: usize) -> bool {
+        matches!(self.compiled.get(rule), Some(Compiled { demand: Demand::Table(_), .. }))
+    }
+
     /// Columns whose values explain a fault of a rule, the one a reader looks at first in front.
     #[must_use]
     pub fn shown_columns(&self, rule: usize) -> Vec<String> {

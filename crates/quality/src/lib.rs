@@ -25,17 +25,23 @@ pub mod checker;
 pub mod column;
 pub mod error;
 pub mod fault_file;
+pub mod fault_list;
+pub mod figures;
 pub mod file_check;
+pub mod history;
 pub mod key;
 pub mod key_store;
 pub mod messages;
 pub mod outcome;
+pub mod overview;
 pub mod pattern;
 pub mod propose;
+pub mod recipients;
 pub mod rules;
 pub mod score;
 pub mod session;
 pub mod state;
+pub mod tickets;
 pub mod value;
 pub mod walk;
 
@@ -51,6 +57,6 @@ pub use rules::{
     predicate::{Predicates, RowPredicate},
     reference::{KeySet, References, wanted},
 };
-pub use score::{Grade, Scheme, Score};
+pub use score::{Score, Scoring};
 pub use session::{FaultBatch, Finish, LateFaults, Session, SessionOptions, finish, finish_with};
 pub use state::State;

@@ -173,3 +173,42 @@ mod tests {
         assert_eq!(sentence(&rule, Some(" ")).en.unwrap(), "name is required (found ` `)");
     }
 }
+
+/// What a rule demands of which columns, by their titles: `手机号码：符合格式 …`. A rule's own sentence goes first.
+#[must_use]
+pub fn rule_title(dataset: &yihe_definitions::Dataset, rule: &str) -> Text {
+    if rule == crate::walk::KEY_RULE {
+        return Text::new("主键不全", "a part of the key is missing");
+    }
+    let Some(rule) = dataset.rules.iter().find(|known| known.id == rule) else {
+        return Text::new(rule, rule);
+    };
+    if let Some(message) = &rule.message {
+        return message.clone();
+    }
+    let demanded = expected(rule);
+    let titles = rule.kind.columns().into_iter().map(|name| {
+        let column = dataset.columns.iter().find(|column| column.name == *name);
+        column.map_or_else(|| Text::new(name, name), |column| column.title.clone())
+    });
+    let titles: Vec<Text> = titles.collect();
+    if titles.is_empty() {
+        return demanded;
+    }
+    let zh: Vec<&str> = titles.iter().map(|title| title.zh.as_str()).collect();
+    let en: Option<Vec<&str>> = titles.iter().map(|title| title.en.as_deref()).collect();
+    Text {
+        zh: format!("{}：{}", zh.join("、"), demanded.zh),
+        en: en.zip(demanded.en).map(|(titles, demanded)| format!("{}: {demanded}", titles.join(", "))),
+    }
+}
+
+/// What people read on the docket about a ticket for the faults of a rule.
+#[must_use]
+pub fn ticket_title(dataset: &yihe_definitions::Dataset, rule: &str) -> Text {
+    let rule = rule_title(dataset, rule);
+    Text {
+        zh: format!("数据问题：{} · {}", dataset.title.zh, rule.zh),
+        en: dataset.title.en.as_ref().zip(rule.en).map(|(title, rule)| format!("faults: {title} · {rule}")),
+    }
+}

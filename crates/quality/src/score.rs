@@ -4,107 +4,10 @@
 //! A/B, a dimension is the mean of its measures, the score is the weighted mean of the dimensions that were
 //! measured. So every number can be taken apart again, down to the rule and its rows.
 
-use std::collections::BTreeMap;
-
-use serde::{Deserialize, Serialize};
-use yihe_definitions::{Dimension, Text, rule::Severity};
+use serde::Serialize;
+use yihe_definitions::{Dimension, Scheme, rule::Severity};
 
 use crate::outcome::Metric;
-
-/// How measures become a score.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Scheme {
-    /// Weight of each dimension; dimensions that are not named weigh nothing. Any scale.
-    pub dimensions: BTreeMap<Dimension, f64>,
-    /// Weight of a rule within its dimension, by severity; those that are not named weigh 1.
-    #[serde(default)]
-    pub severities: BTreeMap<SeverityName, f64>,
-    /// Grades from the best to the worst.
-    pub grades: Vec<Grade>,
-}
-
-/// A severity as a key of a mapping.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum SeverityName {
-    /// Counted and shown.
-    Info,
-    /// The owner is asked.
-    Warn,
-    /// The row is held back.
-    Hold,
-}
-
-impl From<Severity> for SeverityName {
-    fn from(severity: Severity) -> Self {
-        match severity {
-            Severity::Info => Self::Info,
-            Severity::Warn => Self::Warn,
-            Severity::Hold => Self::Hold,
-        }
-    }
-}
-
-/// A grade and where it begins.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Grade {
-    /// Stable identifier.
-    pub id: String,
-    /// What people call it.
-    pub title: Text,
-    /// Least score, `0.0..=100.0`.
-    pub from: f64,
-}
-
-/// Why a scheme is none.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum SchemeFault {
-    /// A weight that cannot be one.
-    #[error("found the weight {found} for {what}, expected a number from 0")]
-    Weight {
-        /// Of what.
-        what: String,
-        /// The weight.
-        found: f64,
-    },
-    /// No dimension counts.
-    #[error("found no dimension with a weight above 0, expected at least one")]
-    NoDimension,
-    /// Grades that are not in order, or do not reach down to 0.
-    #[error("found grades from {found:?}, expected descending bounds of which the last is 0")]
-    Grades {
-        /// The bounds.
-        found: Vec<f64>,
-    },
-}
-
-impl Default for Scheme {
-    /// Six equal dimensions, rules that hold rows back count double, and the five grades 优 良 中 低 差.
-    fn default() -> Self {
-        let dimensions = [
-            Dimension::Conformity,
-            Dimension::Completeness,
-            Dimension::Accuracy,
-            Dimension::Consistency,
-            Dimension::Timeliness,
-            Dimension::Accessibility,
-        ];
-        let grade = |id: &str, zh: &str, en: &str, from| Grade { id: id.to_owned(), title: Text::new(zh, en), from };
-        Self {
-            dimensions: dimensions.into_iter().map(|dimension| (dimension, 1.0)).collect(),
-            severities: BTreeMap::from([(SeverityName::Hold, 2.0), (SeverityName::Info, 0.0)]),
-            grades: vec![
-                grade("excellent", "优", "excellent", 99.0),
-                grade("good", "良", "good", 95.0),
-                grade("fair", "中", "fair", 90.0),
-                grade("low", "低", "low", 80.0),
-                grade("poor", "差", "poor", 0.0),
-            ],
-        }
-    }
-}
 
 /// The score of a table, a department, a county or the city.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -132,44 +35,33 @@ pub struct DimensionScore {
     pub rules: Vec<String>,
 }
 
-impl Scheme {
-    /// Says what is wrong with a scheme that a person wrote.
-    ///
-    /// # Errors
-    /// The first fault.
-    pub fn check(&self) -> Result<(), SchemeFault> {
-        let dimensions = self.dimensions.iter().map(|(dimension, weight)| (format!("{dimension:?}"), *weight));
-        let severities = self.severities.iter().map(|(severity, weight)| (format!("{severity:?}"), *weight));
-        for (what, found) in dimensions.chain(severities) {
-            if !(found >= 0.0 && found.is_finite()) {
-                return Err(SchemeFault::Weight { what: what.to_lowercase(), found });
-            }
-        }
-        if !self.dimensions.values().any(|weight| *weight > 0.0) {
-            return Err(SchemeFault::NoDimension);
-        }
-        let bounds: Vec<f64> = self.grades.iter().map(|grade| grade.from).collect();
-        let descending = bounds.windows(2).all(|pair| pair[0] > pair[1]);
-        let reaches_down = bounds.last() == Some(&0.0) && bounds[0] <= 100.0;
-        if descending && reaches_down { Ok(()) } else { Err(SchemeFault::Grades { found: bounds }) }
-    }
-
+/// The arithmetic of a [`Scheme`].
+pub trait Scoring {
     /// The score of a table of `rows` rows from the measures of its rules.
     #[must_use]
-    pub fn table(&self, rows: u64, metrics: &[Metric]) -> Score {
+    fn table(&self, rows: u64, metrics: &[Metric]) -> Score;
+
+    /// The score of a department, a county or the city: dimension by dimension the mean of its tables' scores,
+    /// weighted by their rows, so that a table is not outweighed by a small one with few rules.
+    #[must_use]
+    fn together(&self, scores: &[Score]) -> Score;
+}
+
+impl Scoring for Scheme {
+    fn table(&self, rows: u64, metrics: &[Metric]) -> Score {
         let mut dimensions = Vec::new();
         for dimension in self.dimensions.keys() {
             let mut measured: Vec<(&Metric, f64)> = metrics
                 .iter()
                 .filter(|metric| metric.dimension == *dimension)
                 .filter_map(|metric| Some((metric, metric.value?)))
-                .filter(|(metric, _)| self.rule_weight(metric.severity) > 0.0)
+                .filter(|(metric, _)| rule_weight(self, metric.severity) > 0.0)
                 .collect();
-            let weight: f64 = measured.iter().map(|(metric, _)| self.rule_weight(metric.severity)).sum();
+            let weight: f64 = measured.iter().map(|(metric, _)| rule_weight(self, metric.severity)).sum();
             if weight <= 0.0 {
                 continue;
             }
-            let sum: f64 = measured.iter().map(|(metric, value)| self.rule_weight(metric.severity) * value).sum();
+            let sum: f64 = measured.iter().map(|(metric, value)| rule_weight(self, metric.severity) * value).sum();
             measured.sort_by(|first, second| first.1.total_cmp(&second.1).then_with(|| first.0.id.cmp(&second.0.id)));
             dimensions.push(DimensionScore {
                 dimension: *dimension,
@@ -178,14 +70,11 @@ impl Scheme {
                 rules: measured.into_iter().map(|(metric, _)| metric.id.clone()).collect(),
             });
         }
-        self.whole(rows, dimensions)
+        whole(self, rows, dimensions)
     }
 
-    /// The score of a department, a county or the city: dimension by dimension the mean of its tables' scores,
-    /// weighted by their rows, so that a table is not outweighed by a small one with few rules.
-    #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "rows are weights here")]
-    pub fn together(&self, scores: &[Score]) -> Score {
+    fn together(&self, scores: &[Score]) -> Score {
         let mut dimensions = Vec::new();
         for dimension in self.dimensions.keys() {
             let measured = scores.iter().filter_map(|score| {
@@ -204,37 +93,32 @@ impl Scheme {
                 });
             }
         }
-        self.whole(scores.iter().map(|score| score.rows).sum(), dimensions)
+        whole(self, scores.iter().map(|score| score.rows).sum(), dimensions)
     }
+}
 
-    /// The grade of a score.
-    #[must_use]
-    pub fn grade(&self, score: f64) -> Option<&Grade> {
-        self.grades.iter().find(|grade| score >= grade.from)
-    }
+fn rule_weight(scheme: &Scheme, severity: Severity) -> f64 {
+    scheme.severities.get(&severity.into()).copied().unwrap_or(1.0)
+}
 
-    fn rule_weight(&self, severity: Severity) -> f64 {
-        self.severities.get(&severity.into()).copied().unwrap_or(1.0)
+fn whole(scheme: &Scheme, rows: u64, mut dimensions: Vec<DimensionScore>) -> Score {
+    let weight = |dimension: Dimension| scheme.dimensions.get(&dimension).copied().unwrap_or(0.0);
+    let total: f64 = dimensions.iter().map(|score| weight(score.dimension)).sum();
+    if total <= 0.0 {
+        return Score { value: None, grade: None, rows, dimensions };
     }
-
-    fn whole(&self, rows: u64, mut dimensions: Vec<DimensionScore>) -> Score {
-        let weight = |dimension: Dimension| self.dimensions.get(&dimension).copied().unwrap_or(0.0);
-        let total: f64 = dimensions.iter().map(|score| weight(score.dimension)).sum();
-        if total <= 0.0 {
-            return Score { value: None, grade: None, rows, dimensions };
-        }
-        for score in &mut dimensions {
-            score.share = weight(score.dimension) / total;
-        }
-        let value = dimensions.iter().map(|score| score.value * score.share).sum::<f64>().clamp(0.0, 100.0);
-        let grade = self.grade(value).map(|grade| grade.id.clone());
-        Score { value: Some(value), grade, rows, dimensions }
+    for score in &mut dimensions {
+        score.share = weight(score.dimension) / total;
     }
+    let value = dimensions.iter().map(|score| score.value * score.share).sum::<f64>().clamp(0.0, 100.0);
+    let grade = scheme.grade(value).map(|grade| grade.id.clone());
+    Score { value: Some(value), grade, rows, dimensions }
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use yihe_definitions::scheme::SchemeFault;
 
     use super::*;
 

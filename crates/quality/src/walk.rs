@@ -5,34 +5,49 @@
 //! with the value found, into the faults table. The second reading knows the verdict of every row, so a rule on
 //! uniqueness can hold a row back like any other.
 //!
+//! The same reading follows every fault ([`follow`]): what is new, what stands, what was corrected, what is gone.
+//! The transaction that ends the check moves the tickets with it.
+//!
 //! Every table is committed under a key that follows from the batches and the rules: after a crash the same check is
 //! repeated and does only what is missing.
 
+mod follow;
 mod gate;
 mod inputs;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures::StreamExt;
 use serde_json::{Map, json};
 use yihe_definitions::{Dataset, Language, Mode, Pack, Severity};
 use yihe_lake::{CommitKey, FaultHook, Lake, LakeError, Layout, Scan, TableName, Writer, Zone};
-use yihe_store::{Actor, Batch, Metric as StoredMetric, NewRun, RunBegun, Store, StoreError};
+use yihe_store::{Actor, Batch, Metric as StoredMetric, MetricRun, NewRun, RunBegun, Store, StoreError};
 use yihe_vocabulary::Clock;
 
 use crate::{
     checker::{Checker, Surroundings},
     error::QualityError,
+    figures::{CountyRows, Figures},
     outcome::{Metric, Outcome},
+    recipients::Recipients,
     session::{SessionOptions, finish},
+    tickets::{TicketChanges, TicketError, Tickets},
 };
 
+pub use follow::{FollowError, Followed};
 pub use gate::faults_schema;
 pub use inputs::Engine;
 
 /// The points at which [`Walk::faults`] is called, in the order in which a check meets them.
-pub const FAULT_POINTS: [&str; 4] =
-    ["check.after_begin", "check.after_scan", "check.after_faults", "check.after_checked"];
+pub const FAULT_POINTS: [&str; 7] = [
+    "check.after_begin",
+    "check.after_scan",
+    "check.after_faults",
+    "check.after_checked",
+    "check.after_history",
+    "check.after_tickets",
+    "check.after_end",
+];
 
 /// How long a check may be silent before another may take it over.
 const LEASE: Duration = Duration::from_secs(120);
@@ -54,6 +69,8 @@ pub struct Walk {
     pub store: Store,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// Where faults go.
+    pub tickets: Tickets,
     /// Who checks.
     pub actor: Actor,
     /// Name of this process, for the lease.
@@ -91,6 +108,22 @@ pub enum WalkError {
         /// Cause.
         source: StoreError,
     },
+    /// The history of faults failed.
+    #[error("failed to follow the faults of dataset `{dataset}`")]
+    Follow {
+        /// Dataset.
+        dataset: String,
+        /// Cause.
+        source: FollowError,
+    },
+    /// Tickets could not be moved.
+    #[error("failed to move the tickets of dataset `{dataset}`")]
+    Tickets {
+        /// Dataset.
+        dataset: String,
+        /// Cause.
+        source: Box<TicketError>,
+    },
     /// A code table of the pack is not one.
     #[error("dataset `{dataset}`: {reason}")]
     Definition {
@@ -123,6 +156,12 @@ impl WalkError {
                     format!("数据集 {dataset} 读写失败：{source}。已检查的结果不受影响。")
                 }
                 Self::Store { dataset, source } => format!("数据集 {dataset} 的检查结果登记失败：{source}。"),
+                Self::Follow { dataset, source } => {
+                    format!("数据集 {dataset} 的问题台账更新失败：{source}。已检查的结果不受影响，重新检查即可。")
+                }
+                Self::Tickets { dataset, source } => {
+                    format!("数据集 {dataset} 的工单更新失败：{}", source.message(Language::Zh))
+                }
                 Self::Definition { dataset, reason } => format!("数据集 {dataset} 的定义有误：{reason}"),
                 Self::Busy { dataset, holder } => {
                     format!("数据集 {dataset} 正由 {holder} 检查，请稍候；其租约到期会自动释放。")
@@ -149,6 +188,14 @@ pub struct CheckReport {
     pub accepted: u64,
     /// Measures, in the order of the rules.
     pub metrics: Vec<Metric>,
+    /// What became of the dataset's faults.
+    pub followed: Followed,
+    /// What became of its tickets.
+    pub tickets: TicketChanges,
+    /// Rows of the whole table after the check, those held back included.
+    pub standing: u64,
+    /// Rows by county.
+    pub counties: BTreeMap<String, CountyRows>,
 }
 
 impl Walk {
@@ -185,9 +232,10 @@ impl Walk {
         beating.abort();
 
         let at = self.clock.now();
+        let before = self.store.metric_run_list(Some(&dataset.id), 0, 1).await.map_err(store_failed)?;
         let mut tx = self.store.begin().await.map_err(store_failed)?;
         match outcome {
-            Ok(report) => {
+            Ok(mut report) => {
                 let ids: Vec<String> = batches.iter().map(|batch| batch.id.clone()).collect();
                 let body = serde_json::to_string(&report.metrics).expect("metrics serialise");
                 tx.batch_checked(&ids, &run.id, &self.actor.act("batch.checked", at)).await.map_err(store_failed)?;
@@ -201,13 +249,32 @@ impl Walk {
                     body,
                 };
                 tx.metric_put(&metric).await.map_err(store_failed)?;
+                let figures = MetricRun {
+                    run: run.id.clone(),
+                    dataset: dataset.id.clone(),
+                    measured_at: at,
+                    rows_checked: report.rows.cast_signed(),
+                    rows_faulty: report.faulty.cast_signed(),
+                    rows_held: report.held.cast_signed(),
+                    rows_standing: report.standing.cast_signed(),
+                    body: Figures::of(&report, before.first()).to_json(),
+                };
+                tx.metric_run_insert(&figures).await.map_err(store_failed)?;
+                let moved = self.tickets.after_check(&mut tx, dataset, &report.followed, &self.actor, at).await;
+                report.tickets = moved
+                    .map_err(|source| WalkError::Tickets { dataset: dataset.id.clone(), source: Box::new(source) })?;
                 let result = json!({
                     "batches": report.batches, "rows": report.rows, "faulty": report.faulty,
-                    "held": report.held, "accepted": report.accepted,
+                    "held": report.held, "accepted": report.accepted, "tickets": report.tickets,
                 });
                 let act = self.actor.act("dataset.checked", at);
                 tx.run_finish(&run.id, &result.to_string(), &act).await.map_err(store_failed)?;
+                (self.faults)("check.after_tickets");
                 tx.commit().await.map_err(store_failed)?;
+                (self.faults)("check.after_end");
+                let closed = self.tickets.recheck("dataset", &dataset.id, &self.actor, at).await;
+                report.tickets.closed += closed
+                    .map_err(|source| WalkError::Tickets { dataset: dataset.id.clone(), source: Box::new(source) })?;
                 Ok(report)
             }
             Err(error) => {
@@ -241,9 +308,13 @@ impl Walk {
         let key = inputs::commit_key(dataset, batches).map_err(lake_failed("name the check"))?;
         let (faults, checked) = self.create_tables(dataset, &schema, outcome.rows).await?;
         let mut fault_rows = self.lake.appender(&faults, key.clone()).await.map_err(lake_failed("write faults"))?;
-        let mut accepted_rows = self.checked_writer(pack, dataset, &checked, key).await?;
+        let mut accepted_rows = self.checked_writer(pack, dataset, &checked, key.clone()).await?;
+        let mut follow = follow::Follow::open(&self.lake, pack, dataset, checker.rules(), batches, outcome.rows)
+            .await
+            .map_err(lake_failed("read the history of faults"))?;
+        follow.see_table(&metrics, |rule| checker.is_table_rule(rule)).map_err(check_failed)?;
 
-        let mut gate = gate::Gate::new(dataset, &checker, &outcome);
+        let mut gate = gate::Gate::new(pack, dataset, &checker, &outcome);
         let scan = Scan {
             version: Some(version),
             filter_sql: Some(filter),
@@ -255,6 +326,7 @@ impl Walk {
         while let Some(batch) = stream.next().await {
             let batch = batch.map_err(lake_failed("read the landing table"))?;
             let split = gate.split(&batch).map_err(check_failed)?;
+            follow.see(&batch, &split.found).map_err(check_failed)?;
             if let Some(faults) = split.faults {
                 fault_rows.write(faults).await.map_err(lake_failed("write faults"))?;
             }
@@ -264,6 +336,25 @@ impl Walk {
         (self.faults)("check.after_faults");
         accepted_rows.commit(Map::new()).await.map_err(lake_failed("write the checked table"))?;
         (self.faults)("check.after_checked");
+
+        let store_failed = |source| WalkError::Store { dataset: dataset.id.clone(), source };
+        let excuses = self
+            .tickets
+            .excuses(&dataset.id)
+            .await
+            .map_err(|source| WalkError::Tickets { dataset: dataset.id.clone(), source: Box::new(source) })?;
+        let recipients = Recipients::of_dataset(&self.store, pack, dataset).await.map_err(store_failed)?;
+        let now = self.clock.now().as_microsecond();
+        let followed = follow
+            .merge(key, &excuses, &recipients, now)
+            .await
+            .map_err(|source| WalkError::Follow { dataset: dataset.id.clone(), source })?;
+        (self.faults)("check.after_history");
+        let passed = self.lake.count(&checked, None).await.map_err(lake_failed("count the checked table"))?;
+        let held_rules = checker.rules().iter().filter(|rule| holds(rule.severity)).map(|rule| rule.id.as_str());
+        // A row that two rules hold back is counted twice: it is a bound, and held rows are few.
+        let held_now: u64 =
+            held_rules.chain([KEY_RULE]).filter_map(|rule| followed.tallies.get(rule)).map(|tally| tally.open).sum();
         Ok(CheckReport {
             dataset: dataset.id.clone(),
             batches: batches.len(),
@@ -272,6 +363,10 @@ impl Walk {
             held: gate.held,
             accepted: outcome.rows - gate.held,
             metrics,
+            followed,
+            tickets: TicketChanges::default(),
+            standing: passed + held_now,
+            counties: gate.counties,
         })
     }
 
@@ -365,6 +460,15 @@ impl Walk {
             dataset: dataset.id.clone(),
             source,
         })
+    }
+}
+
+/// The word of a severity in tables.
+pub(crate) const fn severity_word(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Info => "info",
+        Severity::Warn => "warn",
+        Severity::Hold => "hold",
     }
 }
 

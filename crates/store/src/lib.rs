@@ -1,5 +1,5 @@
-//! Metadata: definitions, batches, runs, catalogue entries, requests, grants, use records, the docket,
-//! accounts; on SQLite (one file, no server) or PostgreSQL, with one SQL text for both.
+//! Metadata: definitions, batches, runs, figures, tickets, catalogue entries, requests, grants, use records, the
+//! docket, accounts; on SQLite (one file, no server) or PostgreSQL, with one SQL text for both.
 //!
 //! Reads are methods of [`Store`], named `<noun>_<verb>`; writes are methods of [`Tx`]. Whatever the
 //! ledger knows is written together with its outbox row: the methods that change an
@@ -37,6 +37,7 @@ pub mod request;
 pub mod run;
 pub mod session;
 pub mod setting;
+pub mod ticket;
 pub mod usage;
 
 pub mod calls;
@@ -58,12 +59,13 @@ pub use error::StoreError;
 pub use grant::{GrantFilter, GrantRow};
 pub use identity::{Identity, SeededIdentity, SystemIdentity};
 pub use ledger::{LedgerDatabase, LedgerOutbox, LedgerPayload, ObjectState};
-pub use metric::Metric;
+pub use metric::{Metric, MetricRun};
 pub use object::ObjectKind;
 pub use outbox::OutboxRow;
 pub use request::{RequestFilter, RequestRow};
 pub use run::{NewRun, Run, RunBegun, RunState};
 pub use session::{ApiToken, Session, token_digest};
 pub use store::{PAGE_ROWS_MAX, Store};
+pub use ticket::{NoticeRow, TicketFilter, TicketRow, TicketTally};
 pub use tx::Tx;
 pub use usage::{UsageRow, UsageTotals};

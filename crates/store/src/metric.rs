@@ -1,12 +1,12 @@
-//! The newest quality figures of each dataset; their history stands in the lake.
+//! Quality figures: the newest of each dataset, and those of every check.
 
 use jiff::Timestamp;
 use sqlx::any::AnyRow;
 
 use crate::{
-    error::{StoreError, failed},
+    error::{StoreError, failed, insert_failed},
     row::{Cells as _, micros},
-    store::Store,
+    store::{Store, page},
     tx::Tx,
 };
 
@@ -29,7 +29,66 @@ pub struct Metric {
     pub body: String,
 }
 
+/// The figures of one check, kept for ever.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MetricRun {
+    /// Run that measured.
+    pub run: String,
+    /// Dataset.
+    pub dataset: String,
+    /// When.
+    pub measured_at: Timestamp,
+    /// Rows that were looked at.
+    pub rows_checked: i64,
+    /// Rows with at least one fault.
+    pub rows_faulty: i64,
+    /// Rows held back from the checked table.
+    pub rows_held: i64,
+    /// Rows of the whole table after the check, those held back included.
+    pub rows_standing: i64,
+    /// Figures per rule, dimension and county, as JSON.
+    pub body: String,
+}
+
 impl Store {
+    /// A dataset's checks, newest first; of every dataset when `dataset` is `None`. At most
+    /// [`crate::PAGE_ROWS_MAX`] at a time, from `offset` on.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn metric_run_list(
+        &self,
+        dataset: Option<&str>,
+        offset: i64,
+        limit: i64,
+    ) -> Result<Vec<MetricRun>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT * FROM metric_run WHERE ($1 = '' OR dataset = $1) \
+             ORDER BY measured_at DESC, run DESC LIMIT $2 OFFSET $3",
+        )
+        .bind(dataset.unwrap_or(""))
+        .bind(page(limit))
+        .bind(offset.max(0))
+        .fetch_all(&self.readers)
+        .await
+        .map_err(failed("list checks"))?;
+        rows.iter().map(read_run).collect()
+    }
+
+    /// The newest check of every dataset, by dataset.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn metric_run_list_last(&self) -> Result<Vec<MetricRun>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT r.* FROM metric_run r JOIN metric m ON m.dataset = r.dataset AND m.run = r.run ORDER BY r.dataset",
+        )
+        .fetch_all(&self.readers)
+        .await
+        .map_err(failed("list the last checks"))?;
+        rows.iter().map(read_run).collect()
+    }
+
     /// A dataset's figures; `None` before the first check.
     ///
     /// # Errors
@@ -57,6 +116,29 @@ impl Store {
 }
 
 impl Tx {
+    /// Appends the figures of a check.
+    ///
+    /// # Errors
+    /// The run has figures already; the database failed.
+    pub async fn metric_run_insert(&mut self, figures: &MetricRun) -> Result<(), StoreError> {
+        sqlx::query(
+            "INSERT INTO metric_run (run, dataset, measured_at, rows_checked, rows_faulty, rows_held, rows_standing, \
+             body) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        )
+        .bind(&figures.run)
+        .bind(&figures.dataset)
+        .bind(micros(figures.measured_at))
+        .bind(figures.rows_checked)
+        .bind(figures.rows_faulty)
+        .bind(figures.rows_held)
+        .bind(figures.rows_standing)
+        .bind(&figures.body)
+        .execute(self.connection())
+        .await
+        .map_err(insert_failed("insert a check's figures", figures.run.clone()))?;
+        Ok(())
+    }
+
     /// Replaces a dataset's figures.
     ///
     /// # Errors
@@ -91,6 +173,19 @@ fn read(row: &AnyRow) -> Result<Metric, StoreError> {
         rows_checked: row.whole("rows_checked")?,
         rows_faulty: row.whole("rows_faulty")?,
         rows_held: row.whole("rows_held")?,
+        body: row.text("body")?,
+    })
+}
+
+fn read_run(row: &AnyRow) -> Result<MetricRun, StoreError> {
+    Ok(MetricRun {
+        run: row.text("run")?,
+        dataset: row.text("dataset")?,
+        measured_at: row.instant("measured_at")?,
+        rows_checked: row.whole("rows_checked")?,
+        rows_faulty: row.whole("rows_faulty")?,
+        rows_held: row.whole("rows_held")?,
+        rows_standing: row.whole("rows_standing")?,
         body: row.text("body")?,
     })
 }

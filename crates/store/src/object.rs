@@ -42,11 +42,15 @@ pub enum ObjectKind {
     Calls,
     /// A docket item.
     Item,
+    /// A ticket for faults, or an objection.
+    Ticket,
+    /// A notice of a correction.
+    Notice,
 }
 
 impl ObjectKind {
     /// Every kind.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Definition,
         Self::Batch,
         Self::Run,
@@ -56,6 +60,8 @@ impl ObjectKind {
         Self::Usage,
         Self::Calls,
         Self::Item,
+        Self::Ticket,
+        Self::Notice,
     ];
 
     /// The word in an object's name.
@@ -71,6 +77,8 @@ impl ObjectKind {
             Self::Usage => "usage",
             Self::Calls => "calls",
             Self::Item => "item",
+            Self::Ticket => "ticket",
+            Self::Notice => "notice",
         }
     }
 
@@ -98,6 +106,8 @@ impl ObjectKind {
             Self::Usage => "usage_row",
             Self::Calls => "call_batch",
             Self::Item => "docket_item",
+            Self::Ticket => "ticket",
+            Self::Notice => "notice",
         }
     }
 
@@ -111,11 +121,14 @@ impl ObjectKind {
             | Self::Grant
             | Self::Usage
             | Self::Calls
-            | Self::Item => "id",
+            | Self::Item
+            | Self::Ticket
+            | Self::Notice => "id",
         }
     }
 
-    /// The columns that are digested: all but a run's lease, which moves while it works.
+    /// The columns that are digested: all but a run's lease, which moves while it works, and what a check counts
+    /// under a ticket.
     pub(crate) fn columns(self) -> &'static str {
         match self {
             Self::Definition => "id, kind, name, version, sha256, body, applied_at, applied_by, retired_at",
@@ -142,6 +155,14 @@ impl ObjectKind {
             Self::Item => {
                 "id, procedure, subject, title_zh, title_en, state, department, role, received_on, term_days, \
                  extension_days, stops, due_on, escalation, opened_at, changed_at, closed_at, outcome, version"
+            }
+            Self::Ticket => {
+                "id, kind, dataset, rule, severity, department, entry, record_key, field, value_digest, raised_by, \
+                 receipt, statement, state, reason, explanation, times, opened_at, changed_at, closed_at, version"
+            }
+            Self::Notice => {
+                "id, ticket, department, outcome, supplies, receipts, told_at, acknowledged_at, acknowledged_by, \
+                 remark, version"
             }
         }
     }

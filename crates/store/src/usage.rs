@@ -1,7 +1,7 @@
 //! Use records (政务数据共享条例, art. 29): one row for each supplied call, only ever appended.
 
 use jiff::Timestamp;
-use sqlx::any::AnyRow;
+use sqlx::{AssertSqlSafe, any::AnyRow};
 
 use crate::{
     error::{StoreError, failed, insert_failed},
@@ -10,6 +10,9 @@ use crate::{
     store::{Store, page},
     tx::Tx,
 };
+
+/// Records that one query asks for: below SQLite's bound on values.
+const RECORDS_OF_ONE_QUERY: usize = 500;
 
 /// One call that was answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,6 +83,54 @@ impl Store {
         .await
         .map_err(failed("list use records"))?;
         rows.iter().map(read).collect()
+    }
+
+    /// Use records of answers to look-ups of these records (`looked_up` as it was written), oldest first. The keys
+    /// are asked for in parts, so any number of them may be given; at most `limit` use records are answered.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn usage_list_of_records(
+        &self,
+        entry: &str,
+        looked_up: &[String],
+        limit: usize,
+    ) -> Result<Vec<UsageRow>, StoreError> {
+        let mut found = Vec::new();
+        for part in looked_up.chunks(RECORDS_OF_ONE_QUERY) {
+            let places: Vec<String> = (3..part.len() + 3).map(|place| format!("${place}")).collect();
+            let sql = format!(
+                "SELECT * FROM usage_row WHERE entry = $1 AND row_count > 0 AND looked_up IN ({}) \
+                 ORDER BY at, id LIMIT $2",
+                places.join(", ")
+            );
+            let left = i64::try_from(limit.saturating_sub(found.len())).unwrap_or(i64::MAX);
+            if left == 0 {
+                break;
+            }
+            let mut query = sqlx::query(AssertSqlSafe(sql)).bind(entry).bind(left);
+            for key in part {
+                query = query.bind(key);
+            }
+            let rows = query.fetch_all(&self.readers).await.map_err(failed("list the uses of records"))?;
+            for row in &rows {
+                found.push(read(row)?);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Whether anything was ever supplied under an entry.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn usage_exists(&self, entry: &str) -> Result<bool, StoreError> {
+        let row = sqlx::query("SELECT id FROM usage_row WHERE entry = $1 LIMIT 1")
+            .bind(entry)
+            .fetch_optional(&self.readers)
+            .await
+            .map_err(failed("look for uses of an entry"))?;
+        Ok(row.is_some())
     }
 
     /// Calls and rows answered since `from`.

@@ -12,7 +12,7 @@ use yihe_registries::Builder;
 use yihe_store::{Actor, Store, StoreError, SystemIdentity};
 use yihe_vocabulary::{Clock, SystemClock, WorkingCalendar, WorkingYear};
 
-use crate::{config::Config, faults, packs};
+use crate::{commands::ticket, config::Config, faults, packs};
 
 /// Everything a command works with.
 pub struct App {
@@ -93,15 +93,16 @@ impl App {
     }
 
     /// The checker.
-    pub fn walk(&self) -> Walk {
-        Walk {
+    pub fn walk(&self, pack: &Pack) -> Result<Walk> {
+        Ok(Walk {
             lake: self.lake.clone(),
             store: self.store.clone(),
             clock: Arc::clone(&self.clock),
+            tickets: ticket::room(self, pack)?,
             actor: self.machine(),
             holder: self.holder.clone(),
             faults: Arc::clone(&self.faults),
-        }
+        })
     }
 
     /// The builder of registries.

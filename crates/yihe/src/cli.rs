@@ -82,6 +82,12 @@ after an interruption simply run it again. Rows that do not fit go to quarantine
     /// 规则 · rules: propose them for a table or a file
     #[command(subcommand)]
     Rules(Rules),
+    /// 工单：核验、校核、告知 · tickets: faults returned to departments, objections, notices
+    #[command(subcommand)]
+    Ticket(Ticket),
+    /// 质量：问题台账、扣留、历次检查 · quality: faults with their history, rows held back, checks over time
+    #[command(subcommand)]
+    Quality(Quality),
     /// 基础库 · base registries
     #[command(subcommand)]
     Registry(Registry),
@@ -238,6 +244,112 @@ pub enum Rules {
         /// 写到此文件，缺省为标准输出 · file to write; standard output by default
         #[arg(long, value_name = "RULES.yaml")]
         out: Option<PathBuf>,
+    },
+}
+
+/// `yihe ticket …`
+#[derive(Debug, Subcommand)]
+pub enum Ticket {
+    /// 一览，缺省只列待办 · tickets, those that wait unless --all
+    List {
+        /// 含已办结 · closed ones too
+        #[arg(long)]
+        all: bool,
+        /// 责任部门 · department that answers
+        #[arg(long)]
+        department: Option<String>,
+        /// 数据集 · dataset
+        #[arg(long)]
+        dataset: Option<String>,
+    },
+    /// 一件工单及其证据 · one ticket with its evidence
+    Show {
+        /// 工单 · ticket
+        ticket: String,
+    },
+    /// 责任部门答复并办结 · the department answers and closes
+    #[command(after_help = "\
+原因 · reasons: corrected 已更正（下次检查复核） · false_alarm 误报 · unresolvable 确认有误暂不能改
+以责任部门经办人账号代行。Acts with the account of the department's officer.")]
+    Close {
+        /// 工单 · ticket
+        ticket: String,
+        /// 原因 · reason
+        #[arg(long)]
+        reason: String,
+        /// 说明 · explanation
+        #[arg(long)]
+        say: String,
+    },
+    /// 主管部门不认可答复，重开 · the authority does not accept the answer
+    Reopen {
+        /// 工单 · ticket
+        ticket: String,
+        /// 说明 · explanation
+        #[arg(long)]
+        say: String,
+    },
+    /// 校核：使用部门对收到的数据提出异议 · a user objects to what it was supplied with
+    #[command(after_help = "\
+例 · example:
+  yihe ticket object 0199… --field birth_on --say 与户口簿不符
+回执即供给时返回的 receipt，不必也不应在命令行写出个人号码。
+The receipt is the one that came with the supply; no person's number needs to be typed.")]
+    Object {
+        /// 供给回执 · receipt of the supply
+        receipt: String,
+        /// 字段，缺省为整条记录 · field; the whole record when it is left out
+        #[arg(long)]
+        field: Option<String>,
+        /// 哪里不对 · what is wrong
+        #[arg(long)]
+        say: String,
+    },
+    /// 更正告知一览 · notices of corrections
+    Notices {
+        /// 被告知的部门 · department that is told
+        #[arg(long)]
+        department: Option<String>,
+    },
+    /// 确认知悉 · acknowledge a notice
+    Acknowledge {
+        /// 告知 · notice
+        notice: String,
+        /// 处置说明 · what was done with the old value
+        #[arg(long)]
+        say: Option<String>,
+    },
+}
+
+/// `yihe quality …`
+#[derive(Debug, Subcommand)]
+pub enum Quality {
+    /// 问题台账：首次发现、退回、更正、复现、消失 · faults: first seen, returned, corrected, back again, gone
+    Faults {
+        /// 数据集 · dataset
+        dataset: String,
+        /// 规则 · rule
+        #[arg(long)]
+        rule: Option<String>,
+        /// open、excused、corrected、gone、withdrawn 或 all · state
+        #[arg(long, default_value = "open")]
+        state: String,
+        /// 最多条数 · most faults
+        #[arg(long, default_value_t = 50)]
+        limit: usize,
+    },
+    /// 扣留的行及原因 · rows held back, and why
+    Held {
+        /// 数据集 · dataset
+        dataset: String,
+        /// 最多条数 · most rows
+        #[arg(long, default_value_t = 50)]
+        limit: usize,
+    },
+    /// 历次检查 · checks over time
+    History {
+        /// 数据集 · dataset
+        dataset: String,
     },
 }
 

@@ -8,10 +8,12 @@ mod demo;
 mod init;
 mod ledger;
 mod pack;
+mod quality;
 mod registry;
 mod rules;
 mod serve;
 mod share;
+pub mod ticket;
 mod witness;
 
 use anyhow::Result;
@@ -37,6 +39,8 @@ pub async fn run(command: Command, config: Config, output: &Output) -> Result<Ex
         Command::Rules(Rules::Propose { subjects, out }) => {
             rules::propose(config, &subjects, out.as_deref(), output).await
         }
+        Command::Ticket(ticket) => ticket::run(&App::open(config).await?, ticket, output).await,
+        Command::Quality(words) => quality::run(&App::open(config).await?, words, output).await,
         Command::Registry(registry) => registry::run(&App::open(config).await?, registry, output).await,
         Command::Catalogue(catalogue) => catalogue::run(&App::open(config).await?, catalogue, output).await,
         Command::Share(share) => share::run(&App::open(config).await?, share, output).await,

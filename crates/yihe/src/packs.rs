@@ -62,6 +62,7 @@ pub async fn apply(store: &Store, pack: &Pack, act: &Act<'_>) -> Result<PackAppl
     for table in &pack.code_tables {
         add("code_table", &table.id, serde_json::to_string(table)?);
     }
+    add(WHOLE, "schemes", serde_json::to_string(&pack.schemes)?);
     add(WHOLE, "manifests", serde_json::to_string(&pack.manifests)?);
     add(WHOLE, "divisions", serde_json::to_string(&pack.divisions)?);
     let order = Order {
@@ -101,6 +102,11 @@ pub async fn in_force(store: &Store) -> Result<Pack> {
         calendars: all(store, "calendar").await?,
         code_tables: all(store, "code_table").await?,
         divisions: whole(store, "divisions").await?,
+        schemes: match store.definition_find(WHOLE, "schemes").await? {
+            Some(_) => whole(store, "schemes").await?,
+            // Applied by a release that knew no schemes.
+            None => Vec::new(),
+        },
     };
     let place = |order: &[String], id: &str| order.iter().position(|known| known == id).unwrap_or(usize::MAX);
     pack.departments.sort_by_key(|department| place(&order.departments, &department.id));

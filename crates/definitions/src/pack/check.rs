@@ -36,6 +36,12 @@ pub(super) fn check(pack: &Pack, places: &Places, faults: &mut Vec<Fault>) {
         let mut found = Found { kind: "release", id: &release.id, places, faults };
         check_release(release, &pack.releases[..index], &mut found);
     }
+    for scheme in &pack.schemes {
+        let mut found = Found { kind: "score_scheme", id: &scheme.id, places, faults };
+        if let Err(fault) = scheme.check() {
+            found.say(fault.zh(), fault.to_string());
+        }
+    }
     check_titles(pack, places, faults);
 }
 

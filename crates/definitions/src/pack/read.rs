@@ -121,6 +121,7 @@ fn read_document(
         Some("calendar") => parse(&body).map(Document::Calendar),
         Some("code_table") => parse(&body).map(Document::CodeTable),
         Some("divisions") => parse(&body).map(Document::Divisions),
+        Some("score_scheme") => parse(&body).map(Document::Scheme),
         other => {
             let found = other.map_or_else(|| "nothing".to_owned(), |kind| format!("`{kind}`"));
             faults.push(Fault {
@@ -128,10 +129,10 @@ fn read_document(
                 line: Some(first_line + 1),
                 message: Text::new(
                     format!(
-                        "文档的 kind 为 {found}；应为 department、dataset、registry、release、calendar、code_table 或 divisions"
+                        "文档的 kind 为 {found}；应为 department、dataset、registry、release、calendar、code_table、divisions 或 score_scheme"
                     ),
                     format!(
-                        "found kind {found}, expected department, dataset, registry, release, calendar, code_table or divisions"
+                        "found kind {found}, expected department, dataset, registry, release, calendar, code_table, divisions or score_scheme"
                     ),
                 ),
             });
@@ -190,6 +191,10 @@ fn read_document(
             if let Some(rows) = read_csv::<Division>(files, name, &list.file, faults) {
                 pack.divisions.extend(rows);
             }
+        }
+        Document::Scheme(scheme) => {
+            place("score_scheme", &scheme.id);
+            pack.schemes.push(scheme);
         }
     }
 }

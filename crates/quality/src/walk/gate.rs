@@ -1,16 +1,22 @@
 //! The second reading: which rows pass, and which faults are written down.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use arrow::{
     array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, StringBuilder},
     compute::{cast, filter_record_batch},
     datatypes::{DataType, Field, Int64Type, Schema, SchemaRef},
 };
-use yihe_definitions::{Dataset, Severity};
+use yihe_definitions::{Dataset, Pack, Severity};
 
-use super::{KEY_RULE, holds};
-use crate::{bits::Bits, checker::Checker, error::QualityError, outcome::Outcome};
+use super::{KEY_RULE, holds, severity_word};
+use crate::{
+    bits::Bits,
+    checker::Checker,
+    error::QualityError,
+    figures::{Counties, CountyRows},
+    outcome::Outcome,
+};
 
 /// Schema of every faults table: the row by batch and number, the rule, what a failing row means, the columns
 /// looked at and the value found.
@@ -37,16 +43,38 @@ pub(super) struct Gate<'a> {
     pub faulty: u64,
     /// Rows held back.
     pub held: u64,
+    /// How counties are told apart; `None`: nothing in a row says where it belongs.
+    places: Option<Counties>,
+    /// Rows and failing rows by county.
+    pub counties: BTreeMap<String, CountyRows>,
 }
 
 pub(super) struct Split {
     pub accepted: RecordBatch,
     pub faults: Option<RecordBatch>,
+    pub found: Vec<GateFault>,
+}
+
+/// One rule that one row fails. The number after the last rule's is [`KEY_RULE`].
+pub(super) struct GateFault {
+    pub rule: usize,
+    pub row: usize,
+    pub columns: String,
+    pub found: Option<String>,
 }
 
 impl<'a> Gate<'a> {
-    pub fn new(dataset: &'a Dataset, checker: &'a Checker, outcome: &'a Outcome) -> Self {
-        Self { checker, outcome, key: &dataset.key, next: 0, faulty: 0, held: 0 }
+    pub fn new(pack: &Pack, dataset: &'a Dataset, checker: &'a Checker, outcome: &'a Outcome) -> Self {
+        Self {
+            checker,
+            outcome,
+            key: &dataset.key,
+            next: 0,
+            faulty: 0,
+            held: 0,
+            places: Counties::of(pack, dataset),
+            counties: BTreeMap::new(),
+        }
     }
 
     pub fn split(&mut self, batch: &RecordBatch) -> Result<Split, QualityError> {
@@ -58,6 +86,15 @@ impl<'a> Gate<'a> {
         let mut faulty = Bits::none(rows);
         let mut held = Bits::none(rows);
         let mut writer = FaultRows::new(batch)?;
+        let mut found = Vec::new();
+        let place = self.places.as_ref().map(|places| places.of_rows(batch)).transpose()?.flatten();
+        if let Some(place) = &place {
+            for county in place {
+                if let Some(county) = county {
+                    self.counties.entry(county.clone()).or_default().rows += 1;
+                }
+            }
+        }
         for (index, rule) in self.checker.rules().iter().enumerate() {
             for row in self.outcome.failed[index].range(first..end) {
                 let row = (row - first) as usize;
@@ -66,7 +103,12 @@ impl<'a> Gate<'a> {
                     held.insert(row);
                 }
                 let columns = self.checker.shown_columns(index).join(", ");
-                writer.push(row, &rule.id, rule.severity, &columns, self.checker.found(batch, index, row).as_deref());
+                let value = self.checker.found(batch, index, row);
+                writer.push(row, &rule.id, rule.severity, &columns, value.as_deref());
+                if let Some(county) = place.as_ref().and_then(|place| place[row].as_ref()) {
+                    *self.counties.entry(county.clone()).or_default().failed.entry(rule.id.clone()).or_default() += 1;
+                }
+                found.push(GateFault { rule: index, row, columns, found: value });
             }
         }
         // A row that lacks a part of its key cannot be told from others and so cannot be kept by key.
@@ -77,6 +119,8 @@ impl<'a> Gate<'a> {
                     faulty.insert(row);
                     held.insert(row);
                     writer.push(row, KEY_RULE, Severity::Hold, column, None);
+                    let rule = self.checker.rules().len();
+                    found.push(GateFault { rule, row, columns: column.clone(), found: None });
                 }
             }
         }
@@ -88,7 +132,7 @@ impl<'a> Gate<'a> {
             let passes = BooleanArray::new(held.complement().to_buffer(), None);
             filter_record_batch(batch, &passes).expect("the mask has one bit per row")
         };
-        Ok(Split { accepted, faults: writer.finish() })
+        Ok(Split { accepted, faults: writer.finish(), found })
     }
 }
 
@@ -125,11 +169,7 @@ impl FaultRows {
         self.batch.append_value(self.batches.as_string::<i32>().value(row));
         self.row.push(self.rows.as_primitive::<Int64Type>().value(row));
         self.rule.append_value(rule);
-        self.severity.append_value(match severity {
-            Severity::Info => "info",
-            Severity::Warn => "warn",
-            Severity::Hold => "hold",
-        });
+        self.severity.append_value(severity_word(severity));
         self.columns.append_value(columns);
         self.found.append_option(found);
     }

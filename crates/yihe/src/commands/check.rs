@@ -11,6 +11,7 @@ use yihe_definitions::Pack;
 use yihe_quality::{
     Baseline, QualityError,
     file_check::{CheckOptions, RuleFile, check_files},
+    tickets::TicketChanges,
     walk::{CheckReport, Engine},
 };
 use yihe_vocabulary::{Clock, SystemClock};
@@ -55,6 +56,18 @@ pub async fn datasets(app: &App, wanted: &[String], output: &Output) -> Result<E
     ];
     if !rows.is_empty() {
         output.table(&headings, &rows);
+        let tickets = tickets(&reports);
+        output.line(&format!(
+            "{} {}，{} {}，{} {}，{} {}",
+            output.say("工单：新开", "tickets: opened"),
+            tickets.opened,
+            output.say("重开", "opened again"),
+            tickets.reopened,
+            output.say("复核办结", "closed by themselves"),
+            tickets.closed,
+            output.say("待办", "open"),
+            tickets.open,
+        ));
     }
     let objects: Vec<_> = reports
         .iter()
@@ -62,6 +75,7 @@ pub async fn datasets(app: &App, wanted: &[String], output: &Output) -> Result<E
             json!({
                 "dataset": report.dataset, "batches": report.batches, "rows": report.rows, "accepted": report.accepted,
                 "held": report.held, "faulty": report.faulty, "rules": report.metrics,
+                "faults": report.followed.tallies, "tickets": report.tickets,
             })
         })
         .collect();
@@ -71,7 +85,7 @@ pub async fn datasets(app: &App, wanted: &[String], output: &Output) -> Result<E
 
 /// Checks the wanted datasets, all of them when none is named, in the order of the pack.
 pub async fn check(app: &App, pack: &Pack, wanted: &[String], output: &Output) -> Result<Vec<CheckReport>> {
-    let walk = app.walk();
+    let walk = app.walk(pack)?;
     let chosen: Vec<_> =
         pack.datasets.iter().filter(|dataset| wanted.is_empty() || wanted.contains(&dataset.id)).collect();
     let bar = output.bar(output.say("检查", "checking"), chosen.len() as u64);
@@ -84,6 +98,13 @@ pub async fn check(app: &App, pack: &Pack, wanted: &[String], output: &Output) -
     }
     bar.finish_and_clear();
     Ok(reports)
+}
+
+/// What the checks did to tickets, in all.
+pub fn tickets(reports: &[CheckReport]) -> TicketChanges {
+    let mut all = TicketChanges::default();
+    reports.iter().for_each(|report| all.add(report.tickets));
+    all
 }
 
 /// The rule that most rows fail.

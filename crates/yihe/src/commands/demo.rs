@@ -96,6 +96,9 @@ pub async fn run(demo: Demo, mut config: Config, output: &Output) -> Result<Exit
     let rows: u64 = checked.iter().map(|one| one.rows).sum();
     let held: u64 = checked.iter().map(|one| one.held).sum();
     steps.end("check", rows, rows - held, held);
+    let tickets = check::tickets(&checked);
+    let faults: u64 = checked.iter().flat_map(|one| one.followed.tallies.values()).map(|tally| tally.open).sum();
+    steps.end("tickets", faults, tickets.opened, 0);
 
     let built = registry::build(&app, &definitions, &[], output).await?;
     let records = built.iter().map(|one| one.records + one.unlinked).sum();
@@ -247,6 +250,7 @@ fn heading(name: &str, output: &Output) -> String {
         ("pack apply", "启用定义"),
         ("collect", "归集"),
         ("check", "检查"),
+        ("tickets", "问题开单"),
         ("registry build", "建库"),
         ("catalogue publish", "发布目录"),
         ("share request", "申请与授权"),

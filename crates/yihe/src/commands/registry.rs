@@ -11,6 +11,7 @@ use yihe_registries::{BuildReport, key, shape};
 use crate::{
     app::App,
     cli::Registry,
+    commands::ticket,
     output::{Exit, Output, grouped},
     sequence,
 };
@@ -35,11 +36,16 @@ pub async fn build(app: &App, pack: &Pack, wanted: &[String], output: &Output) -
         defined(pack, name)?;
     }
     let builder = app.builder();
+    let tickets = ticket::room(app, pack)?;
     let mut reports = Vec::new();
     for registry in pack.registries.iter().filter(|registry| wanted.is_empty() || wanted.contains(&registry.id)) {
         let progress =
             output.progress(&format!("{} {}", output.say("建库", "building"), registry.title.get(output.language)));
         let report = builder.build(registry).await.map_err(|error| anyhow::anyhow!(error.message(output.language)))?;
+        // A value that somebody objected to may have changed with the build.
+        let now = app.clock.now();
+        let rechecked = tickets.recheck("registry", &registry.id, &app.machine(), now).await;
+        rechecked.map_err(|error| anyhow::anyhow!(error.message(output.language)))?;
         progress.finish_and_clear();
         reports.push(report);
     }

@@ -1,0 +1,140 @@
+//! `yihe quality …`
+
+use anyhow::{Result, bail};
+use serde_json::{Value, json};
+use yihe_definitions::{Dataset, Language, Pack};
+use yihe_quality::{
+    fault_list::{self, FaultFilter, ShownFault, Sight},
+    figures::Figures,
+    history::FaultState,
+};
+
+use crate::{
+    app::App,
+    cli::Quality,
+    output::{Exit, Output, grouped},
+};
+
+/// The command.
+pub async fn run(app: &App, words: Quality, output: &Output) -> Result<Exit> {
+    let pack = app.pack().await?;
+    match words {
+        Quality::Faults { dataset, rule, state, limit } => {
+            let state = match state.as_str() {
+                "all" => None,
+                word => Some(FaultState::parse(word).ok_or_else(|| {
+                    anyhow::anyhow!("found state `{word}`, expected open, excused, corrected, gone, withdrawn or all")
+                })?),
+            };
+            let filter = FaultFilter { rule, state, severity: None };
+            list(app, defined(&pack, &dataset)?, &filter, limit, output).await
+        }
+        Quality::Held { dataset, limit } => {
+            let filter = FaultFilter { rule: None, state: Some(FaultState::Open), severity: Some("hold".to_owned()) };
+            list(app, defined(&pack, &dataset)?, &filter, limit, output).await
+        }
+        Quality::History { dataset } => history(app, defined(&pack, &dataset)?, output).await,
+    }
+}
+
+fn defined<'a>(pack: &'a Pack, id: &str) -> Result<&'a Dataset> {
+    let Some(dataset) = pack.dataset(id) else {
+        bail!("found no dataset `{id}` in the packs in force (没有此数据集)")
+    };
+    Ok(dataset)
+}
+
+async fn list(app: &App, dataset: &Dataset, filter: &FaultFilter, limit: usize, output: &Output) -> Result<Exit> {
+    let found = fault_list::list(&app.lake, &dataset.id, filter, 0, limit).await?;
+    let shown: Vec<ShownFault> =
+        found.into_iter().map(|record| fault_list::shown(dataset, record, Sight::Masked)).collect();
+    if shown.is_empty() {
+        output.line(output.say("没有。", "none."));
+    } else {
+        output.table(&fault_headings(output), &fault_rows(&shown));
+    }
+    output.object(&json!({ "faults": shown.iter().map(fault_object).collect::<Vec<_>>() }));
+    Ok(Exit::Done)
+}
+
+/// Headings of [`fault_rows`].
+pub fn fault_headings(output: &Output) -> [&'static str; 7] {
+    match output.language {
+        Language::Zh => ["规则", "主键", "发现的值", "状态", "首次发现", "最近发现", "批次:行"],
+        Language::En => ["rule", "key", "found", "state", "first seen", "last seen", "batch:row"],
+    }
+}
+
+/// Faults as lines of a table.
+pub fn fault_rows(faults: &[ShownFault]) -> Vec<Vec<String>> {
+    faults
+        .iter()
+        .map(|fault| {
+            let key: Vec<&str> = fault.key.iter().map(|(_, value)| value.as_str()).collect();
+            vec![
+                fault.record.rule.clone(),
+                if key.is_empty() { fault.record.key.clone() } else { key.join(" ") },
+                fault.record.found.clone().unwrap_or_default(),
+                fault.record.state.as_str().to_owned(),
+                instant(fault.record.first_seen_at),
+                instant(fault.record.last_seen_at),
+                format!("{}:{}", fault.record.batch, fault.record.row),
+            ]
+        })
+        .collect()
+}
+
+/// A fault as JSON.
+pub fn fault_object(fault: &ShownFault) -> Value {
+    let record = &fault.record;
+    json!({
+        "rule": record.rule, "key": record.key, "state": record.state.as_str(), "severity": record.severity,
+        "columns": record.columns, "found": record.found, "batch": record.batch, "row": record.row,
+        "first_seen_at": instant(record.first_seen_at), "last_seen_at": instant(record.last_seen_at),
+        "opened_at": instant(record.opened_at), "returned_at": record.returned_at.map(instant),
+        "ended_at": record.ended_at.map(instant), "times": record.times,
+    })
+}
+
+fn instant(micros: i64) -> String {
+    jiff::Timestamp::from_microsecond(micros).map_or_else(|_| micros.to_string(), |at| format!("{at:.0}"))
+}
+
+async fn history(app: &App, dataset: &Dataset, output: &Output) -> Result<Exit> {
+    let mut runs = app.store.metric_run_list(Some(&dataset.id), 0, yihe_store::PAGE_ROWS_MAX).await?;
+    runs.reverse();
+    let mut rows = Vec::new();
+    let mut objects = Vec::new();
+    for run in &runs {
+        let figures = Figures::read(run);
+        let sum = |of: &dyn Fn(&yihe_quality::history::Tally) -> u64| -> u64 {
+            figures.metrics.iter().map(|metric| of(&metric.tally)).sum()
+        };
+        let (new, corrected) = (sum(&|tally| tally.new), sum(&|tally| tally.corrected));
+        let (reopened, open) = (sum(&|tally| tally.reopened), sum(&|tally| tally.open));
+        rows.push(vec![
+            format!("{:.0}", run.measured_at),
+            grouped(u64::try_from(run.rows_checked).unwrap_or(0)),
+            grouped(new),
+            grouped(reopened),
+            grouped(corrected),
+            grouped(open),
+        ]);
+        objects.push(json!({
+            "run": run.run, "measured_at": run.measured_at.to_string(), "rows": run.rows_checked,
+            "faulty": run.rows_faulty, "held": run.rows_held, "standing": run.rows_standing, "new": new,
+            "reopened": reopened, "corrected": corrected, "open": open, "figures": figures,
+        }));
+    }
+    let headings = [
+        output.say("检查时间", "checked at"),
+        output.say("行", "rows"),
+        output.say("新发现", "new"),
+        output.say("复现", "came back"),
+        output.say("已更正", "corrected"),
+        output.say("未更正", "standing"),
+    ];
+    output.table(&headings, &rows);
+    output.object(&json!({ "dataset": dataset.id, "checks": objects }));
+    Ok(Exit::Done)
+}
