@@ -64,6 +64,7 @@ mod write;
 
 // Rows out, trusted.
 mod changes;
+mod inspect;
 mod lookup;
 mod predicate;
 mod query;
@@ -82,6 +83,7 @@ pub use changes::CHANGE_COLUMN;
 pub use commit::{Changed, Commit, FileRecord};
 pub use error::LakeError;
 pub use granted::{Answer, Condition, Limits, Order, Selection, Test};
+pub use inspect::{Offered, OfferedRows};
 pub use lake::{BatchStream, FAULT_POINTS, FaultHook, Lake, LakeOptions};
 pub use layout::{BUCKET_COLUMN, Layout, bucket_of};
 pub use maintain::{Compacted, Vacuumed};

@@ -6,4 +6,5 @@ pub mod catalogue;
 pub mod city;
 pub mod health;
 pub mod openapi;
+pub mod quality;
 pub mod share;

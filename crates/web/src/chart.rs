@@ -3,7 +3,7 @@
 //! A picture never stands alone: bars sit in a table whose cells say the same, a line has its table below it.
 //! Only attributes are used, no `style`, so the content security policy can forbid inline styles.
 
-use jiff::civil::Date;
+use jiff::{Timestamp, civil::Date};
 use maud::{Markup, html};
 
 use crate::language::Words;
@@ -67,6 +67,56 @@ pub fn by_day(words: Words, title: &str, unit: &str, days: &[(Date, u64)]) -> Ma
                         caption { (title) }
                         thead { tr { th scope="col" { (words.of("日期", "Day")) } th.num scope="col" { (unit) } } }
                         tbody { @for (day, value) in days { tr { th scope="row" { (words.day(*day)) } td.num { (words.count(*value)) } } } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A value out of 100 at each of several instants as a line, and the same values as a table. The picture's foot is
+/// the lowest value, rounded down to a multiple of five, so that small changes are seen; the foot is written beside it.
+///
+/// Returns a sentence instead of a picture when there are fewer than two points. At most 366 are drawn, the last ones.
+#[must_use]
+pub fn trend(words: Words, title: &str, unit: &str, points: &[(Timestamp, f64)]) -> Markup {
+    const WIDTH: usize = 600;
+    const HEIGHT: f64 = 120.0;
+    let points = &points[points.len().saturating_sub(366)..];
+    let (Some(first), Some(last), true) = (points.first(), points.last(), points.len() > 1) else {
+        return html! { p.note { (words.of("检查两次以后，这里画出得分的变化。", "After two checks the change of the score is drawn here.")) } };
+    };
+    let lowest = points.iter().map(|(_, value)| *value).fold(100.0_f64, f64::min).clamp(0.0, 100.0);
+    let foot = ((lowest / 5.0).floor() * 5.0).min(95.0);
+    let across = points.len() - 1;
+    let line: Vec<String> = points
+        .iter()
+        .enumerate()
+        .map(|(index, (_, value))| {
+            let height = (value.clamp(foot, 100.0) - foot) / (100.0 - foot) * HEIGHT;
+            format!("{},{:.1}", index * WIDTH / across, 14.0 + HEIGHT - height)
+        })
+        .collect();
+    let line = line.join(" ");
+    let shown = |value: f64| format!("{:.2}", (value * 100.0).floor() / 100.0);
+    html! {
+        figure {
+            svg.chart viewBox="0 0 600 160" role="img" aria-label=(format!("{title} {} → {}", shown(first.1), shown(last.1))) {
+                polygon.spark-area points=(format!("0,134 {line} {WIDTH},134")) {}
+                polyline.spark-line points=(line) {}
+                line.axis x1="0" x2="600" y1="134" y2="134" {}
+                text x="0" y="11" { "100" }
+                text x="0" y="128" { (format!("{foot:.0}")) }
+                text x="0" y="154" { (words.instant_text(first.0)) }
+                text x="600" y="154" text-anchor="end" { (words.instant_text(last.0)) }
+            }
+            details {
+                summary { (words.of("看表格", "Show as a table")) }
+                div.scroll {
+                    table {
+                        caption { (title) }
+                        thead { tr { th scope="col" { (words.of("时间", "When")) } th.num scope="col" { (unit) } } }
+                        tbody { @for (at, value) in points { tr { th scope="row" { (words.instant(*at)) } td.num { (shown(*value)) } } } }
                     }
                 }
             }

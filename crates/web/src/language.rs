@@ -91,6 +91,12 @@ impl Words {
         html! { time datetime=(local.strftime("%Y-%m-%dT%H:%M:%S+08:00").to_string()) { (shown) } }
     }
 
+    /// The same as plain text, for pictures.
+    #[must_use]
+    pub fn instant_text(self, at: Timestamp) -> String {
+        at.to_zoned(TimeZone::fixed(Offset::constant(8))).strftime("%Y-%m-%d %H:%M").to_string()
+    }
+
     /// "3 of them", with the plural that English needs.
     #[must_use]
     pub fn many(self, number: u64, zh_unit: &str, en_one: &str, en_many: &str) -> String {

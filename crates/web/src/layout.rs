@@ -51,8 +51,12 @@ pub enum Part {
     Home,
     /// The catalogue and its entries.
     Catalogue,
+    /// Scores and faults.
+    Quality,
     /// Requests and what waits.
     Docket,
+    /// Tickets.
+    Tickets,
     /// Grants and tokens.
     Grants,
     /// The ledger.
@@ -129,8 +133,10 @@ fn masthead(frame: &Frame) -> Markup {
                     ul {
                         (link(Part::Home, "/", words.of("首页", "Home")))
                         (link(Part::Catalogue, "/catalogue", words.of("数据目录", "Catalogue")))
+                        (link(Part::Quality, "/quality", words.of("数据质量", "Quality")))
                         @if frame.visitor.as_ref().is_some_and(|visitor| visitor.standing == Standing::Party) {
                             (link(Part::Docket, "/docket", words.of("待办", "Docket")))
+                            (link(Part::Tickets, "/tickets", words.of("工单", "Tickets")))
                             (link(Part::Grants, "/grants", words.of("授权", "Grants")))
                         }
                         (link(Part::Ledger, "/ledger", words.of("存证账本", "Ledger")))

@@ -12,8 +12,11 @@ pub mod home;
 pub mod ledger;
 pub mod login;
 pub mod proof;
+pub mod objection;
+pub mod quality;
 pub mod refusal;
 pub mod request;
+pub mod ticket;
 
 mod clock;
 pub use clock::{ClockView, Stop};

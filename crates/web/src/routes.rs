@@ -67,8 +67,15 @@ const SEARCH: Query = &[
     ("page", "Page, from 1"),
 ];
 
+const FAULTS: Query = &[
+    ("rule", "Rule"),
+    ("state", "open, excused, corrected, gone, withdrawn or all"),
+    ("held", "1: only rows that are held back"),
+    ("page", "Page, from 1"),
+];
+
 /// The table.
-pub static ROUTES: [Route; 36] = [
+pub static ROUTES: [Route; 51] = [
     page("/", Who::Anyone, "The city's numbers", &[], || get(serve::home::show)),
     page("/catalogue", Who::Anyone, "Searches the catalogue", SEARCH, || get(serve::catalogue::show)),
     page("/catalogue/{*code}", Who::Anyone, "An entry of the catalogue", &[], || get(serve::entry::show)),
@@ -92,6 +99,57 @@ pub static ROUTES: [Route; 36] = [
     form("/grants/{id}/{act}", Who::Roles(PARTIES), "Makes a token, or suspends, resumes or ends a grant", || {
         post(serve::grants::act)
     }),
+    page("/quality", Who::Anyone, "The quality of the city's data", &[], || get(serve::quality::city)),
+    page("/quality/departments/{id}", Who::Anyone, "The quality of a department's data", &[], || {
+        get(serve::quality::department)
+    }),
+    page("/quality/counties/{code}", Who::Anyone, "The quality of the records of a county", &[], || {
+        get(serve::quality::county)
+    }),
+    page(
+        "/quality/datasets/{id}",
+        Who::Anyone,
+        "The quality of a dataset; its rows at fault for those who answer for it",
+        FAULTS,
+        || get(serve::quality::dataset::show),
+    ),
+    Route {
+        method: Method::GET,
+        path: "/quality/datasets/{id}/faults.xlsx",
+        who: Who::Roles(PARTIES),
+        face: Face::File,
+        summary: "The rows at fault as a workbook",
+        query: FAULTS,
+        handler: || get(serve::quality::workbook::download),
+    },
+    page(
+        "/tickets",
+        Who::Roles(PARTIES),
+        "Tickets of the account's department",
+        &[("state", "open, closed or all"), ("page", "Page, from 1")],
+        || get(serve::ticket::list),
+    ),
+    page("/tickets/{id}", Who::Roles(PARTIES), "A ticket with its evidence and clock", &[], || {
+        get(serve::ticket::show)
+    }),
+    form(
+        "/tickets/{id}/{act}",
+        Who::Roles(PARTIES),
+        "Answers a ticket, opens it again, takes an objection back",
+        || post(serve::ticket::act),
+    ),
+    page("/notices/{id}", Who::Roles(PARTIES), "A notice of a correction", &[], || get(serve::ticket::notice)),
+    form("/notices/{id}/acknowledge", Who::Roles(PARTIES), "Acknowledges a notice", || {
+        post(serve::ticket::acknowledge)
+    }),
+    page(
+        "/objections/new",
+        Who::Roles(OFFICERS),
+        "The form that objects to a supplied record",
+        &[("receipt", "Receipt of the supply")],
+        || get(serve::objection::show),
+    ),
+    form("/objections", Who::Roles(OFFICERS), "Raises an objection", || post(serve::objection::create)),
     page("/docket", Who::Roles(PARTIES), "What waits for the account", &[], || get(serve::docket::show)),
     page("/ledger", Who::Anyone, "The ledger's state and how to verify it", &[], || get(serve::ledger::show)),
     page("/login", Who::Anyone, "The sign-in form", &[("next", "Where to go afterwards")], || get(serve::login::show)),
@@ -137,6 +195,25 @@ pub static ROUTES: [Route; 36] = [
     api_route(Method::GET, "/api/v1/catalogue/{*code}", Who::Anyone, "An entry of the catalogue", &[], || {
         get(api::catalogue::show)
     }),
+    api_route(Method::GET, "/api/v1/quality", Who::Anyone, "Scores of the city, departments and counties", &[], || {
+        get(api::quality::city)
+    }),
+    api_route(
+        Method::GET,
+        "/api/v1/quality/datasets/{id}",
+        Who::Anyone,
+        "Score, rules and history of a dataset",
+        &[],
+        || get(api::quality::dataset),
+    ),
+    api_route(
+        Method::POST,
+        "/api/v1/objections",
+        Who::Token,
+        "Objects to a supplied record: JSON of receipt, field, statement",
+        &[],
+        || post(serve::objection::receive),
+    ),
     api_route(
         Method::GET,
         "/api/v1/share/{resource}/records/{*key}",

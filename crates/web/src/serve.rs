@@ -12,9 +12,12 @@ pub mod home;
 pub mod items;
 pub mod ledger;
 pub mod login;
+pub mod objection;
 pub mod problems;
 pub mod proof;
+pub mod quality;
 pub mod request;
+pub mod ticket;
 
 use axum::response::{Html, IntoResponse, Response};
 use maud::Markup;

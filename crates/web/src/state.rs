@@ -8,6 +8,7 @@ use yihe_docket::Docket;
 use yihe_exchange::Exchange;
 use yihe_lake::Lake;
 use yihe_ledger::view::LogView;
+use yihe_quality::tickets::Tickets;
 use yihe_store::{Account, Store, WorklistFilter};
 use yihe_vocabulary::Clock;
 
@@ -24,6 +25,8 @@ pub struct AppState {
     pub catalogue: Catalogue,
     /// Requests, grants, supply.
     pub exchange: Exchange,
+    /// Faults returned to departments, objections, notices.
+    pub tickets: Tickets,
     /// What waits for whom; counts by the city's calendar.
     pub docket: Docket,
     /// The ledger as a folder of static files; `None` until its keys were made.

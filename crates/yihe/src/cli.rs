@@ -88,6 +88,14 @@ after an interruption simply run it again. Rows that do not fit go to quarantine
     /// 质量：问题台账、扣留、历次检查 · quality: faults with their history, rows held back, checks over time
     #[command(subcommand)]
     Quality(Quality),
+    /// 用 SQL 查指标、问题与工单 · ask about metrics, faults and tickets in SQL
+    #[command(after_help = "\
+表 · tables: yihe.metrics  yihe.faults  yihe.tickets  yihe.notices
+例 · examples:
+  yihe sql \"SELECT dataset, rule, count(*) FROM yihe.faults WHERE state = 'open' GROUP BY ALL ORDER BY 3 DESC\"
+  yihe sql \"SELECT * FROM yihe.tickets WHERE state = 'open'\"
+只读；敏感值已隐藏。Read only; sensitive values are hidden.")]
+    Sql(Sql),
     /// 基础库 · base registries
     #[command(subcommand)]
     Registry(Registry),
@@ -321,9 +329,22 @@ The receipt is the one that came with the supply; no person's number needs to be
     },
 }
 
+/// `yihe sql`
+#[derive(Debug, Args)]
+pub struct Sql {
+    /// 一条 SELECT · one SELECT
+    pub question: String,
+}
+
 /// `yihe quality …`
 #[derive(Debug, Subcommand)]
 pub enum Quality {
+    /// 得分：全市、部门、县区、数据集 · scores of the city, departments, counties, datasets
+    Show {
+        /// 只看此部门的数据集 · datasets of this department only
+        #[arg(long)]
+        department: Option<String>,
+    },
     /// 问题台账：首次发现、退回、更正、复现、消失 · faults: first seen, returned, corrected, back again, gone
     Faults {
         /// 数据集 · dataset

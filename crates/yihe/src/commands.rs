@@ -13,6 +13,7 @@ mod registry;
 mod rules;
 mod serve;
 mod share;
+mod sql;
 pub mod ticket;
 mod witness;
 
@@ -40,6 +41,7 @@ pub async fn run(command: Command, config: Config, output: &Output) -> Result<Ex
             rules::propose(config, &subjects, out.as_deref(), output).await
         }
         Command::Ticket(ticket) => ticket::run(&App::open(config).await?, ticket, output).await,
+        Command::Sql(words) => sql::run(&App::open(config).await?, &words, output).await,
         Command::Quality(words) => quality::run(&App::open(config).await?, words, output).await,
         Command::Registry(registry) => registry::run(&App::open(config).await?, registry, output).await,
         Command::Catalogue(catalogue) => catalogue::run(&App::open(config).await?, catalogue, output).await,

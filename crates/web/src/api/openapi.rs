@@ -54,7 +54,7 @@ fn operation(route: &Route) -> Value {
     for (name, meaning) in route.query {
         parameters.push(json!({ "name": name, "in": "query", "required": false, "description": meaning, "schema": { "type": "string" } }));
     }
-    if route.who == Who::Token {
+    if route.who == Who::Token && route.method == axum::http::Method::GET {
         for (name, required, meaning) in crate::api::share::HEADERS {
             parameters.push(json!({ "name": name, "in": "header", "required": required, "description": meaning, "schema": { "type": "string" } }));
         }

@@ -3,6 +3,7 @@
 use yihe_catalogue::EntryState;
 use yihe_docket::Item;
 use yihe_exchange::RequestState;
+use yihe_quality::tickets::{Ticket, TicketKind};
 use yihe_store::object::URN;
 
 use super::{catalogue::refused, internal, ledger::alarm_href};
@@ -57,6 +58,20 @@ pub async fn describe(state: &AppState, item: &Item) -> Result<Described, Proble
             Ok(Described { task, subject: before("目录条目：", "Entry: ", &title.unwrap_or(plain.subject)), href })
         }
         "ledger" => Ok(Described { href: alarm_href(&item.subject).map(str::to_owned), ..plain }),
+        "ticket" => {
+            let Some(row) = state.store.ticket_find(id).await.map_err(internal)? else { return Ok(plain) };
+            let Ok(ticket) = Ticket::read(row) else { return Ok(plain) };
+            let task = match ticket.kind {
+                TicketKind::Fault => Text::new("核实并更正数据问题", "Verify and correct faults"),
+                TicketKind::Objection => Text::new("答复校核", "Answer an objection"),
+            };
+            let subject = super::ticket::subject(&state.pack(), &ticket);
+            Ok(Described { task, subject, href: Some(format!("/tickets/{id}")) })
+        }
+        "notice" => {
+            let task = Text::new("确认知悉数据更正", "Acknowledge a correction");
+            Ok(Described { task, subject: plain.subject, href: Some(format!("/notices/{id}")) })
+        }
         _ => Ok(plain),
     }
 }

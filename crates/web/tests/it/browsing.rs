@@ -132,12 +132,27 @@ async fn addresses(house: &House) -> Vec<Address> {
         open("login", "/login"),
         open("refusal", "/nothing-here"),
         open("problem", "/problems/unprocessable"),
+        open("quality", "/quality"),
+        open("quality-department", "/quality/departments/ziran"),
+        open("quality-county", "/quality/counties/371302"),
+        open("quality-dataset", "/quality/datasets/land_parcels"),
+        mine("quality-rows", "/quality/datasets/land_parcels?rule=use_code"),
+        mine("tickets", "/tickets?state=all"),
+        mine("ticket", &format!("/tickets/{}", ticket(house).await)),
+        mine("objection-receipt", "/objections/new"),
         mine("docket", "/docket"),
         mine("apply", &format!("/requests/new?entry={code}")),
         mine("request-waiting", &waiting),
         mine("request-granted", &granted),
         mine("grants", "/grants"),
     ]
+}
+
+/// A ticket of the requester's own.
+async fn ticket(house: &House) -> String {
+    let open = yihe_store::TicketFilter { state: Some("open".to_owned()), ..yihe_store::TicketFilter::default() };
+    let tickets = house.state.store.ticket_list(&open, 0, 1).await.expect("tickets");
+    tickets[0].id.clone()
 }
 
 async fn sign_in(browser: &Browser, house: &House) {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use arrow::{
-    array::{ArrayRef, StringArray},
+    array::{ArrayRef, Decimal128Array, Int64Array, StringArray},
     datatypes::{DataType, Field, Schema},
     record_batch::RecordBatch,
 };
@@ -26,6 +26,7 @@ use yihe_ledger::{
     ledger::Ledger,
     seal::{Event, Salt, seal},
 };
+use yihe_quality::{tickets::Tickets, walk::Walk};
 use yihe_store::{Account, Actor, BatchBegun, BatchLanding, NewBatch, Role, SeededIdentity, Store};
 use yihe_vocabulary::{FixedClock, WorkingCalendar, working_days::WorkingYear};
 use yihe_web::{
@@ -38,6 +39,8 @@ use yihe_web::{
 pub const PROVIDER: &str = "minzheng";
 pub const REQUESTER: &str = "ziran";
 pub const AUTHORITY: &str = "dashuju";
+/// The requester's own dataset, of which some rows are at fault.
+pub const PARCELS: &str = "land_parcels";
 /// The passphrase of every account.
 pub const PASSPHRASE: &str = "沂水长流-2026";
 /// A Friday; the year after is announced, so that terms can be counted over the turn.
@@ -68,7 +71,10 @@ impl House {
             .expect("the law's terms");
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
+        let tickets =
+            Tickets::new(store.clone(), lake.clone(), docket.clone(), AUTHORITY, &terms).expect("the law's terms");
         let state = Arc::new(AppState {
+            tickets,
             log: Some(ledger(folder.path(), &store).await),
             lake,
             catalogue,
@@ -88,6 +94,7 @@ impl House {
         let house = Self { state, address, folder };
         house.receive_batches().await;
         house.check_marriages().await;
+        house.check_parcels(&[("371302001", "XX", 900), ("371302002", "07", 0), ("371302003", "07", 700)]).await;
         house.open_accounts().await;
         let router = router(house.state.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
@@ -223,6 +230,66 @@ impl House {
         let mut writer = self.state.lake.upserter(&table, key, &[]).await.expect("a writer");
         writer.write(batch).await.expect("written");
         writer.commit(serde_json::Map::new()).await.expect("committed");
+    }
+
+    /// A delivery of land parcels (code, use, area in square metres) of the requester's own, checked.
+    pub async fn check_parcels(&self, parcels: &[(&str, &str, i128)]) {
+        let pack = self.state.pack();
+        let dataset = pack.dataset(PARCELS).expect("the dataset");
+        let actor = Actor { department: AUTHORITY.to_owned(), ..Actor::system() };
+        let landing = TableName::new(Zone::Landing, PARCELS).expect("a table's name");
+        let text = |name: &str| Field::new(name, DataType::Utf8, true);
+        let schema = Arc::new(Schema::new(vec![
+            Field::new("_batch", DataType::Utf8, false),
+            Field::new("_row", DataType::Int64, false),
+            text("parcel_code"),
+            text("division_code"),
+            text("land_use"),
+            Field::new("area_m2", DataType::Decimal128(14, 2), true),
+            text("location"),
+            text("right_type"),
+        ]));
+        self.state.lake.create(&landing, schema.clone(), Layout::rows()).await.expect("a table");
+        let mut tx = self.state.store.begin().await.expect("a transaction");
+        let key = format!("{parcels:?}");
+        let new = NewBatch { dataset: PARCELS, idempotency_key: &key, file_name: "parcels.parquet", sha256: "00" };
+        let BatchBegun::Started(begun) = tx.batch_begin(&new, &actor.act("batch.received", now())).await.expect("new")
+        else {
+            panic!("the batch is new")
+        };
+        let rows = i64::try_from(parcels.len()).expect("few");
+        let landed = BatchLanding { rows_accepted: rows, rows_quarantined: 0, landing_version: Some(1) };
+        tx.batch_land(&begun.id, &landed, &actor.act("batch.landed", now())).await.expect("it lands");
+        tx.commit().await.expect("committed");
+        let texts = |of: &dyn Fn(&(&str, &str, i128)) -> String| -> ArrayRef {
+            Arc::new(parcels.iter().map(|parcel| Some(of(parcel))).collect::<StringArray>())
+        };
+        let areas: Decimal128Array = parcels.iter().map(|(_, _, area)| Some(area * 100)).collect();
+        let columns: Vec<ArrayRef> = vec![
+            texts(&|_| begun.id.clone()),
+            Arc::new((1..=rows).map(Some).collect::<Int64Array>()),
+            texts(&|(code, _, _)| (*code).to_owned()),
+            texts(&|_| "371302".to_owned()),
+            texts(&|(_, land_use, _)| (*land_use).to_owned()),
+            Arc::new(areas.with_precision_and_scale(14, 2).expect("it fits")),
+            texts(&|_| "沂蒙路北段".to_owned()),
+            texts(&|_| "国有建设用地使用权".to_owned()),
+        ];
+        let batch = RecordBatch::try_new(schema, columns).expect("rows");
+        let key = CommitKey::new(format!("test:{}", begun.id)).expect("a commit key");
+        let mut writer = self.state.lake.appender(&landing, key).await.expect("a writer");
+        writer.write(batch).await.expect("written");
+        writer.commit(serde_json::Map::new()).await.expect("committed");
+        let walk = Walk {
+            lake: self.state.lake.clone(),
+            store: self.state.store.clone(),
+            clock: self.state.clock.clone(),
+            tickets: self.state.tickets.clone(),
+            actor,
+            holder: "test".to_owned(),
+            faults: Arc::new(|_| {}),
+        };
+        walk.check(&pack, dataset).await.expect("the rules fit");
     }
 
     async fn open_accounts(&self) {

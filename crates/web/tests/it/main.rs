@@ -5,6 +5,7 @@ mod doors;
 mod house;
 mod pages;
 mod proofs;
+mod quality;
 mod samples;
 mod sharing;
 mod witness;

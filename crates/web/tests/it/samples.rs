@@ -14,8 +14,14 @@ use yihe_web::{
         home::{DepartmentLine, HomeView, Intake, LedgerHead, RegistryLine, Supply, WaitingLine},
         ledger::{LedgerView, Round, RoundState, WitnessLine},
         login::LoginView,
+        objection::{ObjectionView, SupplyFacts},
         proof::ProofLink,
+        quality::{
+            Body, BodyView, PartLine, ScoreView, WorstLine,
+            dataset::{Asked as AskedRows, CheckLine, DatasetView, FaultLine, RowSight, RuleLine},
+        },
         request::{Act, ActField, FieldKind, GrantLine, Need, Outcome, RequestView, Step, StepState, Weight},
+        ticket::{NoticeLine, NoticeView, StepLine, TicketAct, TicketLine, TicketView, TicketsView},
     },
     problem::{Kind, Problem},
 };
@@ -66,10 +72,236 @@ pub fn pages(language: Language) -> Vec<(&'static str, String)> {
         ("request", pages::request::page(&mine(Part::Docket, "/requests/r1"), &request()).into_string()),
         ("apply", pages::apply::page(&mine(Part::Catalogue, "/requests/new"), &apply()).into_string()),
         ("grants", pages::grants::page(&mine(Part::Grants, "/grants"), &grants()).into_string()),
+        ("quality", pages::quality::page(&open(Part::Quality, "/quality"), &quality()).into_string()),
+        (
+            "quality_dataset",
+            pages::quality::dataset::page(&mine(Part::Quality, "/quality/datasets/d"), &quality_dataset())
+                .into_string(),
+        ),
+        ("tickets", pages::ticket::list(&mine(Part::Tickets, "/tickets"), &tickets()).into_string()),
+        ("ticket", pages::ticket::page(&mine(Part::Tickets, "/tickets/t1"), &ticket()).into_string()),
+        ("notice", pages::ticket::notice(&mine(Part::Docket, "/notices/n1"), &notice()).into_string()),
+        ("objection", pages::objection::page(&mine(Part::Tickets, "/objections/new"), &objection()).into_string()),
         ("ledger", pages::ledger::page(&open(Part::Ledger, "/ledger"), &ledger()).into_string()),
         ("login", pages::login::page(&open(Part::Elsewhere, "/login"), &login()).into_string()),
         ("refusal", pages::refusal::page(&open(Part::Elsewhere, "/x"), &unprocessable, "4bf92f35").into_string()),
     ]
+}
+
+fn score(value: f64, zh: &str, en: &str, is_low: bool) -> ScoreView {
+    use yihe_definitions::Dimension::{Accuracy, Completeness, Conformity};
+    ScoreView {
+        value: Some(value),
+        grade: Some(text(zh, en)),
+        is_low,
+        dimensions: vec![(Conformity, 99.1, 0.333_3), (Completeness, 91.5, 0.333_3), (Accuracy, value, 0.333_3)],
+    }
+}
+
+fn quality() -> BodyView {
+    let part = |zh: &str, en: &str, href: &str, score: ScoreView, rows, open| PartLine {
+        name: text(zh, en),
+        href: href.into(),
+        score,
+        rows,
+        open,
+        tickets: open.map(|_| 3),
+    };
+    BodyView {
+        title: text("临沂市", "Linyi"),
+        kind: Body::City,
+        score: score(96.42, "良", "good", false),
+        rows: 8_749_777,
+        open: Some(21_904),
+        tickets: 41,
+        parts: vec![
+            part(
+                "市民政局",
+                "Civil Affairs Bureau",
+                "/quality/departments/minzheng",
+                score(83.2, "低", "low", true),
+                802_331,
+                Some(9_120),
+            ),
+            part(
+                "市公安局",
+                "Public Security Bureau",
+                "/quality/departments/gongan",
+                score(99.31, "优", "excellent", false),
+                5_412_887,
+                Some(1_204),
+            ),
+        ],
+        counties: vec![part(
+            "兰山区人民政府",
+            "Lanshan District Government",
+            "/quality/counties/371302",
+            score(95.8, "良", "good", false),
+            912_331,
+            None,
+        )],
+        worst: vec![WorstLine {
+            dataset: text("学籍信息", "Pupils"),
+            rule: text("手机：11 位手机号码", "Mobile: an 11-digit mobile number"),
+            href: "/quality/datasets/pupils?rule=mobile_form#rows".into(),
+            rows: 611_220,
+            failed: 8_100,
+        }],
+    }
+}
+
+fn fault_line() -> FaultLine {
+    FaultLine {
+        rule: text("手机：11 位手机号码", "Mobile: an 11-digit mobile number"),
+        state: text("未更正", "standing"),
+        cells: vec![(Some("S001".into()), false), (Some("139****".into()), true), (None, false)],
+        found: Some("139****".into()),
+        first_seen_at: at("2026-11-20T02:00:00Z"),
+        last_seen_at: at("2026-11-21T02:00:00Z"),
+        times: 2,
+    }
+}
+
+fn fault_columns() -> Vec<Text> {
+    vec![text("学籍号", "Number"), text("手机", "Mobile"), text("学校", "School")]
+}
+
+fn quality_dataset() -> DatasetView {
+    let check = |when: &str, score, new, ended, open| CheckLine {
+        at: at(when),
+        rows: 1_000,
+        score: Some(score),
+        new,
+        reopened: 1,
+        ended,
+        open,
+    };
+    DatasetView {
+        id: "pupils".into(),
+        title: text("学籍信息", "Pupils"),
+        department: text("市教育局", "Education Bureau"),
+        department_href: "/quality/departments/jiaoyu".into(),
+        score: score(83.2, "低", "low", true),
+        rows: 611_220,
+        open: 8_100,
+        held: 12,
+        checked_at: Some(at("2026-11-21T02:00:00Z")),
+        history: vec![
+            check("2026-11-19T02:00:00Z", 91.0, 40, 0, 40),
+            check("2026-11-20T02:00:00Z", 94.5, 3, 21, 22),
+            check("2026-11-21T02:00:00Z", 83.2, 8_080, 2, 8_100),
+        ],
+        unusual: vec![text(
+            "手机格式不符的行是平时的 200 倍。",
+            "200 times as many rows as usual have a malformed mobile number.",
+        )],
+        rules: vec![RuleLine {
+            id: "mobile_form".into(),
+            title: text("手机：11 位手机号码", "Mobile: an 11-digit mobile number"),
+            dimension: yihe_definitions::Dimension::Conformity,
+            severity: text("退回核实", "department is asked"),
+            rows: 611_220,
+            failed: 8_100,
+            ticket: Some("t1".into()),
+        }],
+        sight: RowSight::Masked,
+        asked: AskedRows { rule: Some("mobile_form".into()), state: String::new(), held: false, page: 2 },
+        faults: vec![fault_line()],
+        columns: fault_columns(),
+        has_more: true,
+    }
+}
+
+fn tickets() -> TicketsView {
+    TicketsView {
+        state: "open".into(),
+        lines: vec![TicketLine {
+            id: "t1".into(),
+            subject: text("学籍信息 · 手机：11 位手机号码", "Pupils · Mobile: an 11-digit mobile number"),
+            department: text("市教育局", "Education Bureau"),
+            state: text("待办", "Open"),
+            is_open: true,
+            rows: 8_100,
+            opened_at: at("2026-11-21T02:00:00Z"),
+        }],
+        total: 51,
+        page: 1,
+        has_more: true,
+    }
+}
+
+fn ticket() -> TicketView {
+    TicketView {
+        id: "t1".into(),
+        subject: text("学籍信息 · 手机：11 位手机号码", "Pupils · Mobile: an 11-digit mobile number"),
+        department: text("市教育局", "Education Bureau"),
+        state: text("待办", "Open"),
+        is_open: true,
+        facts: vec![
+            (text("数据集", "Dataset"), text("学籍信息", "Pupils")),
+            (text("未更正", "Standing"), text("8100", "8100")),
+        ],
+        statement: None,
+        steps: vec![
+            StepLine {
+                title: text("开单，退回责任部门", "Opened and returned to its department"),
+                who: text("市大数据局", "Big Data Bureau"),
+                at: at("2026-11-19T02:00:00Z"),
+                said: None,
+            },
+            StepLine {
+                title: text("重开", "Opened again"),
+                who: text("市大数据局", "Big Data Bureau"),
+                at: at("2026-11-21T02:00:00Z"),
+                said: None,
+            },
+        ],
+        clock: Some(clock(9)),
+        waits_for: Some(text("市教育局 · 经办人", "Education Bureau · officer")),
+        columns: fault_columns(),
+        faults: vec![fault_line()],
+        all_href: Some("/quality/datasets/pupils?rule=mobile_form#rows".into()),
+        workbook_href: Some("/quality/datasets/pupils/faults.xlsx?rule=mobile_form".into()),
+        notices: vec![NoticeLine {
+            id: "n1".into(),
+            department: text("市民政局", "Civil Affairs Bureau"),
+            outcome: text("源头已更正", "Corrected at the source"),
+            supplies: 4,
+            told_at: at("2026-11-20T02:00:00Z"),
+            acknowledged_at: None,
+        }],
+        acts: vec![TicketAct::Close, TicketAct::Reopen],
+        version: 3,
+    }
+}
+
+fn notice() -> NoticeView {
+    NoticeView {
+        id: "n1".into(),
+        subject: text("学籍信息 · 手机：11 位手机号码", "Pupils · Mobile: an 11-digit mobile number"),
+        outcome: text("源头已更正", "Corrected at the source"),
+        supplies: 1,
+        receipts: vec![("0199a1".into(), "HY-2026-000001".into(), at("2026-11-18T02:00:00Z"))],
+        told_at: at("2026-11-20T02:00:00Z"),
+        acknowledged: None,
+        clock: Some(clock(8)),
+        may_acknowledge: true,
+    }
+}
+
+fn objection() -> ObjectionView {
+    ObjectionView {
+        receipt: "0199a1".into(),
+        supply: Some(SupplyFacts {
+            entry: text("婚姻登记信息", "Marriage registrations"),
+            case_number: "BDC-2026-1".into(),
+            at: at("2026-11-18T02:00:00Z"),
+            fields: vec![
+                ("name".into(), text("姓名", "Name")),
+                ("marital_status".into(), text("婚姻状况", "Marital status")),
+            ],
+        }),
+    }
 }
 
 fn clock(days_left: i64) -> ClockView {

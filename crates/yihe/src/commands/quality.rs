@@ -4,9 +4,11 @@ use anyhow::{Result, bail};
 use serde_json::{Value, json};
 use yihe_definitions::{Dataset, Language, Pack};
 use yihe_quality::{
+    Score,
     fault_list::{self, FaultFilter, ShownFault, Sight},
     figures::Figures,
     history::FaultState,
+    overview::Overview,
 };
 
 use crate::{
@@ -19,6 +21,7 @@ use crate::{
 pub async fn run(app: &App, words: Quality, output: &Output) -> Result<Exit> {
     let pack = app.pack().await?;
     match words {
+        Quality::Show { department } => show(app, &pack, department.as_deref(), output).await,
         Quality::Faults { dataset, rule, state, limit } => {
             let state = match state.as_str() {
                 "all" => None,
@@ -35,6 +38,64 @@ pub async fn run(app: &App, words: Quality, output: &Output) -> Result<Exit> {
         }
         Quality::History { dataset } => history(app, defined(&pack, &dataset)?, output).await,
     }
+}
+
+async fn show(app: &App, pack: &Pack, department: Option<&str>, output: &Output) -> Result<Exit> {
+    let overview = Overview::read(&app.store, pack).await?;
+    let scheme = pack.scheme();
+    let mut rows = Vec::new();
+    let mut line = |kind: &str, name: String, score: &Score, open: Option<u64>| {
+        let grade = score.value.and_then(|value| scheme.grade(value)).map(|grade| grade.title.get(output.language));
+        rows.push(vec![
+            kind.to_owned(),
+            name,
+            score.value.map_or_else(|| "–".to_owned(), |value| format!("{:.2}", (value * 100.0).floor() / 100.0)),
+            grade.unwrap_or_default().to_owned(),
+            grouped(score.rows),
+            open.map(grouped).unwrap_or_default(),
+        ]);
+    };
+    let all: u64 = overview.datasets.values().map(|dataset| dataset.open).sum();
+    if department.is_none() {
+        line(output.say("全市", "city"), String::new(), &overview.city, Some(all));
+        for (id, score) in &overview.departments {
+            let name = pack.department(id).map_or(id.as_str(), |known| known.name.get(output.language));
+            line(output.say("部门", "department"), name.to_owned(), score, None);
+        }
+        for (code, score) in &overview.counties {
+            let known = pack.departments.iter().find(|known| known.division.as_deref() == Some(code));
+            let name = known.map_or(code.as_str(), |known| known.name.get(output.language));
+            line(output.say("县区", "county"), name.to_owned(), score, None);
+        }
+    }
+    for (id, dataset) in &overview.datasets {
+        let Some(known) = pack.dataset(id) else { continue };
+        if department.is_none_or(|department| department == known.department) {
+            let name = known.title.get(output.language).to_owned();
+            line(output.say("数据集", "dataset"), name, &dataset.score, Some(dataset.open));
+        }
+    }
+    let headings = [
+        output.say("层级", "level"),
+        output.say("名称", "name"),
+        output.say("得分", "score"),
+        output.say("等级", "grade"),
+        output.say("行", "rows"),
+        output.say("未更正", "standing"),
+    ];
+    output.table(&headings, &rows);
+    let datasets: Vec<Value> = overview
+        .datasets
+        .iter()
+        .map(|(id, dataset)| {
+            json!({ "dataset": id, "score": dataset.score, "rows": dataset.rows, "open": dataset.open })
+        })
+        .collect();
+    output.object(&json!({
+        "city": overview.city, "departments": overview.departments, "counties": overview.counties,
+        "datasets": datasets, "open": all,
+    }));
+    Ok(Exit::Done)
 }
 
 fn defined<'a>(pack: &'a Pack, id: &str) -> Result<&'a Dataset> {

@@ -22,7 +22,7 @@ use yihe_web::{
 use crate::{
     app::App,
     cli::Serve,
-    commands::{catalogue, share},
+    commands::{catalogue, share, ticket},
     cosign,
     output::{Exit, Output},
     sequence,
@@ -84,6 +84,7 @@ impl Server {
             lake: app.lake.clone(),
             catalogue: catalogue::room(app, &pack)?,
             exchange: share::room(app, &pack)?,
+            tickets: ticket::room(app, &pack)?,
             docket: docket.clone(),
             log: sequence::view(&app.config)?,
             clock: Arc::clone(&app.clock),
