@@ -10,7 +10,9 @@ use axum::{
 use yihe_ledger::hashes::TreeHash;
 use yihe_store::{ObjectKind, OutboxRow};
 
-use super::{Answer, catalogue::refused as catalogue_refused, internal, request::refused};
+use super::{
+    Answer, catalogue::refused as catalogue_refused, internal, request::refused, ticket::refused as ticket_refused,
+};
 use crate::{
     language::Text,
     pages::proof::ProofLink,
@@ -74,6 +76,12 @@ async fn may_see(state: &AppState, visit: &Visit, object: &str, act: &str) -> Re
         ObjectKind::Usage => {
             let Some(usage) = state.store.usage_find(id).await.map_err(internal)? else { return Ok(false) };
             Ok(state.exchange.grant_find(&usage.grant_id, &actor).await.map_err(refused)?.is_some())
+        }
+        ObjectKind::Ticket => Ok(state.tickets.find(id, &actor).await.map_err(ticket_refused)?.is_some()),
+        ObjectKind::Notice => {
+            let Some(notice) = state.store.notice_find(id).await.map_err(internal)? else { return Ok(false) };
+            let known = state.tickets.notices(Some(&notice.ticket), &actor, 0, yihe_store::PAGE_ROWS_MAX).await;
+            Ok(known.map_err(ticket_refused)?.iter().any(|known| known.id == id))
         }
         // Batches of calls are many departments' at once: each call is handed out by itself.
         ObjectKind::Calls
