@@ -79,7 +79,8 @@ fn until(what: &str, mut holds: impl FnMut() -> bool) {
 
 fn log_lines(data: &Path) -> String {
     let keys = text(&data.join("keys").join("verifier-keys"));
-    keys.lines().filter(|line| !line.starts_with('#')).map(|line| format!("log {line}\n")).collect()
+    let lines: Vec<&str> = keys.lines().filter(|line| !line.starts_with('#')).collect();
+    format!("log {}\n", lines.join("\nlog "))
 }
 
 /// A witness in a folder of its own, watching the log in `data`; returns its two keys.

@@ -142,15 +142,20 @@ static ALPHABETS: [u8; 256] = {
 
 /// Length and alphabet per field.
 fn check_text(field: &'static str, text: &str) -> Result<(), EntryDefect> {
-    let (length_max, expected, class) = match field {
-        "kind" => (WORD_BYTES_MAX, "1 to 64 of a-z, 0-9, `_` and `.`", KIND),
-        "object" => (OBJECT_BYTES_MAX, "a URN of 1 to 512 of A-Z, a-z, 0-9 and `:._-/#@~+=%`", OBJECT),
-        _ => (WORD_BYTES_MAX, "1 to 64 of A-Z, a-z, 0-9 and `:._-`", WORD),
-    };
+    let (length_max, expected, class) = alphabet(field);
     if (1..=length_max).contains(&text.len()) && text.bytes().all(|byte| ALPHABETS[usize::from(byte)] & class != 0) {
         return Ok(());
     }
     Err(EntryDefect::Field { field, found: text.chars().take(80).collect(), expected })
+}
+
+/// Longest text of a field in bytes, what it may hold in words, and its class in [`ALPHABETS`].
+fn alphabet(field: &'static str) -> (usize, &'static str, u8) {
+    match field {
+        "kind" => (WORD_BYTES_MAX, "1 to 64 of a-z, 0-9, `_` and `.`", KIND),
+        "object" => (OBJECT_BYTES_MAX, "a URN of 1 to 512 of A-Z, a-z, 0-9 and `:._-/#@~+=%`", OBJECT),
+        _ => (WORD_BYTES_MAX, "1 to 64 of A-Z, a-z, 0-9 and `:._-`", WORD),
+    }
 }
 
 /// A run of characters that is a citizen's number with a right check character, or a mobile number.
@@ -231,16 +236,17 @@ impl Entry {
 
 /// An entry read in place: what an audit needs of the hundreds of thousands it reads a second.
 pub(crate) struct EntryText<'a> {
-    id: &'a str,
-    kind: &'a str,
+    // Bytes of their alphabets, so ASCII.
+    id: &'a [u8],
+    kind: &'a [u8],
     at: Timestamp,
-    actor: &'a str,
-    org: &'a str,
-    object: &'a str,
+    actor: &'a [u8],
+    org: &'a [u8],
+    object: &'a [u8],
     pub(crate) prev: Option<u64>,
     digest_sha256: Hash,
     digest_sm3: Hash,
-    salt_id: &'a str,
+    salt_id: &'a [u8],
 }
 
 impl<'a> EntryText<'a> {
@@ -268,17 +274,18 @@ impl<'a> EntryText<'a> {
     }
 
     fn to_owned(&self) -> Entry {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Entry {
-            id: self.id.to_owned(),
-            kind: self.kind.to_owned(),
+            id: text(self.id),
+            kind: text(self.kind),
             at: self.at,
-            actor: self.actor.to_owned(),
-            org: self.org.to_owned(),
-            object: self.object.to_owned(),
+            actor: text(self.actor),
+            org: text(self.org),
+            object: text(self.object),
             prev: self.prev,
             digest_sha256: self.digest_sha256,
             digest_sm3: self.digest_sm3,
-            salt_id: self.salt_id.to_owned(),
+            salt_id: text(self.salt_id),
         }
     }
 }
@@ -338,26 +345,43 @@ impl<'a> Cursor<'a> {
         taken.ok_or(defect)
     }
 
-    fn text(&mut self, key: &'static str, field: &'static str) -> Result<&'a str, EntryDefect> {
+    fn take_bytes(&mut self, length: usize, expected: &'static str) -> Result<&'a [u8], EntryDefect> {
+        let defect = EntryDefect::NotCanonical { offset: self.at, expected };
+        let taken = self.bytes.get(self.at..self.at + length);
+        self.at += length;
+        taken.ok_or(defect)
+    }
+
+    fn text(&mut self, key: &'static str, field: &'static str) -> Result<&'a [u8], EntryDefect> {
         self.literal(key, key)?;
         let rest = &self.bytes[self.at..];
+        let (length_max, _, class) = alphabet(field);
+        let length = rest.iter().take_while(|byte| ALPHABETS[usize::from(**byte)] & class != 0).count();
+        if (1..=length_max).contains(&length) && rest.get(length) == Some(&b'"') {
+            self.at += length;
+            return Ok(&rest[..length]);
+        }
+        // Something is wrong with it: say what.
         let length = rest.iter().position(|byte| *byte == b'"').unwrap_or(rest.len());
         let text = self.take(length, "text in ASCII")?;
         check_text(field, text)?;
-        Ok(text)
+        Ok(text.as_bytes())
     }
 
     fn digest(&mut self, key: &'static str) -> Result<Hash, EntryDefect> {
         const EXPECTED: &str = "64 lower-case hex digits";
         self.literal(key, key)?;
         let offset = self.at;
-        let text = self.take(64, EXPECTED)?;
+        let text = self.take_bytes(64, EXPECTED)?;
         let mut digest = Hash::default();
-        for (byte, two) in digest.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-            let (Some(high), Some(low)) = (hex_value(two[0]), hex_value(two[1])) else {
-                return Err(EntryDefect::NotCanonical { offset, expected: EXPECTED });
-            };
-            *byte = high << 4 | low;
+        let mut bits = 0;
+        for (byte, two) in digest.iter_mut().zip(text.chunks_exact(2)) {
+            let (high, low) = (HEX_VALUES[usize::from(two[0])], HEX_VALUES[usize::from(two[1])]);
+            bits |= high | low;
+            *byte = high << 4 | low & 0x0f;
+        }
+        if bits > 0x0f {
+            return Err(EntryDefect::NotCanonical { offset, expected: EXPECTED });
         }
         Ok(digest)
     }
@@ -366,7 +390,7 @@ impl<'a> Cursor<'a> {
         const EXPECTED: &str = "an instant like 2026-11-22T09:30:00.000Z";
         self.literal(key, key)?;
         let offset = self.at;
-        let text = self.take(24, EXPECTED)?.as_bytes();
+        let text = self.take_bytes(24, EXPECTED)?;
         let defect = || EntryDefect::NotCanonical { offset, expected: EXPECTED };
         let number = |start: usize, length: usize| -> Option<i16> {
             let digits = &text[start..start + length];
@@ -404,14 +428,17 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// The value of a lower-case hex digit.
-fn hex_value(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        _ => None,
+/// The value of a lower-case hex digit; all bits set for what is none.
+static HEX_VALUES: [u8; 256] = {
+    let mut table = [0xff; 256];
+    let digits = b"0123456789abcdef";
+    let mut value = 0_u8;
+    while value < 16 {
+        table[digits[value as usize] as usize] = value;
+        value += 1;
     }
-}
+    table
+};
 
 #[cfg(test)]
 pub(crate) mod tests {

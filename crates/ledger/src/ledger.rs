@@ -18,6 +18,8 @@ use std::{
     io::{Read as _, Seek as _, SeekFrom, Write as _},
     path::{Path, PathBuf},
     sync::Arc,
+    thread,
+    time::Duration,
 };
 
 use crate::{
@@ -42,6 +44,9 @@ pub const BATCH_ENTRIES_MAX: usize = 65_536;
 const STEP_ENTRIES_MAX: usize = 4_096;
 /// Journal in use, in percent, at which the log settles.
 const SETTLE_AT_PERCENT: usize = 50;
+/// How often, and how long apart, a lock is tried again before its holder is believed to be one.
+const LOCK_TRIES: u32 = 10;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 /// Index entries kept in memory at most; two per log entry.
 const INDEX_RECENT_MAX: usize = 131_072;
 
@@ -578,7 +583,17 @@ fn take_lock(dir: &Path, path: &Path, holder: &str) -> Result<File, LedgerError>
         .truncate(false)
         .open(path)
         .map_err(LedgerError::file("open", path))?;
-    match lock.try_lock() {
+    let mut taken = lock.try_lock();
+    // A program that another thread of ours is just starting holds a copy of a lock that was given up,
+    // until it runs its own code: no second writer, and over in a moment.
+    for _ in 0..LOCK_TRIES {
+        if !matches!(taken, Err(TryLockError::WouldBlock)) {
+            break;
+        }
+        thread::sleep(LOCK_PAUSE);
+        taken = lock.try_lock();
+    }
+    match taken {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             let mut name = String::new();

@@ -89,20 +89,20 @@ fn rol<const BITS: u32>(x: u32x4) -> u32x4 {
     (x << BITS) | (x >> (32 - BITS))
 }
 
-/// The word at `word` of every lane's block.
-fn word_at(blocks: &[&Block; LANES], word: usize) -> u32x4 {
-    u32x4::new(blocks.map(|block| {
-        let at = word * 4;
-        u32::from_be_bytes([block[at], block[at + 1], block[at + 2], block[at + 3]])
-    }))
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "as above; a call per word would cost more than the word")]
+fn word_of(block: &Block, at: usize) -> u32 {
+    u32::from_be_bytes([block[at], block[at + 1], block[at + 2], block[at + 3]])
 }
 
 /// One block in every lane: GB/T 32905-2016 §5.3, with its variable names.
 #[expect(clippy::many_single_char_names, reason = "the standard's own names for the eight words")]
 fn compress(state: &[u32x4; 8], blocks: [&Block; LANES]) -> [u32x4; 8] {
     let mut w = [u32x4::ZERO; 68];
+    let [one, two, three, four] = blocks;
     for (word, lanes) in w.iter_mut().enumerate().take(16) {
-        *lanes = word_at(&blocks, word);
+        let at = word * 4;
+        *lanes = u32x4::new([word_of(one, at), word_of(two, at), word_of(three, at), word_of(four, at)]);
     }
     for j in 16..68 {
         let mixed = w[j - 16] ^ w[j - 9] ^ rol::<15>(w[j - 3]);

@@ -93,8 +93,9 @@ async fn checkpoint(State(door): State<Arc<Door>>, Path(origin): Path<String>) -
 
 async fn verifier_keys(State(door): State<Arc<Door>>) -> Response {
     let state = door.state.lock().unwrap_or_else(PoisonError::into_inner);
-    let keys = state.verifiers().map(|key| format!("{key}\n")).collect();
-    text(StatusCode::OK, TEXT, keys)
+    let mut keys: Vec<String> = state.verifiers().map(ToString::to_string).collect();
+    keys.push(String::new());
+    text(StatusCode::OK, TEXT, keys.join("\n"))
 }
 
 fn text(status: StatusCode, content_type: &'static str, body: String) -> Response {
