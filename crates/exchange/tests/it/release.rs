@@ -118,7 +118,10 @@ async fn an_automatic_supply_begins_by_itself_once_it_is_proven(mut fixture: Fix
     let none: [String; 0] = [];
     assert_eq!(fixture.exchange.release_sweep(&machine, morning(9, 27)).await.unwrap(), none);
     enter(folder.path(), &fixture.store).await;
-    assert_eq!(fixture.exchange.release_sweep(&machine, morning(9, 27)).await.unwrap(), [request.id.clone()]);
+    assert_eq!(
+        fixture.exchange.release_sweep(&machine, morning(9, 27)).await.unwrap(),
+        std::slice::from_ref(&request.id)
+    );
     assert_eq!(fixture.exchange.release_sweep(&machine, morning(9, 27)).await.unwrap(), none, "once");
     let officer = actor(REQUESTER, Role::Officer);
     let grant = fixture.exchange.grant_of_request(&request.id, &officer).await.unwrap().unwrap();

@@ -586,6 +586,23 @@ fn docket() -> DocketView {
     }
 }
 
+fn proofs() -> Vec<ProofLink> {
+    vec![
+        ProofLink {
+            title: text("申请部门签批", "Signed by the requester"),
+            at: at("2026-11-18T06:40:00Z"),
+            index: None,
+            item_href: "/ledger/items/019aa8c1-0002".into(),
+        },
+        ProofLink {
+            title: text("填写申请", "Drafted"),
+            at: at("2026-11-18T01:12:00Z"),
+            index: Some(11_391),
+            item_href: "/ledger/items/019aa8c1-0001".into(),
+        },
+    ]
+}
+
 fn request() -> RequestView {
     let step = |zh, en, who: Option<(&str, &str)>, done: Option<&str>, said: Option<&str>, state| Step {
         title: text(zh, en),
@@ -652,20 +669,7 @@ fn request() -> RequestView {
             ..clock(8)
         }),
         version: 4,
-        proofs: vec![
-            ProofLink {
-                title: text("申请部门签批", "Signed by the requester"),
-                at: at("2026-11-18T06:40:00Z"),
-                index: None,
-                item_href: "/ledger/items/019aa8c1-0002".into(),
-            },
-            ProofLink {
-                title: text("填写申请", "Drafted"),
-                at: at("2026-11-18T01:12:00Z"),
-                index: Some(11_391),
-                item_href: "/ledger/items/019aa8c1-0001".into(),
-            },
-        ],
+        proofs: proofs(),
         editable: true,
         acts: vec![
             Act {
