@@ -1,0 +1,90 @@
+//! Days as people write them. Nothing is guessed: day before month only where the month comes first is impossible.
+
+/// A calendar day that may be compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Day {
+    /// Year, 1800 to 2199.
+    pub year: i16,
+    /// Month, 1 to 12.
+    pub month: i8,
+    /// Day of the month, 1 to 31.
+    pub day: i8,
+    /// Days since 1970-01-01.
+    pub number: i32,
+}
+
+impl Day {
+    fn new(year: i64, month: i64, day: i64) -> Option<Self> {
+        if !(1800..2200).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+            return None;
+        }
+        let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+        let lengths = [31, if leap { 29 } else { 28 }, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+        if day > lengths[month as usize - 1] {
+            return None;
+        }
+        // Howard Hinnant's days_from_civil: years begin in March.
+        let shifted = if month <= 2 { year - 1 } else { year };
+        let era = shifted.div_euclid(400);
+        let year_of_era = shifted - era * 400;
+        let day_of_year = (153 * (month + if month > 2 { -3 } else { 9 }) + 2) / 5 + day - 1;
+        let number = era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468;
+        Some(Self { year: year as i16, month: month as i8, day: day as i8, number: number as i32 })
+    }
+}
+
+/// Reads `20240131`, `2024-1-31`, `2024/01/31`, `2024.1.31`, `2024年1月31日`, `31/01/2024`, with or without a time.
+#[must_use]
+pub fn read_day(text: &str) -> Option<Day> {
+    let text = text.split(['t', 'T']).next().unwrap_or(text);
+    let text = text.split(' ').next().unwrap_or(text);
+    if text.len() == 8 && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        let number: i64 = text.parse().ok()?;
+        return Day::new(number / 10_000, number / 100 % 100, number % 100);
+    }
+    let mut parts = [0_i64; 3];
+    let mut lengths = [0; 3];
+    let mut at = 0;
+    for character in text.trim_end_matches(['日', '号']).chars() {
+        match character {
+            '0'..='9' => {
+                lengths[at] += 1;
+                if lengths[at] > 4 {
+                    return None;
+                }
+                parts[at] = parts[at] * 10 + i64::from(character as u32 - '0' as u32);
+            }
+            '-' | '/' | '.' | '年' | '月' if at < 2 && lengths[at] > 0 => at += 1,
+            _ => return None,
+        }
+    }
+    if at != 2 || lengths[2] == 0 {
+        return None;
+    }
+    match (lengths[0], lengths[2]) {
+        (4, 1 | 2) => Day::new(parts[0], parts[1], parts[2]),
+        (1 | 2, 4) => Day::new(parts[2], parts[1], parts[0]).or_else(|| Day::new(parts[2], parts[0], parts[1])),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_usual_way_of_writing_a_day_is_the_same_day() {
+        let day = read_day("2024-01-31").unwrap();
+        for written in ["20240131", "2024/1/31", "2024.01.31", "2024年1月31日", "31/01/2024", "2024-01-31T08:00:00", "2024-01-31 08:00"] {
+            assert_eq!(read_day(written), Some(day), "{written}");
+        }
+        assert_eq!(day.number, 19_753);
+    }
+
+    #[test]
+    fn days_that_do_not_exist_are_not_read() {
+        for written in ["20240230", "2023-02-29", "2024-13-01", "99990101", "2024-01", "", "2024-1-31-1", "abc", "1234567"] {
+            assert_eq!(read_day(written), None, "{written}");
+        }
+    }
+}

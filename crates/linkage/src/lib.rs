@@ -1,0 +1,40 @@
+//! Linkage (记录关联): which records, in one table or two, are of the same person, company or place.
+//!
+//! A Fellegi–Sunter model is proposed from the data, trained without labels, and explained pair by pair. Values
+//! are read once each; pairs are compared as integers wherever two values are equal; the result depends on the
+//! records and the model only, never on the number of threads.
+//!
+//! Deliberately absent: choosing which value is right (registries do, by authority), files of definitions other
+//! than the model, a city's division list, and any opinion of what a department may see.
+//!
+//! Reading order: [`records`] → [`read`] → [`field`] → [`similarity`] → [`hanzi`] → [`model`] → [`profile`] →
+//! [`propose`] → [`block`] → [`compare`] → [`train`] → [`score`] → [`one_to_one`] → [`cluster`] → [`run`] →
+//! [`write`].
+//!
+//! # Recipe: a new level of comparison
+//! 1. Add the variant to [`model::Test`], with its bound if it has one.
+//! 2. Answer it in [`compare`], from what [`field`] prepared once per value.
+//! 3. Propose it in [`propose`] where it earns its place in the ablation table of `bench/linkage.md`.
+
+pub mod block;
+pub mod cluster;
+pub mod compare;
+pub mod dates;
+pub mod field;
+pub mod hanzi;
+pub mod model;
+pub mod one_to_one;
+pub mod profile;
+pub mod propose;
+pub mod read;
+pub mod records;
+pub mod run;
+pub mod score;
+pub mod similarity;
+pub mod train;
+pub mod write;
+
+mod error;
+mod parallel;
+
+pub use error::LinkageError;

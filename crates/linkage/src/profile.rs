@@ -1,0 +1,227 @@
+//! What a column seems to hold, from its values more than from its name.
+
+use crate::{
+    dates::read_day,
+    field::{canonical, split_words},
+    hanzi,
+    model::Reads,
+    records::{Column, MISSING, Records},
+};
+
+/// Distinct values that are looked at.
+const LOOKED_AT: usize = 5000;
+/// Share of values that must read as something for the column to be that.
+const NEARLY_ALL: f64 = 0.85;
+/// Values from which a column can tell records apart.
+const CATEGORY_MAX: usize = 60;
+
+/// What a column is for in linking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Meaning {
+    /// Names a record, not the thing.
+    RecordId,
+    /// Says which records are the same: an answer, not evidence.
+    Answer,
+    /// Empty, or the same everywhere.
+    Nothing,
+    /// Few values.
+    Category,
+    /// A day.
+    Day,
+    /// A number with a fraction.
+    Number,
+    /// A latitude or a longitude.
+    Latitude,
+    /// The other of the two.
+    Longitude,
+    /// A citizen identity number.
+    CitizenId,
+    /// A unified social credit code.
+    CreditCode,
+    /// Digits and letters of a number, a telephone, a postcode.
+    Code,
+    /// A name or a few words in letters.
+    Name,
+    /// A Chinese personal name.
+    ChineseName,
+    /// Chinese text of some length: an address, a company's name.
+    ChineseWords,
+    /// Text of several words.
+    Words,
+}
+
+/// A column as it was seen.
+#[derive(Debug, Clone)]
+pub struct Profile {
+    /// Its name.
+    pub name: String,
+    /// Its place in the records.
+    pub column: usize,
+    /// What it is for.
+    pub meaning: Meaning,
+    /// Share of records that have a value.
+    pub filled: f64,
+    /// Different values.
+    pub distinct: usize,
+    /// Characters of a value, on average.
+    pub characters: f64,
+}
+
+impl Meaning {
+    /// How its values are read.
+    #[must_use]
+    pub fn reads(self) -> Reads {
+        match self {
+            Self::Day => Reads::Date,
+            Self::Number => Reads::Number,
+            Self::Latitude | Self::Longitude => Reads::Point,
+            Self::CitizenId => Reads::CitizenId,
+            Self::CreditCode => Reads::CreditCode,
+            Self::Code => Reads::Code,
+            Self::ChineseName => Reads::ChineseName,
+            Self::ChineseWords => Reads::ChineseAddress,
+            Self::Words => Reads::Words,
+            Self::RecordId | Self::Answer | Self::Nothing | Self::Category | Self::Name => Reads::Text,
+        }
+    }
+
+    /// Whether it is compared.
+    #[must_use]
+    pub fn is_evidence(self) -> bool {
+        !matches!(self, Self::RecordId | Self::Answer | Self::Nothing)
+    }
+}
+
+/// Looks at every column.
+#[must_use]
+pub fn profile(records: &Records) -> Vec<Profile> {
+    let mut profiles: Vec<Profile> =
+        records.columns.iter().enumerate().map(|(at, column)| profile_one(records, at, column)).collect();
+    // A latitude alone places nothing.
+    let has = |profiles: &[Profile], meaning| profiles.iter().any(|profile| profile.meaning == meaning);
+    if has(&profiles, Meaning::Latitude) != has(&profiles, Meaning::Longitude) {
+        for profile in &mut profiles {
+            if matches!(profile.meaning, Meaning::Latitude | Meaning::Longitude) {
+                profile.meaning = Meaning::Number;
+            }
+        }
+    }
+    profiles
+}
+
+fn profile_one(records: &Records, at: usize, column: &Column) -> Profile {
+    let known = column.ids.iter().filter(|&&id| id != MISSING).count();
+    let step = column.values.len().div_ceil(LOOKED_AT).max(1);
+    let looked: Vec<&str> = column.values.iter().step_by(step).map(AsRef::as_ref).collect();
+    let characters = mean(&looked, |value| value.chars().count() as f64);
+    let mut profile = Profile {
+        name: column.name.clone(),
+        column: at,
+        meaning: Meaning::Nothing,
+        filled: known as f64 / records.rows.max(1) as f64,
+        distinct: column.values.len(),
+        characters,
+    };
+    if column.values.len() < 2 {
+        return profile;
+    }
+    profile.meaning = meaning(records, column, &looked, known);
+    profile
+}
+
+fn meaning(records: &Records, column: &Column, looked: &[&str], known: usize) -> Meaning {
+    let name = column.name.to_lowercase();
+    let share = |test: &dyn Fn(&str) -> bool| looked.iter().filter(|value| test(value)).count() as f64 / looked.len() as f64;
+    if is_answer_name(&name) {
+        return Meaning::Answer;
+    }
+    let unique = is_unique_per_table(records, column);
+    if unique && (is_id_name(&name) || !tables_overlap(records, column)) {
+        return Meaning::RecordId;
+    }
+    if share(&|value| canonical(value, Reads::CitizenId).is_some()) >= 0.5 {
+        return Meaning::CitizenId;
+    }
+    if share(&|value| canonical(value, Reads::CreditCode).is_some()) >= 0.5 {
+        return Meaning::CreditCode;
+    }
+    if share(&|value| read_day(value).is_some()) >= NEARLY_ALL {
+        return Meaning::Day;
+    }
+    if share(&|value| value.parse::<f64>().is_ok()) >= 0.95 {
+        let within = |bound: f64| share(&|value| value.parse::<f64>().is_ok_and(|number| number.abs() <= bound)) >= 0.99;
+        let fraction = share(&|value| value.contains('.')) > 0.3;
+        if fraction && within(90.0) && (name.starts_with("lat") || name.contains("latitude") || name.contains("纬度")) {
+            return Meaning::Latitude;
+        }
+        if fraction && within(180.0) && (name.starts_with("lon") || name.starts_with("lng") || name.contains("经度")) {
+            return Meaning::Longitude;
+        }
+        if fraction || column.is_decimal {
+            return Meaning::Number;
+        }
+        return if column.values.len() <= 12 { Meaning::Category } else { Meaning::Code };
+    }
+    let han = share(&|value| value.chars().filter(|&one| hanzi::is_han(one)).count() * 2 > value.chars().count());
+    if han >= 0.6 {
+        let short = share(&|value| (2..=4).contains(&value.chars().filter(|one| one.is_alphanumeric()).count()));
+        if short >= NEARLY_ALL && share(&|value| hanzi::begins_with_surname(value)) >= 0.6 && column.values.len() > 20 {
+            return Meaning::ChineseName;
+        }
+        if column.values.len() <= CATEGORY_MAX || (column.values.len() as f64) < 0.002 * known as f64 {
+            return Meaning::Category;
+        }
+        return Meaning::ChineseWords;
+    }
+    if column.values.len() <= CATEGORY_MAX && column.values.len() * 10 < known {
+        return Meaning::Category;
+    }
+    let coded = share(&|value| {
+        value.chars().filter(char::is_ascii_digit).count() * 2 >= value.chars().filter(|one| one.is_alphanumeric()).count()
+            && split_words(value).len() <= 4
+            && value.len() <= 24
+    });
+    if coded >= 0.8 {
+        return Meaning::Code;
+    }
+    let words = mean(looked, |value| split_words(value).len() as f64);
+    let is_address_mail = share(&|value| value.contains('@')) >= 0.8;
+    if words > 2.6 && !is_address_mail { Meaning::Words } else { Meaning::Name }
+}
+
+fn mean(values: &[&str], of: impl Fn(&str) -> f64) -> f64 {
+    values.iter().map(|value| of(value)).sum::<f64>() / values.len().max(1) as f64
+}
+
+fn is_answer_name(name: &str) -> bool {
+    matches!(
+        name,
+        "cluster" | "cluster_id" | "clusterid" | "ground_truth" | "groundtruth" | "truth" | "true_id" | "true_match_id" | "label"
+            | "match_id" | "is_match" | "entity_id" | "真实编号" | "答案"
+    )
+}
+
+fn is_id_name(name: &str) -> bool {
+    matches!(
+        name,
+        "id" | "rec_id" | "recid" | "record_id" | "recordid" | "unique_id" | "uniqueid" | "row_id" | "rowid" | "row_number"
+            | "rid" | "uid" | "uuid" | "guid" | "pk" | "key" | "index" | "序号" | "编号" | "记录编号" | "主键" | "行号"
+    ) || name.starts_with("unnamed")
+}
+
+fn is_unique_per_table(records: &Records, column: &Column) -> bool {
+    let unique = |rows: std::ops::Range<usize>| {
+        let filled = column.ids[rows.clone()].iter().all(|&id| id != MISSING);
+        filled && column.counts(rows).into_iter().all(|count| count <= 1)
+    };
+    unique(0..records.first) && (!records.is_link() || unique(records.first..records.rows))
+}
+
+fn tables_overlap(records: &Records, column: &Column) -> bool {
+    if !records.is_link() {
+        return false;
+    }
+    let (first, second) = (column.counts(0..records.first), column.counts(records.first..records.rows));
+    let shared = first.iter().zip(&second).filter(|(a, b)| **a > 0 && **b > 0).count();
+    shared * 50 > records.first.min(records.rows - records.first)
+}

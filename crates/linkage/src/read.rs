@@ -1,0 +1,140 @@
+//! Tables from files: Parquet, and CSV in UTF-8 or GB 18030.
+
+use std::{
+    fs::File,
+    io::Read,
+    path::Path,
+};
+
+use arrow::{
+    array::{Array, AsArray, DictionaryArray, RecordBatch},
+    compute::cast,
+    datatypes::{DataType, Int32Type},
+};
+use encoding_rs::GB18030;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+use crate::{
+    error::LinkageError,
+    records::{ColumnBuilder, MISSING, ROWS_MAX, Table},
+};
+
+/// Most columns that are read of a file.
+const COLUMNS_MAX: usize = 1024;
+/// Largest text file that is held whole, bytes.
+const TEXT_MAX: u64 = 8 << 30;
+
+/// Reads a table; Parquet is recognised by its first bytes, anything else is CSV.
+///
+/// # Errors
+/// The file is missing, damaged or no table.
+pub fn read(path: &Path) -> Result<Table, LinkageError> {
+    let failed = |reason: String| LinkageError::Input { path: path.to_owned(), reason };
+    let mut file = File::open(path).map_err(|error| failed(error.to_string()))?;
+    let mut mark = [0; 4];
+    let parquet = file.read_exact(&mut mark).is_ok() && &mark == b"PAR1";
+    let mut table = if parquet { read_parquet(path) } else { read_csv(path) }.map_err(failed)?;
+    table.name = path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned());
+    if table.columns.is_empty() {
+        return Err(failed("found no column of text, numbers or days".to_owned()));
+    }
+    Ok(table)
+}
+
+fn read_parquet(path: &Path) -> Result<Table, String> {
+    let file = File::open(path).map_err(|error| error.to_string())?;
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| error.to_string())?;
+    let schema = builder.schema().clone();
+    let flat: Vec<usize> = (0..schema.fields().len()).filter(|&at| is_flat(schema.field(at).data_type())).collect();
+    if flat.len() > COLUMNS_MAX {
+        return Err(format!("found {} columns, expected at most {COLUMNS_MAX}", flat.len()));
+    }
+    let mut columns: Vec<ColumnBuilder> = flat.iter().map(|&at| ColumnBuilder::new(schema.field(at).name())).collect();
+    for (column, &at) in columns.iter_mut().zip(&flat) {
+        if matches!(
+            schema.field(at).data_type(),
+            DataType::Float16 | DataType::Float32 | DataType::Float64 | DataType::Decimal128(..) | DataType::Decimal256(..)
+        ) {
+            column.decimal();
+        }
+    }
+    let mut rows = 0;
+    for batch in builder.with_batch_size(8192).build().map_err(|error| error.to_string())? {
+        let batch: RecordBatch = batch.map_err(|error| error.to_string())?;
+        rows += batch.num_rows();
+        if rows > ROWS_MAX {
+            return Err(format!("found more than {ROWS_MAX} rows"));
+        }
+        for (column, &at) in columns.iter_mut().zip(&flat) {
+            append(column, batch.column(at).as_ref()).map_err(|error| format!("column `{}`: {error}", schema.field(at).name()))?;
+        }
+    }
+    Ok(Table { name: String::new(), columns: columns.into_iter().map(ColumnBuilder::finish).collect(), rows })
+}
+
+fn is_flat(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Dictionary(_, values) => is_flat(values),
+        other => !other.is_nested() && !matches!(other, DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) | DataType::Null | DataType::Interval(_) | DataType::Duration(_)),
+    }
+}
+
+fn append(column: &mut ColumnBuilder, array: &dyn Array) -> Result<(), String> {
+    // One batch's values are interned once each, whatever the layout was.
+    let wanted = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+    let text = cast(array, &DataType::Utf8).map_err(|error| error.to_string())?;
+    if let DataType::Dictionary(..) = array.data_type() {
+        let encoded = cast(&text, &wanted).map_err(|error| error.to_string())?;
+        let encoded: &DictionaryArray<Int32Type> = encoded.as_dictionary();
+        let values = encoded.values().as_string::<i32>();
+        let ids: Vec<_> = values.iter().map(|value| column.intern(value.unwrap_or(""))).collect();
+        for key in encoded.keys() {
+            column.push_id(key.map_or(MISSING, |key| ids[key as usize]));
+        }
+        return Ok(());
+    }
+    for value in text.as_string::<i32>() {
+        column.push(value);
+    }
+    Ok(())
+}
+
+fn read_csv(path: &Path) -> Result<Table, String> {
+    let size = std::fs::metadata(path).map_err(|error| error.to_string())?.len();
+    if size > TEXT_MAX {
+        return Err(format!("found {size} bytes of text, expected at most {TEXT_MAX}; convert it to Parquet"));
+    }
+    let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
+    if bytes.is_empty() {
+        return Err("the file is empty, expected a header line".to_owned());
+    }
+    let text = match String::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) => {
+            let (text, _, wrong) = GB18030.decode(error.as_bytes());
+            if wrong {
+                return Err("found neither UTF-8 nor GB 18030 text, nor Parquet".to_owned());
+            }
+            text.into_owned()
+        }
+    };
+    let text = text.trim_start_matches('\u{feff}');
+    let header = text.lines().next().unwrap_or("");
+    let delimiter = [b',', b'\t', b';', b'|'].into_iter().max_by_key(|&mark| header.bytes().filter(|&byte| byte == mark).count()).unwrap_or(b',');
+    let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).from_reader(text.as_bytes());
+    let names: Vec<String> = reader.headers().map_err(|error| error.to_string())?.iter().map(|name| name.trim().to_owned()).collect();
+    if names.len() > COLUMNS_MAX {
+        return Err(format!("found {} columns, expected at most {COLUMNS_MAX}", names.len()));
+    }
+    let mut columns: Vec<ColumnBuilder> = names.iter().map(|name| ColumnBuilder::new(name)).collect();
+    let mut rows = 0;
+    let mut record = csv::StringRecord::new();
+    while reader.read_record(&mut record).map_err(|error| error.to_string())? {
+        for (column, value) in columns.iter_mut().zip(record.iter()) {
+            column.push(Some(value));
+        }
+        rows += 1;
+    }
+    let columns = columns.into_iter().map(ColumnBuilder::finish).collect();
+    Ok(Table { name: String::new(), columns, rows })
+}

@@ -1,0 +1,175 @@
+//! A whole run: block, train, score, choose, group.
+
+use crate::{
+    block::{Candidates, Cost},
+    cluster::cluster,
+    compare::Comparer,
+    error::LinkageError,
+    field::Field,
+    model::Model,
+    one_to_one::one_to_one,
+    records::{MISSING, Records},
+    score::{Pair, Scorer},
+    train::{self, Parameters, odds, probability},
+};
+
+/// Most pairs that one rule may compare, whatever the model says.
+pub const PAIRS_MAX: f64 = 2e11;
+/// Probability below which a pair is not even a candidate of the one-to-one choice.
+const WORTH_A_LOOK: f64 = 1e-6;
+
+/// What a run should do.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Threads.
+    pub threads: usize,
+    /// Whether each record has one partner at most.
+    pub one_to_one: bool,
+    /// Probability from which pairs are returned; the model's threshold where absent.
+    pub pairs_from: Option<f64>,
+    /// Whether parameters that the model has are learned anew.
+    pub train_again: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { threads: 1, one_to_one: false, pairs_from: None, train_again: false }
+    }
+}
+
+/// What a run is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Finding pairs to compare.
+    Block,
+    /// Learning.
+    Train,
+    /// Weighing pairs.
+    Score,
+    /// Grouping records.
+    Cluster,
+}
+
+/// Told how far a run is: stage, pairs done, pairs in all. May be called from several threads.
+pub type Progress<'run> = &'run (dyn Fn(Stage, u64, u64) + Sync);
+
+/// What a run found.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// The model with what was learned.
+    pub model: Model,
+    /// Pairs from the threshold (or `pairs_from`) up, by rows.
+    pub pairs: Vec<Pair>,
+    /// For every record the lowest row of its group.
+    pub clusters: Vec<u32>,
+    /// Pairs that were compared, a pair of several rules counted once.
+    pub compared: u64,
+    /// Cost of each blocking rule.
+    pub costs: Vec<Cost>,
+}
+
+/// Links records by a model; learns what the model does not say.
+///
+/// # Errors
+/// A column that the records do not have, or a rule that compares too much.
+pub fn run(model: &Model, records: &Records, options: &Options, progress: Progress) -> Result<Outcome, LinkageError> {
+    let comparer = Comparer::new(model, records)?;
+    progress(Stage::Block, 0, 0);
+    let candidates = Candidates::new(&model.blocking, records, PAIRS_MAX)?;
+    let total = candidates.cost() as u64;
+    let done = std::sync::atomic::AtomicU64::new(0);
+    let tell = |stage| {
+        done.store(0, std::sync::atomic::Ordering::Relaxed);
+        let done = &done;
+        move |pairs: u64| {
+            let sum = done.fetch_add(pairs, std::sync::atomic::Ordering::Relaxed) + pairs;
+            progress(stage, sum, total);
+        }
+    };
+
+    let learn = options.train_again || !model.is_trained();
+    let marginals = train::marginals(model, &comparer, records);
+    let parameters = if learn {
+        let counts = train::count(model, &comparer, &candidates, options.threads, &tell(Stage::Train));
+        train::maximise(model, records, &marginals, &counts)
+    } else {
+        given(model, &marginals)
+    };
+
+    let scorer = Scorer::new(model, &comparer, records, &parameters);
+    let wanted = options.pairs_from.unwrap_or(model.threshold);
+    let lowest = if options.one_to_one { wanted.min(WORTH_A_LOOK) } else { wanted.min(model.threshold) };
+    let score = tell(Stage::Score);
+    let mut pairs = scorer.pairs(&candidates, odds(lowest.clamp(1e-12, 1.0 - 1e-12)), options.threads, &score);
+    let compared = done.load(std::sync::atomic::Ordering::Relaxed);
+
+    let constraints = constraints(model, records)?;
+    let forbidden = |a: u32, b: u32| {
+        constraints.iter().any(|field| {
+            let (a, b) = (field.ids[a as usize], field.ids[b as usize]);
+            a != b && a != MISSING && b != MISSING
+        })
+    };
+    pairs.retain(|pair| !forbidden(pair.left, pair.right));
+    if options.one_to_one && records.is_link() {
+        pairs = one_to_one(records, &pairs, scorer.prior());
+    }
+    progress(Stage::Cluster, 0, 0);
+    let strong: Vec<Pair> = pairs.iter().filter(|pair| pair.probability() >= model.threshold).copied().collect();
+    let clusters = if options.one_to_one && records.is_link() {
+        let mut clusters: Vec<u32> = (0..records.rows as u32).collect();
+        for pair in &strong {
+            clusters[pair.right as usize] = pair.left;
+        }
+        clusters
+    } else {
+        cluster(records.rows, &strong, &scorer, &forbidden)
+    };
+    pairs.retain(|pair| pair.probability() >= wanted);
+    let mut model = model.clone();
+    keep(&mut model, &parameters);
+    Ok(Outcome { model, pairs, clusters, compared, costs: candidates.rules.iter().map(|rule| rule.cost).collect() })
+}
+
+fn constraints(model: &Model, records: &Records) -> Result<Vec<Field>, LinkageError> {
+    model
+        .must_not_differ
+        .iter()
+        .map(|constraint| Ok(Field::read(records, records.column(&constraint.column)?, None, constraint.reads)))
+        .collect()
+}
+
+/// The parameters that a model's file has.
+fn given(model: &Model, marginals: &train::Marginals) -> Parameters {
+    let values = |of: fn(&crate::model::Level) -> Option<f64>| -> Vec<Vec<f64>> {
+        let levels = |comparison: &crate::model::Comparison| {
+            comparison.levels.iter().map(|level| of(level).unwrap_or(1e-9).max(1e-9)).collect()
+        };
+        model.comparisons.iter().map(levels).collect()
+    };
+    let u = values(|level| level.u);
+    let chance = u.iter().zip(&marginals.share).map(|(u, share)| (u[0] / share[0].max(1e-12)).min(1.0)).collect();
+    Parameters { prior: model.prior.unwrap_or(1e-4).clamp(1e-15, 0.5), m: values(|level| level.m), u, chance }
+}
+
+fn keep(model: &mut Model, parameters: &Parameters) {
+    model.prior = Some(parameters.prior);
+    for (comparison, (m, u)) in model.comparisons.iter_mut().zip(parameters.m.iter().zip(&parameters.u)) {
+        for (level, (&m, &u)) in comparison.levels.iter_mut().zip(m.iter().zip(u)) {
+            level.m = Some(m);
+            level.u = Some(u);
+        }
+    }
+}
+
+/// The threshold of a model in bits.
+#[must_use]
+pub fn threshold_bits(model: &Model) -> f64 {
+    odds(model.threshold.clamp(1e-12, 1.0 - 1e-12))
+}
+
+/// The probability of a sum of weights.
+#[must_use]
+pub fn probability_of(weight: f64) -> f64 {
+    probability(weight)
+}

@@ -1,0 +1,135 @@
+//! How likely two records are the same: one weight per comparison, added up.
+
+use crate::{
+    block::Candidates,
+    compare::{Comparer, Pattern, level},
+    model::{Model, Test},
+    parallel,
+    records::{MISSING, Records},
+    train::{Parameters, odds, probability, weights},
+};
+
+/// Two records and how likely they are the same.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Pair {
+    /// Row of the first record; rows of a second table follow those of the first.
+    pub left: u32,
+    /// Row of the second record, greater than `left`.
+    pub right: u32,
+    /// Odds in bits.
+    pub weight: f64,
+    /// Levels that were reached.
+    pub pattern: Pattern,
+}
+
+impl Pair {
+    /// Probability that they are the same.
+    #[must_use]
+    pub fn probability(&self) -> f64 {
+        probability(self.weight)
+    }
+}
+
+/// A trained model on these records.
+#[derive(Debug)]
+pub struct Scorer<'run> {
+    comparer: &'run Comparer,
+    prior: f64,
+    levels: Vec<Vec<f64>>,
+    /// Per comparison, for each value, how much more or less agreeing on it says than agreeing on any.
+    rarity: Vec<Option<Vec<f32>>>,
+}
+
+impl<'run> Scorer<'run> {
+    /// Prepares the weights of every level and value.
+    #[must_use]
+    pub fn new(model: &Model, comparer: &'run Comparer, records: &Records, parameters: &Parameters) -> Self {
+        let rarity = model
+            .comparisons
+            .iter()
+            .enumerate()
+            .map(|(at, comparison)| {
+                let wanted = comparison.term_frequency && comparison.levels[0].when == Test::Exact;
+                wanted.then(|| rarity(comparer, at, records, parameters))
+            })
+            .collect();
+        Self { comparer, prior: odds(parameters.prior), levels: weights(parameters), rarity }
+    }
+
+    /// Odds, in bits, that two records are the same.
+    #[must_use]
+    pub fn weight(&self, left: u32, right: u32, pattern: Pattern) -> f64 {
+        (0..self.levels.len()).fold(self.prior, |sum, at| sum + self.part(at, left, right, pattern))
+    }
+
+    /// What one comparison adds to the odds.
+    #[must_use]
+    pub fn part(&self, at: usize, left: u32, _right: u32, pattern: Pattern) -> f64 {
+        let reached = level(pattern, at);
+        let mut weight = self.levels[at][reached];
+        if reached == 1
+            && let Some(rarity) = &self.rarity[at]
+        {
+            let field = &self.comparer.fields[self.comparer.comparisons[at].field];
+            weight += f64::from(rarity[field.ids[left as usize] as usize]);
+        }
+        weight
+    }
+
+    /// Odds of no evidence at all.
+    #[must_use]
+    pub fn prior(&self) -> f64 {
+        self.prior
+    }
+
+    /// Compares and weighs two records.
+    #[must_use]
+    pub fn pair(&self, left: u32, right: u32) -> Pair {
+        let pattern = self.comparer.pattern(left as usize, right as usize);
+        Pair { left, right, weight: self.weight(left, right, pattern), pattern }
+    }
+
+    /// Every compared pair of at least this weight, by rows.
+    #[must_use]
+    pub fn pairs(&self, candidates: &Candidates, at_least: f64, threads: usize, seen: &(dyn Fn(u64) + Sync)) -> Vec<Pair> {
+        let pieces = candidates.pieces(1 << 16);
+        let found = parallel::map(&pieces, threads, |piece| {
+            let mut kept = Vec::new();
+            let mut compared = 0;
+            candidates.for_each_pair(*piece, |left, right| {
+                compared += 1;
+                let pair = self.pair(left, right);
+                if pair.weight >= at_least {
+                    kept.push(pair);
+                }
+            });
+            seen(compared);
+            kept
+        });
+        let mut pairs: Vec<Pair> = found.into_iter().flatten().collect();
+        pairs.sort_unstable_by_key(|pair| (pair.left, pair.right));
+        pairs
+    }
+}
+
+/// Bits by which agreeing on a value says more than agreeing on the average one.
+fn rarity(comparer: &Comparer, at: usize, records: &Records, parameters: &Parameters) -> Vec<f32> {
+    let field = &comparer.fields[comparer.comparisons[at].field];
+    let mut counts = vec![0_u32; field.values.len()];
+    let mut known = 0_u32;
+    for &id in field.ids.iter().filter(|&&id| id != MISSING) {
+        counts[id as usize] += 1;
+        known += 1;
+    }
+    let average = parameters.u[at][0];
+    let least = 0.5 / (records.possible_pairs().sqrt().max(1.0));
+    counts
+        .iter()
+        .map(|&count| {
+            let share = f64::from(count) / f64::from(known.max(1));
+            // What strangers share of it, not what the same thing's records do.
+            let chance = (share * parameters.chance[at]).max(least * parameters.chance[at]).max(1e-9);
+            (average / chance).log2() as f32
+        })
+        .collect()
+}
