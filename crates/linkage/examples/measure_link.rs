@@ -19,6 +19,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--one-to-one" => options.one_to_one = true,
+            "--from" => options.pairs_from = Some(arguments.next().ok_or("--from P")?.parse()?),
             "--threads" => options.threads = arguments.next().ok_or("--threads N")?.parse()?,
             _ => files.push(argument),
         }

@@ -79,7 +79,11 @@ fn keyed(rule: &Rule, fields: &[(Key, &Field)], rows: usize) -> Keyed {
             match of_value[id as usize].as_slice() {
                 [] => continue 'rows,
                 [one] => combined = combined.wrapping_add(*one),
-                list => several.extend_from_slice(list),
+                list if several.is_empty() => several.extend_from_slice(list),
+                // Two parts of several keys: each with each.
+                list => {
+                    several = several.iter().flat_map(|a| list.iter().map(move |b| a.wrapping_mul(3).wrapping_add(*b))).collect();
+                }
             }
         }
         if several.is_empty() {
@@ -317,7 +321,7 @@ pub fn name(rule: &Rule) -> String {
         .iter()
         .map(|key| if key.part == Part::Whole { key.column.clone() } else { format!("{}.{:?}", key.column, key.part) })
         .collect();
-    keys.join(" + ")
+    if keys.is_empty() { "every pair".to_owned() } else { keys.join(" + ") }
 }
 
 /// The keys of every value of a field.
@@ -349,6 +353,11 @@ fn part_keys(field: &Field, id: ValueId, part: Part, seed: u64) -> Vec<u64> {
             vec![hash(&characters[..length].iter().map(|&one| hanzi::canonical(one)).collect::<String>())]
         }
         Part::Surname => Vec::new(),
+        Part::Week => read_day(value)
+            .map(|day| [hash(&format!("{}", day.number.div_euclid(7))), hash(&format!("{}h", (day.number + 3).div_euclid(7)))])
+            .into_iter()
+            .flatten()
+            .collect(),
         Part::Month | Part::Year | Part::MonthDay | Part::DayOrMonth => day_key(value, part).map(|key| hash(&key)).into_iter().collect(),
         Part::Word => {
             let mut words: Vec<(u32, u32)> =

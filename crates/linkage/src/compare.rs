@@ -106,7 +106,7 @@ impl Comparer {
                         jaro_winkler(
                             field.characters.get(ids.0),
                             field.characters.get(ids.1),
-                            (field.signatures[ids.0 as usize], field.signatures[ids.1 as usize]),
+                            (field.tallies[ids.0 as usize], field.tallies[ids.1 as usize]),
                             comparison.jaro_winkler.unwrap_or(0.0),
                         )
                     });
@@ -273,8 +273,8 @@ fn soft_cosine(field: &Field, ids: (ValueId, ValueId), at_least: f32) -> f32 {
             if taken >> at & 1 == 1 || other.len() < 4 {
                 continue;
             }
-            let signatures = (field.words.signatures[a.id as usize], field.words.signatures[b.id as usize]);
-            let alike = jaro_winkler(text, other, signatures, 0.88);
+            let tallies = (field.words.tallies[a.id as usize], field.words.tallies[b.id as usize]);
+            let alike = jaro_winkler(text, other, tallies, 0.88);
             if alike >= 0.88 && alike > best.0 {
                 best = (alike, at);
             }

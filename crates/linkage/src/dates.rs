@@ -3,7 +3,7 @@
 /// A calendar day that may be compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Day {
-    /// Year, 1800 to 2199.
+    /// Year, 1000 to 2199.
     pub year: i16,
     /// Month, 1 to 12.
     pub month: i8,
@@ -15,7 +15,7 @@ pub struct Day {
 
 impl Day {
     fn new(year: i64, month: i64, day: i64) -> Option<Self> {
-        if !(1800..2200).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+        if !(1000..2200).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
             return None;
         }
         let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);

@@ -10,7 +10,7 @@ use crate::{
     hanzi,
     model::Reads,
     records::{Column, MISSING, Records, ValueId},
-    similarity::{CHARACTERS_MAX, signature},
+    similarity::{CHARACTERS_MAX, signature, tally},
 };
 
 /// Most words of one value that are compared.
@@ -60,8 +60,8 @@ pub struct Words {
     pub of_value: Lists<Word>,
     /// Characters of each word.
     pub texts: Lists<char>,
-    /// Signature of each word.
-    pub signatures: Vec<u64>,
+    /// Tally of each word's characters.
+    pub tallies: Vec<u128>,
     /// Values that have the word, over all records.
     pub frequency: Vec<u32>,
 }
@@ -90,6 +90,8 @@ pub struct Field {
     pub characters: Lists<char>,
     /// Signatures of the characters.
     pub signatures: Vec<u64>,
+    /// Tallies of the characters.
+    pub tallies: Vec<u128>,
     /// Days, for [`Reads::Date`].
     pub days: Vec<Day>,
     /// Numbers, for [`Reads::Number`] and the two of [`Reads::Point`].
@@ -111,6 +113,7 @@ impl Field {
             values: Vec::new(),
             characters: Lists::new(),
             signatures: Vec::new(),
+            tallies: Vec::new(),
             days: Vec::new(),
             numbers: Vec::new(),
             words: Words { of_value: Lists::new(), texts: Lists::new(), ..Words::default() },
@@ -188,6 +191,7 @@ impl Field {
         for value in &self.values {
             let characters: Vec<char> = value.chars().take(CHARACTERS_MAX).collect();
             self.signatures.push(signature(&characters));
+            self.tallies.push(tally(&characters));
             self.characters.push(characters);
         }
         if matches!(self.reads, Reads::Words | Reads::ChineseAddress) {
@@ -208,7 +212,7 @@ impl Field {
                     }
                     let id = known.len() as u32;
                     let characters: Vec<char> = word.chars().take(CHARACTERS_MAX).collect();
-                    self.words.signatures.push(signature(&characters));
+                    self.words.tallies.push(tally(&characters));
                     self.words.texts.push(characters);
                     known.insert(word, id);
                     id

@@ -225,7 +225,7 @@ impl Test {
     }
 }
 
-/// Pairs that agree on all of these are compared.
+/// Pairs that agree on all of these are compared; without keys, every pair.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
@@ -280,8 +280,10 @@ pub enum Part {
     DayOrMonth,
     /// Any of its rarest words.
     Word,
-    /// A number rounded to two digits, up or down.
+    /// A number of about this size: numbers within five per cent share one.
     Magnitude,
+    /// About this day: days within three share one.
+    Week,
     /// A field of about a kilometre, or one beside it.
     Field,
 }
@@ -290,7 +292,7 @@ impl Part {
     /// Whether a value has several keys of this part, each of which is enough.
     #[must_use]
     pub fn is_many(self) -> bool {
-        matches!(self, Self::Word | Self::Magnitude | Self::Field)
+        matches!(self, Self::Word | Self::Magnitude | Self::Week | Self::Field)
     }
 }
 
@@ -334,11 +336,11 @@ impl Model {
         }
         for (index, rule) in self.blocking.iter().enumerate() {
             let several = rule.keys.iter().filter(|key| key.part.is_many()).count();
-            if rule.keys.is_empty() || rule.keys.len() > 8 {
-                return Err(format!("blocking rule {}: found {} keys, expected 1 to 8", index + 1, rule.keys.len()));
+            if rule.keys.len() > 8 {
+                return Err(format!("blocking rule {}: found {} keys, expected at most 8", index + 1, rule.keys.len()));
             }
-            if several > 1 {
-                let what = "at most one key of part word, magnitude or field";
+            if several > 2 {
+                let what = "at most two keys of part word, magnitude, week or field";
                 return Err(format!("blocking rule {}: found {several}, expected {what}", index + 1));
             }
         }

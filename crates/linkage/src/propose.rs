@@ -10,15 +10,16 @@ use crate::{
 };
 
 /// Pairs per record that blocking may cost.
-const PAIRS_PER_RECORD: f64 = 60.0;
+const PAIRS_PER_RECORD: f64 = 100.0;
 /// Pairs that blocking may always cost.
 const PAIRS_ALWAYS: f64 = 1e6;
 /// Most rules that are proposed.
 const RULES_MAX: usize = 24;
 /// Records that costs are estimated on.
 const SAMPLE_ROWS: usize = 50_000;
-/// Records of one value from which it is more than the records of one thing.
-const COMMON: usize = 8;
+/// Pairs of strangers that tell whether one column implies another, at least and at most.
+const STRANGERS_MIN: u32 = 50;
+const STRANGERS_MAX: usize = 20_000;
 
 /// A proposed model and why it is what it is.
 #[derive(Debug, Clone)]
@@ -152,15 +153,17 @@ fn drop_composites<'p>(records: &Records, evidence: &mut Vec<&'p Profile>, left_
     left_out.extend(composite.into_iter().map(|name| (name, "puts other columns together")));
 }
 
-/// Leaves out columns that another one implies: the state beside the postcode.
+/// Leaves out columns that another one implies: the state beside the postcode. Asked of strangers only: records
+/// that share a value and differ in every other column.
 fn drop_dependent(records: &Records, evidence: &mut Vec<&Profile>, left_out: &mut Vec<(String, &'static str)>) {
     let mut implied: Vec<String> = Vec::new();
     for whole in evidence.iter() {
+        let strangers = strangers(records, whole, evidence);
         for part in evidence.iter() {
             if whole.distinct > 2 * part.distinct
                 && !matches!(part.meaning, Meaning::Latitude | Meaning::Longitude)
                 && !implied.contains(&whole.name)
-                && implies(&records.columns[whole.column], &records.columns[part.column])
+                && implies(&strangers, &records.columns[part.column])
             {
                 implied.push(part.name.clone());
             }
@@ -172,22 +175,51 @@ fn drop_dependent(records: &Records, evidence: &mut Vec<&Profile>, left_out: &mu
     left_out.extend(implied.into_iter().map(|name| (name, "follows from another column")));
 }
 
-/// Whether records that share a common value of `whole` nearly always share that of `part`.
-fn implies(whole: &Column, part: &Column) -> bool {
-    let mut rows: Vec<(u32, u32)> =
-        whole.ids.iter().zip(&part.ids).filter(|(a, b)| **a != MISSING && **b != MISSING).map(|(a, b)| (*a, *b)).collect();
+/// Pairs of records that share a value of `whole` and agree on at most one other column.
+fn strangers(records: &Records, whole: &Profile, evidence: &[&Profile]) -> Vec<(usize, usize)> {
+    let mut rows: Vec<(u32, u32)> = records.columns[whole.column]
+        .ids
+        .iter()
+        .enumerate()
+        .filter(|(_, id)| **id != MISSING)
+        .map(|(row, id)| (*id, row as u32))
+        .collect();
     rows.sort_unstable();
-    let (mut common, mut with_usual, mut groups) = (0_usize, 0_usize, 0_usize);
-    for group in rows.chunk_by(|a, b| a.0 == b.0).filter(|group| group.len() >= COMMON) {
-        groups += 1;
-        common += group.len();
-        with_usual += group.chunk_by(|a, b| a.1 == b.1).map(<[_]>::len).max().unwrap_or(0);
+    let mut found = Vec::new();
+    for near in [1, 2, 5] {
+        for pair in rows.windows(near + 1).filter(|pair| pair[0].0 == pair[near].0) {
+            let (a, b) = (pair[0].1 as usize, pair[near].1 as usize);
+            let (mut agree, mut compared) = (0, 0);
+            for other in evidence.iter().filter(|other| other.column != whole.column) {
+                let ids = &records.columns[other.column].ids;
+                if ids[a] != MISSING && ids[b] != MISSING {
+                    compared += 1;
+                    agree += u32::from(ids[a] == ids[b]);
+                }
+            }
+            if compared >= 3 && agree <= 1 {
+                found.push((a, b));
+            }
+            if found.len() >= STRANGERS_MAX {
+                return found;
+            }
+        }
     }
-    // The usual value must not simply be usual everywhere.
-    let mut all: Vec<u32> = rows.iter().map(|row| row.1).collect();
-    all.sort_unstable();
-    let usual = all.chunk_by(|a, b| a == b).map(<[_]>::len).max().unwrap_or(0) as f64 / all.len().max(1) as f64;
-    groups >= 20 && with_usual as f64 > common as f64 * (0.85 + 0.15 * usual)
+    found
+}
+
+/// Whether strangers nearly always share the value of `part`, more than any two records do.
+fn implies(strangers: &[(usize, usize)], part: &Column) -> bool {
+    let known = strangers.iter().filter(|(a, b)| part.ids[*a] != MISSING && part.ids[*b] != MISSING);
+    let (mut all, mut same) = (0_u32, 0_u32);
+    for (a, b) in known {
+        all += 1;
+        same += u32::from(part.ids[*a] == part.ids[*b]);
+    }
+    let counts = part.counts(0..part.ids.len());
+    let filled: f64 = counts.iter().map(|&count| f64::from(count)).sum();
+    let by_chance: f64 = counts.iter().map(|&count| (f64::from(count) / filled.max(1.0)).powi(2)).sum();
+    all >= STRANGERS_MIN && f64::from(same) / f64::from(all) > 0.8 + 0.2 * by_chance
 }
 
 fn comparison(profile: &Profile, evidence: &[&Profile], records: &Records) -> Option<Comparison> {
@@ -207,7 +239,10 @@ fn comparison(profile: &Profile, evidence: &[&Profile], records: &Records) -> Op
         Meaning::Day => vec![
             exact,
             Level::new(DayMonthSwapped),
+            Level::at_most(Days, 1.0),
+            Level::at_most(Days, 3.0),
             Level::at_most(Edits, 1.0),
+            Level::at_most(Days, 10.0),
             Level::at_most(Days, 31.0),
             Level::at_most(Edits, 2.0),
             Level::at_most(Days, 366.0),
@@ -287,7 +322,7 @@ fn atoms(profile: &Profile) -> Vec<Atom> {
     let (parts, alone): (&[Part], bool) = match profile.meaning {
         Meaning::RecordId | Meaning::Answer | Meaning::Nothing | Meaning::Longitude => (&[], false),
         Meaning::Category => (&[Part::Whole], false),
-        Meaning::Day => (&[Part::Month, Part::Whole], true),
+        Meaning::Day => (&[Part::Year, Part::Month, Part::Week, Part::Whole], true),
         Meaning::Number => (&[Part::Magnitude, Part::Whole], true),
         Meaning::Latitude => (&[Part::Field], true),
         Meaning::CitizenId | Meaning::CreditCode => (&[Part::Whole], true),
@@ -310,6 +345,11 @@ fn atoms(profile: &Profile) -> Vec<Atom> {
 fn blocking(records: &Records, evidence: &[&Profile]) -> Result<(Vec<Rule>, Vec<Cost>), LinkageError> {
     let (sample, scale) = sample(records);
     let budget = (PAIRS_PER_RECORD * records.rows as f64).max(PAIRS_ALWAYS);
+    if records.possible_pairs() <= PAIRS_ALWAYS {
+        let rule = Rule { keys: Vec::new(), any_order: false, block_max: None };
+        let cost = Cost { pairs: records.possible_pairs(), blocks: 1, largest: records.rows as u32, left_out: 0 };
+        return Ok((vec![rule], vec![cost]));
+    }
     let atoms: Vec<Atom> = evidence.iter().flat_map(|profile| atoms(profile)).collect();
     let singles: Vec<Rule> = atoms
         .iter()
@@ -317,20 +357,28 @@ fn blocking(records: &Records, evidence: &[&Profile]) -> Result<(Vec<Rule>, Vec<
         .collect();
     let read: Vec<(Key, Field)> = block::fields(&singles, &sample)?;
     let read: Vec<(Key, &Field)> = read.iter().map(|(key, field)| (key.clone(), field)).collect();
+    // Blocks of the sample are smaller than those of all records, and pairs fewer by the square.
     let cost = |rule: &Rule| {
-        let cost = block::preview(rule, &sample, &read);
-        Cost { pairs: cost.pairs * scale * scale, ..cost }
+        let block_max = rule.block_max.map(|most| (f64::from(most) / scale).ceil() as u32);
+        let cost = block::preview(&Rule { block_max, ..rule.clone() }, &sample, &read);
+        let times = |count: u32| (f64::from(count) * scale) as u32;
+        Cost { pairs: cost.pairs * scale * scale, largest: times(cost.largest), left_out: times(cost.left_out), ..cost }
     };
 
     // Each column alone, in every part that is rare enough: an error elsewhere does no harm.
     let mut chosen: Vec<(Rule, Cost)> = Vec::new();
     let mut alone: Vec<(Rule, Cost)> = Vec::new();
-    for (atom, rule) in atoms.iter().zip(&singles).filter(|(atom, _)| atom.alone) {
+    let mut atom_pairs: Vec<f64> = Vec::with_capacity(atoms.len());
+    for (atom, rule) in atoms.iter().zip(&singles) {
         let whole = cost(rule);
+        atom_pairs.push(whole.pairs);
+        if !atom.alone {
+            continue;
+        }
         let limit = budget / 8.0;
         if whole.pairs <= limit && whole.pairs > 0.0 {
             alone.push((rule.clone(), whole));
-        } else if let Some((rule, cost)) = trimmed(rule, &cost, limit, sample.rows, atom.key.part) {
+        } else if let Some((rule, cost)) = trimmed(rule, &cost, limit, records.rows, atom.key.part) {
             alone.push((rule, cost));
         }
     }
@@ -347,22 +395,38 @@ fn blocking(records: &Records, evidence: &[&Profile]) -> Result<(Vec<Rule>, Vec<
     let mut together: Vec<(Rule, Cost)> = Vec::new();
     for (at, left) in evidence.iter().enumerate() {
         for right in &evidence[at + 1..] {
-            let pairs = atoms
+            // Ordered by what they would cost if the columns knew nothing of each other; only those near the
+            // limits are counted.
+            let mut guesses: Vec<(f64, Rule)> = atoms
                 .iter()
-                .filter(|atom| atom.column == left.column)
-                .flat_map(|a| atoms.iter().filter(|atom| atom.column == right.column).map(move |b| (a, b)))
-                .filter(|(a, b)| !(a.key.part.is_many() && b.key.part.is_many()));
-            for (a, b) in pairs {
-                let rule = Rule { keys: vec![a.key.clone(), b.key.clone()], any_order: false, block_max: None };
-                if covered(&rule, &chosen) {
-                    continue;
-                }
-                let found = cost(&rule);
-                if found.pairs > 0.0 && found.pairs <= budget / 12.0 {
-                    together.push((rule, found));
-                    break;
+                .zip(&atom_pairs)
+                .filter(|(atom, _)| atom.column == left.column)
+                .flat_map(|a| atoms.iter().zip(&atom_pairs).filter(|(atom, _)| atom.column == right.column).map(move |b| (a, b)))
+                .filter(|(a, b)| ![a, b].iter().all(|(atom, _)| matches!(atom.key.part, Part::Word | Part::Field)))
+                .map(|((a, in_a), (b, in_b))| {
+                    let rule = Rule { keys: vec![a.key.clone(), b.key.clone()], any_order: false, block_max: None };
+                    (in_a * in_b / records.possible_pairs(), rule)
+                })
+                .filter(|(guess, rule)| *guess < 2.0 * budget && !covered(rule, &chosen))
+                .collect();
+            guesses.sort_by(|a, b| b.0.total_cmp(&a.0));
+            let wide = guesses.iter().filter(|(guess, _)| *guess > budget / 50.0).take(3);
+            let narrow = guesses.iter().filter(|(guess, _)| *guess <= budget / 50.0).take(1);
+            let mut widest: Vec<(Rule, Cost)> = wide
+                .chain(narrow)
+                .map(|(_, rule)| (rule.clone(), cost(rule)))
+                .filter(|(_, found)| found.pairs > 0.0 && found.pairs <= budget / 2.0)
+                .collect();
+            widest.sort_by(|a, b| b.1.pairs.total_cmp(&a.1.pairs));
+            let mut kept: Vec<(Rule, Cost)> = Vec::new();
+            // The widest of all, should the budget allow it in the end, and the widest that is cheap.
+            for (rule, found) in widest {
+                let limit = if kept.is_empty() { budget / 2.0 } else { budget / 12.0 };
+                if kept.len() < 2 && found.pairs <= limit {
+                    kept.push((rule, found));
                 }
             }
+            together.extend(kept);
         }
     }
     together.sort_by(|a, b| a.1.pairs.total_cmp(&b.1.pairs));
@@ -381,8 +445,7 @@ fn trimmed(rule: &Rule, cost: &dyn Fn(&Rule) -> Cost, limit: f64, rows: usize, p
         let rule = Rule { block_max: Some(most), ..rule.clone() };
         let found = cost(&rule);
         // Of the words of a value others remain when the common ones are left out.
-        let many = part.is_many();
-        if found.pairs <= limit && found.pairs > 0.0 && (many || f64::from(found.left_out) < 0.5 * rows as f64) {
+        if found.pairs <= limit && found.pairs > 0.0 && (part == Part::Word || f64::from(found.left_out) < 0.5 * rows as f64) {
             return Some((rule, found));
         }
     }
@@ -394,9 +457,16 @@ fn covered(rule: &Rule, chosen: &[(Rule, Cost)]) -> bool {
     chosen.iter().any(|(known, _)| {
         known.block_max.is_none()
             && known.keys.iter().all(|key| {
-                rule.keys.iter().any(|mine| mine.column == key.column && (mine.part == key.part || mine.part == Part::Whole))
+                rule.keys.iter().any(|mine| mine.column == key.column && implies_part(mine.part, key.part))
             })
     })
+}
+
+/// Whether two values that share the one part always share the other.
+fn implies_part(narrow: Part, wide: Part) -> bool {
+    narrow == wide
+        || narrow == Part::Whole
+        || (narrow == Part::Month && wide == Part::Year)
 }
 
 /// Part of the records, evenly, and how many times it fits into all.

@@ -89,19 +89,25 @@ pub fn run(model: &Model, records: &Records, options: &Options, progress: Progre
 
     let learn = options.train_again || !model.is_trained();
     let marginals = train::marginals(model, &comparer, records);
-    let parameters = if learn {
-        let counts = train::count(model, &comparer, &candidates, options.threads, &tell(Stage::Train));
-        train::maximise(model, records, &marginals, &counts)
+    let (parameters, compared_before) = if learn {
+        let (counts, compared) = train::count(model, &comparer, &candidates, options.threads, &tell(Stage::Train));
+        (train::maximise(model, records, &marginals, &counts), compared)
     } else {
-        given(model, &marginals)
+        (given(model, &marginals), None)
     };
 
     let scorer = Scorer::new(model, &comparer, records, &parameters);
     let wanted = options.pairs_from.unwrap_or(model.threshold);
     let lowest = if options.one_to_one { wanted.min(WORTH_A_LOOK) } else { wanted.min(model.threshold) };
-    let score = tell(Stage::Score);
-    let mut pairs = scorer.pairs(&candidates, odds(lowest.clamp(1e-12, 1.0 - 1e-12)), options.threads, &score);
-    let compared = done.load(std::sync::atomic::Ordering::Relaxed);
+    let lowest = odds(lowest.clamp(1e-12, 1.0 - 1e-12));
+    let (mut pairs, compared) = if let Some(compared) = compared_before {
+        progress(Stage::Score, 0, compared.len() as u64);
+        (scorer.pairs_of(&compared, lowest), compared.len() as u64)
+    } else {
+        let score = tell(Stage::Score);
+        let pairs = scorer.pairs(&candidates, lowest, options.threads, &score);
+        (pairs, done.load(std::sync::atomic::Ordering::Relaxed))
+    };
 
     let constraints = constraints(model, records)?;
     let forbidden = |a: u32, b: u32| {

@@ -6,7 +6,7 @@ use crate::{
     model::{Model, Test},
     parallel,
     records::{MISSING, Records},
-    train::{Parameters, odds, probability, weights},
+    train::{Compared, Parameters, odds, probability, weights},
 };
 
 /// Two records and how likely they are the same.
@@ -87,6 +87,18 @@ impl<'run> Scorer<'run> {
     pub fn pair(&self, left: u32, right: u32) -> Pair {
         let pattern = self.comparer.pattern(left as usize, right as usize);
         Pair { left, right, weight: self.weight(left, right, pattern), pattern }
+    }
+
+    /// Pairs of at least this weight among those that were compared before, by rows.
+    #[must_use]
+    pub fn pairs_of(&self, compared: &[Compared], at_least: f64) -> Vec<Pair> {
+        let mut pairs: Vec<Pair> = compared
+            .iter()
+            .map(|&Compared { left, right, pattern }| Pair { left, right, weight: self.weight(left, right, pattern), pattern })
+            .filter(|pair| pair.weight >= at_least)
+            .collect();
+        pairs.sort_unstable_by_key(|pair| (pair.left, pair.right));
+        pairs
     }
 
     /// Every compared pair of at least this weight, by rows.

@@ -18,9 +18,11 @@ use crate::{
 };
 
 /// Pairs of the sample for `u`.
-const SAMPLE: usize = 300_000;
+const SAMPLE: usize = 120_000;
 /// Compared pairs that patterns are counted of; beyond, an even part of them.
 const COUNTED_MAX: f64 = 4e6;
+/// Compared pairs that are kept in memory, 16 bytes each; no more than are counted.
+const KEPT_MAX: f64 = COUNTED_MAX;
 /// Rounds of expectation maximisation.
 const ROUNDS_MAX: usize = 200;
 /// Change of any parameter below which it ends.
@@ -31,6 +33,17 @@ const EXPECTED_MIN: f64 = 20.0;
 /// How often each pattern occurs among compared pairs; the second number has a bit for each comparison that
 /// may learn from it.
 pub type Counts = HashMap<(Pattern, u32), f64>;
+
+/// Two records and the levels that they reached.
+#[derive(Debug, Clone, Copy)]
+pub struct Compared {
+    /// Lower row.
+    pub left: u32,
+    /// Higher row.
+    pub right: u32,
+    /// Levels.
+    pub pattern: Pattern,
+}
 
 /// What a trained model knows beyond its file: frequencies of values.
 #[derive(Debug, Clone)]
@@ -127,7 +140,8 @@ fn exact_share(comparer: &Comparer, comparison: usize, records: &Records) -> f64
     if all <= 0.0 { 0.0 } else { (same / all).clamp(0.0, 1.0) }
 }
 
-/// Counts the patterns of the compared pairs.
+/// Counts the patterns of the compared pairs; returns the pairs too where they fit into memory, so that they need
+/// not be compared again.
 #[must_use]
 pub fn count(
     model: &Model,
@@ -135,7 +149,7 @@ pub fn count(
     candidates: &Candidates,
     threads: usize,
     seen: &(dyn Fn(u64) + Sync),
-) -> Counts {
+) -> (Counts, Option<Vec<Compared>>) {
     let part = (COUNTED_MAX / candidates.cost().max(1.0)).min(1.0);
     let limit = (part * u64::MAX as f64) as u64;
     // Which rules use a comparison's column.
@@ -152,8 +166,10 @@ pub fn count(
         })
         .collect();
     let pieces = candidates.pieces(1 << 16);
+    let keep = candidates.cost() <= KEPT_MAX;
     let counted = parallel::map(&pieces, threads, |piece| {
         let mut counts = Counts::new();
+        let mut kept = Vec::new();
         let mut pairs = 0;
         candidates.for_each_pair(*piece, |left, right| {
             if limit != u64::MAX && mix(u64::from(left) << 32 | u64::from(right)) > limit {
@@ -164,17 +180,22 @@ pub fn count(
             let rules = candidates.rules_of(left, right);
             let learns = uses.iter().enumerate().fold(0_u32, |bits, (at, uses)| bits | u32::from(rules & !uses != 0) << at);
             *counts.entry((pattern, learns)).or_default() += 1.0 / part;
+            if keep {
+                kept.push(Compared { left, right, pattern });
+            }
         });
         seen(pairs);
-        counts
+        (counts, kept)
     });
     let mut counts = Counts::new();
-    for some in counted {
+    let mut kept = Vec::new();
+    for (some, compared) in counted {
         for (key, count) in some {
             *counts.entry(key).or_default() += count;
         }
+        kept.extend(compared);
     }
-    counts
+    (counts, keep.then_some(kept))
 }
 
 /// Expectation maximisation: prior, `m`, and `u` corrected for pairs of the same thing.
