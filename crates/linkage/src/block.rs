@@ -19,19 +19,23 @@ const WORD_KEYS_MAX: usize = 6;
 /// The blocks of one rule.
 #[derive(Debug)]
 pub struct Blocks {
-    /// Per record, the blocks that it is in, ascending: one list where a rule has several keys.
-    of_row: OfRow,
     /// Records of each block, ascending, one block after the other.
     members: Vec<u32>,
     starts: Vec<u32>,
+    /// Whether a record may be in several blocks.
+    many: bool,
     /// What comparing all pairs of the rule would cost.
     pub cost: Cost,
 }
 
+/// Which blocks a record is in, for all rules; what one record needs stands in one place.
 #[derive(Debug)]
 enum OfRow {
-    One(Vec<u32>),
-    Many { starts: Vec<u32>, blocks: Vec<u32> },
+    /// Place of the rule among those with one block per record.
+    One(usize),
+    /// Blocks of each record, ascending.
+    /// `seen` has a bit for the hash of each: two records without a common bit share nothing.
+    Many { starts: Vec<u32>, blocks: Vec<u32>, seen: Vec<u64> },
 }
 
 /// What a rule would compare, before pairs of other rules are taken out.
@@ -130,39 +134,6 @@ pub fn preview(rule: &Rule, records: &Records, fields: &[(Key, &Field)]) -> Cost
 }
 
 impl Blocks {
-    fn new(rule: &Rule, records: &Records, fields: &[(Key, &Field)]) -> Self {
-        let keyed = keyed(rule, fields, records.rows);
-        let (mut members, mut starts) = (Vec::new(), vec![0]);
-        let mut placed: Vec<(u32, u32)> = Vec::new();
-        let mut one = if keyed.many { Vec::new() } else { vec![NONE; records.rows] };
-        let cost = blocks_of(rule, records, &keyed, |block| {
-            let number = starts.len() as u32 - 1;
-            for &(_, row) in block {
-                members.push(row);
-                if keyed.many {
-                    placed.push((row, number));
-                } else {
-                    one[row as usize] = number;
-                }
-            }
-            starts.push(members.len() as u32);
-        });
-        let of_row = if keyed.many {
-            placed.sort_unstable();
-            let mut starts = vec![0; records.rows + 1];
-            for &(row, _) in &placed {
-                starts[row as usize + 1] += 1;
-            }
-            for row in 0..records.rows {
-                starts[row + 1] += starts[row];
-            }
-            OfRow::Many { starts, blocks: placed.into_iter().map(|(_, block)| block).collect() }
-        } else {
-            OfRow::One(one)
-        };
-        Self { of_row, members, starts, cost }
-    }
-
     /// How many blocks there are.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -178,28 +149,6 @@ impl Blocks {
     fn block(&self, number: usize) -> &[u32] {
         &self.members[self.starts[number] as usize..self.starts[number + 1] as usize]
     }
-
-    /// The first block that two records share.
-    fn first_shared(&self, left: u32, right: u32) -> Option<u32> {
-        match &self.of_row {
-            OfRow::One(blocks) => {
-                let (a, b) = (blocks[left as usize], blocks[right as usize]);
-                (a == b && a != NONE).then_some(a)
-            }
-            OfRow::Many { starts, blocks } => {
-                let list = |row: u32| &blocks[starts[row as usize] as usize..starts[row as usize + 1] as usize];
-                let (mut a, mut b) = (list(left), list(right));
-                while let (Some(x), Some(y)) = (a.first(), b.first()) {
-                    match x.cmp(y) {
-                        std::cmp::Ordering::Equal => return Some(*x),
-                        std::cmp::Ordering::Less => a = &a[1..],
-                        std::cmp::Ordering::Greater => b = &b[1..],
-                    }
-                }
-                None
-            }
-        }
-    }
 }
 
 /// All rules' blocks.
@@ -207,6 +156,10 @@ impl Blocks {
 pub struct Candidates {
     /// One per rule.
     pub rules: Vec<Blocks>,
+    of_row: Vec<OfRow>,
+    /// Blocks of the rules that have one per record, record by record; [`NONE`] where there is none.
+    one: Vec<u32>,
+    width: usize,
     first: usize,
     link: bool,
 }
@@ -227,15 +180,88 @@ impl Candidates {
     pub fn new(rules: &[Rule], records: &Records, pairs_max: f64) -> Result<Self, LinkageError> {
         let read = fields(rules, records)?;
         let read: Vec<(Key, &Field)> = read.iter().map(|(key, field)| (key.clone(), field)).collect();
-        let mut built = Vec::with_capacity(rules.len());
+        let is_many = |rule: &Rule| rule.keys.iter().any(|key| key.part.is_many());
+        let width = rules.iter().filter(|rule| !is_many(rule)).count();
+        let mut candidates = Self {
+            rules: Vec::with_capacity(rules.len()),
+            of_row: Vec::with_capacity(rules.len()),
+            one: vec![NONE; records.rows * width],
+            width,
+            first: records.first,
+            link: records.is_link(),
+        };
+        let mut at = 0;
         for rule in rules {
-            let blocks = Blocks::new(rule, records, &read);
-            if blocks.cost.pairs > pairs_max {
-                return Err(LinkageError::TooManyPairs { rule: name(rule), pairs: blocks.cost.pairs, most: pairs_max });
+            candidates.add(rule, records, &read, at);
+            at += usize::from(!is_many(rule));
+            let pairs = candidates.rules.last().map_or(0.0, |blocks| blocks.cost.pairs);
+            if pairs > pairs_max {
+                return Err(LinkageError::TooManyPairs { rule: name(rule), pairs, most: pairs_max });
             }
-            built.push(blocks);
         }
-        Ok(Self { rules: built, first: records.first, link: records.is_link() })
+        Ok(candidates)
+    }
+
+    fn add(&mut self, rule: &Rule, records: &Records, fields: &[(Key, &Field)], at: usize) {
+        let keyed = keyed(rule, fields, records.rows);
+        let (mut members, mut starts) = (Vec::new(), vec![0]);
+        let mut placed: Vec<(u32, u32)> = Vec::new();
+        let (one, width) = (&mut self.one, self.width);
+        let cost = blocks_of(rule, records, &keyed, |block| {
+            let number = starts.len() as u32 - 1;
+            for &(_, row) in block {
+                members.push(row);
+                if keyed.many {
+                    placed.push((row, number));
+                } else {
+                    one[row as usize * width + at] = number;
+                }
+            }
+            starts.push(members.len() as u32);
+        });
+        self.rules.push(Blocks { members, starts, many: keyed.many, cost });
+        if !keyed.many {
+            self.of_row.push(OfRow::One(at));
+            return;
+        }
+        placed.sort_unstable();
+        let mut starts = vec![0; records.rows + 1];
+        for &(row, _) in &placed {
+            starts[row as usize + 1] += 1;
+        }
+        for row in 0..records.rows {
+            starts[row + 1] += starts[row];
+        }
+        let mut seen = vec![0; records.rows];
+        for &(row, block) in &placed {
+            seen[row as usize] |= 1 << (block.wrapping_mul(0x9E37_79B1) >> 26);
+        }
+        self.of_row.push(OfRow::Many { starts, blocks: placed.into_iter().map(|(_, block)| block).collect(), seen });
+    }
+
+    /// The first block of a rule that two records share.
+    fn first_shared(&self, rule: usize, left: u32, right: u32) -> Option<u32> {
+        match &self.of_row[rule] {
+            OfRow::One(at) => {
+                let (a, b) = (self.one[left as usize * self.width + at], self.one[right as usize * self.width + at]);
+                (a == b && a != NONE).then_some(a)
+            }
+            OfRow::Many { starts, blocks, seen } => {
+                if seen[left as usize] & seen[right as usize] == 0 {
+                    return None;
+                }
+                let list = |row: u32| &blocks[starts[row as usize] as usize..starts[row as usize + 1] as usize];
+                let (mut a, mut b) = (list(left), list(right));
+                while let (Some(x), Some(y)) = (a.first(), b.first()) {
+                    match x.cmp(y) {
+                        std::cmp::Ordering::Equal => return Some(*x),
+                        std::cmp::Ordering::Less => a = &a[1..],
+                        std::cmp::Ordering::Greater => b = &b[1..],
+                    }
+                }
+                None
+            }
+        }
     }
 
     /// Pairs of all rules, those of several counted several times.
@@ -262,10 +288,10 @@ impl Candidates {
         pieces
     }
 
-    /// Calls `each` once for every pair of a piece that no earlier rule has; the first record is the lower one.
-    pub fn for_each_pair(&self, piece: Piece, mut each: impl FnMut(u32, u32)) {
+    /// Calls `each` once for every pair of a piece that no earlier rule has and that `wanted` lets pass; the first
+    /// record is the lower one.
+    pub fn for_each_pair(&self, piece: Piece, wanted: impl Fn(u32, u32) -> bool, mut each: impl FnMut(u32, u32)) {
         let blocks = &self.rules[piece.rule];
-        let many = matches!(blocks.of_row, OfRow::Many { .. });
         for number in piece.from..piece.to {
             let block = blocks.block(number);
             let split = block.partition_point(|&row| (row as usize) < self.first);
@@ -279,8 +305,11 @@ impl Candidates {
                     &block[at + 1..]
                 };
                 for &right in partners {
-                    let again = many && blocks.first_shared(left, right) != Some(number as u32);
-                    if !again && !self.rules[..piece.rule].iter().any(|rule| rule.first_shared(left, right).is_some()) {
+                    if !wanted(left, right) {
+                        continue;
+                    }
+                    let again = blocks.many && self.first_shared(piece.rule, left, right) != Some(number as u32);
+                    if !again && !(0..piece.rule).any(|rule| self.first_shared(rule, left, right).is_some()) {
                         each(left, right);
                     }
                 }
@@ -291,10 +320,8 @@ impl Candidates {
     /// Which rules have a pair, one bit each.
     #[must_use]
     pub fn rules_of(&self, left: u32, right: u32) -> u64 {
-        self.rules
-            .iter()
-            .enumerate()
-            .fold(0, |bits, (at, rule)| bits | u64::from(rule.first_shared(left, right).is_some()) << at)
+        (0..self.rules.len())
+            .fold(0, |bits, rule| bits | u64::from(self.first_shared(rule, left, right).is_some()) << rule)
     }
 }
 

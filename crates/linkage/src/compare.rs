@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::{
     error::LinkageError,
-    field::{Field, READINGS_MAX, Word},
+    field::{Field, READINGS_MAX, WORDS_MAX, Word},
     hanzi,
     model::{Comparison, Model, Reads, Test},
     records::{MISSING, Records, ValueId},
@@ -27,6 +27,8 @@ pub struct Comparer {
     pub fields: Vec<Field>,
     /// One per comparison of the model.
     pub comparisons: Vec<Prepared>,
+    /// Values of every comparison, record by record: what two records need stands in one place each.
+    ids: Vec<ValueId>,
 }
 
 /// One comparison, ready.
@@ -66,16 +68,21 @@ impl Comparer {
         for comparison in &model.comparisons {
             comparisons.push(prepare(comparison, records, &mut fields)?);
         }
-        Ok(Self { fields: fields.read, comparisons })
+        let fields = fields.read;
+        let mut ids = Vec::with_capacity(records.rows * comparisons.len());
+        for row in 0..records.rows {
+            ids.extend(comparisons.iter().map(|comparison| fields[comparison.field].ids[row]));
+        }
+        Ok(Self { fields, comparisons, ids })
     }
 
     /// The pattern of two records.
     #[must_use]
     pub fn pattern(&self, left: usize, right: usize) -> Pattern {
         let mut pattern = 0;
-        for (at, comparison) in self.comparisons.iter().enumerate() {
-            let field = &self.fields[comparison.field];
-            let (a, b) = (field.ids[left], field.ids[right]);
+        let width = self.comparisons.len();
+        let (of_left, of_right) = (&self.ids[left * width..][..width], &self.ids[right * width..][..width]);
+        for (at, (comparison, (&a, &b))) in self.comparisons.iter().zip(of_left.iter().zip(of_right)).enumerate() {
             if a == MISSING || b == MISSING {
                 continue;
             }
@@ -84,7 +91,7 @@ impl Comparer {
             } else if comparison.only_exact {
                 comparison.last
             } else {
-                self.level(comparison, field, (left, right), (a, b))
+                self.level(comparison, &self.fields[comparison.field], (left, right), (a, b))
             };
             pattern |= level << (4 * at);
         }
@@ -112,12 +119,16 @@ impl Comparer {
                     });
                     f64::from(value) >= bound - 1e-6
                 }
+                Test::Edits if field.reads == Reads::Date => {
+                    let (a, b) = (&field.days[ids.0 as usize], &field.days[ids.1 as usize]);
+                    f64::from(a.edits(b)) <= bound
+                }
                 Test::Edits => {
                     let value = *distance.get_or_insert_with(|| {
                         edits(
                             field.characters.get(ids.0),
                             field.characters.get(ids.1),
-                            (field.signatures[ids.0 as usize], field.signatures[ids.1 as usize]),
+                            (field.tallies[ids.0 as usize], field.tallies[ids.1 as usize]),
                             comparison.edits.unwrap_or(0),
                         )
                     });
@@ -150,13 +161,14 @@ impl Comparer {
                     (field.numbers[ids.0 as usize].0 - field.numbers[ids.1 as usize].0).abs() <= bound + f64::EPSILON
                 }
                 Test::Kilometres => kilometres(field.numbers[ids.0 as usize], field.numbers[ids.1 as usize]) <= bound,
-                Test::Variant => same_length(field, ids).is_some_and(|(a, b)| {
-                    a.iter().zip(b).all(|(&x, &y)| hanzi::canonical(x) == hanzi::canonical(y))
-                }),
+                Test::Variant => field.canonical.get(ids.0) == field.canonical.get(ids.1),
                 Test::Pinyin => sounds_alike(field, ids, false),
                 Test::NearPinyin => sounds_alike(field, ids, true),
                 Test::Glyph => one_looks_alike(field, ids),
-                Test::Surname => same_surname(field.characters.get(ids.0), field.characters.get(ids.1)),
+                Test::Surname => {
+                    let surname = field.surnames[ids.0 as usize];
+                    surname != MISSING && surname == field.surnames[ids.1 as usize]
+                }
             };
             if holds {
                 return at as u64 + 1;
@@ -228,7 +240,7 @@ fn prepare(comparison: &Comparison, records: &Records, fields: &mut Fields) -> R
 fn soft_cosine(field: &Field, ids: (ValueId, ValueId), at_least: f32) -> f32 {
     let (left, right) = (field.words.of_value.get(ids.0), field.words.of_value.get(ids.1));
     let (mut i, mut j, mut cosine) = (0, 0, 0.0);
-    let (mut rest_left, mut rest_right) = ([Word { id: 0, weight: 0.0 }; 32], [Word { id: 0, weight: 0.0 }; 32]);
+    let (mut rest_left, mut rest_right) = ([Word::default(); WORDS_MAX], [Word::default(); WORDS_MAX]);
     let (mut count_left, mut count_right) = (0, 0);
     let (mut square_left, mut square_right) = (0.0, 0.0);
     while i < left.len() || j < right.len() {
@@ -297,11 +309,6 @@ fn beginning(left: &[char], right: &[char]) -> bool {
     long.starts_with(short)
 }
 
-fn same_length(field: &Field, ids: (ValueId, ValueId)) -> Option<(&[char], &[char])> {
-    let (left, right) = (field.characters.get(ids.0), field.characters.get(ids.1));
-    (left.len() == right.len()).then_some((left, right))
-}
-
 fn sounds_alike(field: &Field, ids: (ValueId, ValueId), near: bool) -> bool {
     let (left, right) = (field.sounds.get(ids.0), field.sounds.get(ids.1));
     if left.len() != right.len() {
@@ -319,18 +326,13 @@ fn share(left: &[u16; READINGS_MAX], right: &[u16; READINGS_MAX]) -> bool {
 }
 
 fn one_looks_alike(field: &Field, ids: (ValueId, ValueId)) -> bool {
-    let Some((left, right)) = same_length(field, ids) else { return false };
-    let mut different = left.iter().zip(right).filter(|(a, b)| hanzi::canonical(**a) != hanzi::canonical(**b));
+    let (left, right) = (field.canonical.get(ids.0), field.canonical.get(ids.1));
+    if left.len() != right.len() || left.len() < 2 {
+        return false;
+    }
+    let mut different = left.iter().zip(right).filter(|(a, b)| a != b);
     match (different.next(), different.next()) {
-        (Some((&a, &b)), None) => left.len() > 1 && hanzi::look_alike(a, b),
+        (Some((&a, &b)), None) => hanzi::look_alike(a, b),
         _ => false,
     }
-}
-
-fn same_surname(left: &[char], right: &[char]) -> bool {
-    let length = hanzi::surname_length(left);
-    length == hanzi::surname_length(right)
-        && left.len() > length
-        && right.len() > length
-        && left[..length].iter().zip(&right[..length]).all(|(&a, &b)| hanzi::canonical(a) == hanzi::canonical(b))
 }

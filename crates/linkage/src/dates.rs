@@ -11,9 +11,27 @@ pub struct Day {
     pub day: i8,
     /// Days since 1970-01-01.
     pub number: i32,
+    /// The eight digits `yyyymmdd`, four bits each.
+    pub digits: u32,
 }
 
 impl Day {
+    /// Digits that differ, two that are swapped with their neighbour counted once: what a slip of the pen makes
+    /// of a day written in full.
+    #[must_use]
+    pub fn edits(&self, other: &Self) -> u32 {
+        let differ = self.digits ^ other.digits;
+        let places = (differ | differ >> 1 | differ >> 2 | differ >> 3) & 0x1111_1111;
+        if places.count_ones() == 2 && places & places >> 4 != 0 {
+            let at = places.trailing_zeros();
+            let digit = |digits: u32, at: u32| digits >> at & 0xf;
+            let swapped = digit(self.digits, at) == digit(other.digits, at + 4)
+                && digit(self.digits, at + 4) == digit(other.digits, at);
+            return if swapped { 1 } else { 2 };
+        }
+        places.count_ones()
+    }
+
     fn new(year: i64, month: i64, day: i64) -> Option<Self> {
         if !(1000..2200).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
             return None;
@@ -29,7 +47,10 @@ impl Day {
         let year_of_era = shifted - era * 400;
         let day_of_year = (153 * (month + if month > 2 { -3 } else { 9 }) + 2) / 5 + day - 1;
         let number = era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468;
-        Some(Self { year: year as i16, month: month as i8, day: day as i8, number: number as i32 })
+        let digits = [year / 1000, year / 100, year / 10, year, month / 10, month, day / 10, day]
+            .iter()
+            .fold(0, |digits, digit| digits << 4 | (digit % 10) as u32);
+        Some(Self { year: year as i16, month: month as i8, day: day as i8, number: number as i32, digits })
     }
 }
 
@@ -79,6 +100,16 @@ mod tests {
             assert_eq!(read_day(written), Some(day), "{written}");
         }
         assert_eq!(day.number, 19_753);
+    }
+
+    #[test]
+    fn a_slip_of_the_pen_is_one_edit() {
+        let edits = |a, b| read_day(a).unwrap().edits(&read_day(b).unwrap());
+        assert_eq!(edits("1990-12-03", "1990-12-30"), 1);
+        assert_eq!(edits("1990-12-03", "1990-12-08"), 1);
+        assert_eq!(edits("1990-12-03", "1909-12-03"), 1);
+        assert_eq!(edits("1990-12-03", "1991-11-03"), 2);
+        assert_eq!(edits("1990-12-03", "1990-12-03"), 0);
     }
 
     #[test]

@@ -8,13 +8,16 @@ use yihe_vocabulary::{CitizenId, CreditCode};
 use crate::{
     dates::{Day, read_day},
     hanzi,
+    intern::Interner,
     model::Reads,
     records::{Column, MISSING, Records, ValueId},
-    similarity::{CHARACTERS_MAX, signature, tally},
+    similarity::{CHARACTERS_MAX, tally},
 };
 
-/// Most words of one value that are compared.
-const WORDS_MAX: usize = 32;
+/// Most words of one value that are compared: the rarest.
+pub const WORDS_MAX: usize = 16;
+/// Most words of one value that are looked at.
+const WORDS_READ_MAX: usize = 64;
 /// Most readings of one character.
 pub const READINGS_MAX: usize = 4;
 
@@ -88,8 +91,6 @@ pub struct Field {
     pub values: Vec<Box<str>>,
     /// Characters that are compared.
     pub characters: Lists<char>,
-    /// Signatures of the characters.
-    pub signatures: Vec<u64>,
     /// Tallies of the characters.
     pub tallies: Vec<u128>,
     /// Days, for [`Reads::Date`].
@@ -100,6 +101,10 @@ pub struct Field {
     pub words: Words,
     /// Sounds, for [`Reads::ChineseName`], a list per value.
     pub sounds: Lists<Sounds>,
+    /// Characters in their canonical form, for [`Reads::ChineseName`].
+    pub canonical: Lists<char>,
+    /// Number of the surname, for [`Reads::ChineseName`]; [`MISSING`] where there is nothing after it.
+    pub surnames: Vec<u32>,
 }
 
 impl Field {
@@ -112,12 +117,13 @@ impl Field {
             ids: Vec::new(),
             values: Vec::new(),
             characters: Lists::new(),
-            signatures: Vec::new(),
             tallies: Vec::new(),
             days: Vec::new(),
             numbers: Vec::new(),
             words: Words { of_value: Lists::new(), texts: Lists::new(), ..Words::default() },
             sounds: Lists::new(),
+            canonical: Lists::new(),
+            surnames: Vec::new(),
         };
         let source = &records.columns[column];
         match (reads, with) {
@@ -129,20 +135,18 @@ impl Field {
     }
 
     fn read_values(&mut self, source: &Column) {
-        let mut known: HashMap<Box<str>, ValueId> = HashMap::with_capacity(source.values.len());
+        let mut known = Interner::default();
         let mut sounds = SoundTable::default();
         let translated: Vec<ValueId> = source
             .values
             .iter()
             .map(|written| {
                 let Some(value) = canonical(written, self.reads) else { return MISSING };
-                if let Some(&id) = known.get(value.as_str()) {
-                    return id;
+                let (id, is_new) = known.number(&value, &self.values);
+                if is_new {
+                    self.read_value(&value, &mut sounds);
+                    self.values.push(value.into());
                 }
-                let id = self.values.len() as ValueId;
-                self.read_value(&value, &mut sounds);
-                self.values.push(value.as_str().into());
-                known.insert(value.into(), id);
                 id
             })
             .collect();
@@ -175,7 +179,13 @@ impl Field {
         match self.reads {
             Reads::Date => self.days.extend(read_day(value)),
             Reads::Number => self.numbers.push((value.parse().unwrap_or(f64::NAN), 0.0)),
-            Reads::ChineseName => self.sounds.push(value.chars().take(CHARACTERS_MAX).map(|character| sounds.of(character))),
+            Reads::ChineseName => {
+                self.sounds.push(value.chars().take(CHARACTERS_MAX).map(|character| sounds.of(character)));
+                let canonical: Vec<char> = value.chars().take(CHARACTERS_MAX).map(hanzi::canonical).collect();
+                let length = hanzi::surname_length(&canonical);
+                self.surnames.push(if canonical.len() > length { sounds.surname(&canonical[..length]) } else { MISSING });
+                self.canonical.push(canonical);
+            }
             Reads::Text
             | Reads::Words
             | Reads::ChineseAddress
@@ -190,7 +200,6 @@ impl Field {
     fn prepare(&mut self) {
         for value in &self.values {
             let characters: Vec<char> = value.chars().take(CHARACTERS_MAX).collect();
-            self.signatures.push(signature(&characters));
             self.tallies.push(tally(&characters));
             self.characters.push(characters);
         }
@@ -200,21 +209,21 @@ impl Field {
     }
 
     fn prepare_words(&mut self) {
-        let mut known: HashMap<String, u32> = HashMap::new();
+        let mut known = Interner::default();
+        let mut texts: Vec<Box<str>> = Vec::new();
         let mut of_value: Vec<Vec<u32>> = Vec::with_capacity(self.values.len());
         for value in &self.values {
             let mut words: Vec<u32> = split_words(value)
                 .into_iter()
-                .take(WORDS_MAX)
+                .take(WORDS_READ_MAX)
                 .map(|word| {
-                    if let Some(&id) = known.get(&word) {
-                        return id;
+                    let (id, is_new) = known.number(&word, &texts);
+                    if is_new {
+                        let characters: Vec<char> = word.chars().take(CHARACTERS_MAX).collect();
+                        self.words.tallies.push(tally(&characters));
+                        self.words.texts.push(characters);
+                        texts.push(word.into());
                     }
-                    let id = known.len() as u32;
-                    let characters: Vec<char> = word.chars().take(CHARACTERS_MAX).collect();
-                    self.words.tallies.push(tally(&characters));
-                    self.words.texts.push(characters);
-                    known.insert(word, id);
                     id
                 })
                 .collect();
@@ -226,14 +235,18 @@ impl Field {
         for &id in self.ids.iter().filter(|&&id| id != MISSING) {
             occurrences[id as usize] += 1;
         }
-        let mut frequency = vec![0_u32; known.len()];
+        let mut frequency = vec![0_u32; texts.len()];
         for (words, &times) in of_value.iter().zip(&occurrences) {
             for &word in words {
                 frequency[word as usize] += times;
             }
         }
         let records = f64::from(occurrences.iter().sum::<u32>()).max(1.0);
-        for words in of_value {
+        for mut words in of_value {
+            // The common words of a long value say next to nothing and cost as much as the others.
+            words.sort_unstable_by_key(|&word| (frequency[word as usize], word));
+            words.truncate(WORDS_MAX);
+            words.sort_unstable();
             let weight = |word: u32| ((1.0 + records / f64::from(frequency[word as usize].max(1))).ln()) as f32;
             let length = words.iter().map(|&word| weight(word).powi(2)).sum::<f32>().sqrt().max(f32::MIN_POSITIVE);
             self.words.of_value.push(words.into_iter().map(|id| Word { id, weight: weight(id) / length }));
@@ -248,9 +261,15 @@ struct SoundTable {
     exact: HashMap<&'static str, u16>,
     near: HashMap<String, u16>,
     known: HashMap<char, Sounds>,
+    surnames: HashMap<String, u32>,
 }
 
 impl SoundTable {
+    fn surname(&mut self, characters: &[char]) -> u32 {
+        let next = self.surnames.len() as u32;
+        *self.surnames.entry(characters.iter().collect()).or_insert(next)
+    }
+
     fn of(&mut self, character: char) -> Sounds {
         if let Some(&sounds) = self.known.get(&character) {
             return sounds;

@@ -35,6 +35,7 @@ pub mod train;
 pub mod write;
 
 mod error;
+mod intern;
 mod parallel;
 
 pub use error::LinkageError;

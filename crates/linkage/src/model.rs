@@ -204,6 +204,21 @@ pub enum Test {
 }
 
 impl Test {
+    /// The reading that the test needs, where a comparison has another.
+    fn needs(self, reads: Reads) -> Option<&'static str> {
+        let (fits, needed) = match self {
+            Self::Variant | Self::Pinyin | Self::NearPinyin | Self::Glyph | Self::Surname => {
+                (reads == Reads::ChineseName, "chinese_name")
+            }
+            Self::DayMonthSwapped | Self::Days => (reads == Reads::Date, "date"),
+            Self::Relative | Self::Difference => (reads == Reads::Number, "number"),
+            Self::Kilometres => (reads == Reads::Point, "point"),
+            Self::Cosine | Self::Contained => (matches!(reads, Reads::Words | Reads::ChineseAddress), "words"),
+            Self::Exact | Self::Swapped | Self::JaroWinkler | Self::Edits | Self::Beginning | Self::Other => (true, ""),
+        };
+        (!fits).then_some(needed)
+    }
+
     /// Whether the level needs `at_least` (true), `at_most` (false), or neither.
     #[must_use]
     pub fn bound(self) -> Option<bool> {
@@ -359,6 +374,9 @@ impl Model {
                     Some(true) if level.at_least.is_none() => return Err(at(format!("{name} needs at_least"))),
                     Some(false) if level.at_most.is_none() => return Err(at(format!("{name} needs at_most"))),
                     _ => {}
+                }
+                if let Some(reads) = level.when.needs(comparison.reads) {
+                    return Err(at(format!("{name} needs `reads: {reads}`")));
                 }
                 within("m", level.m.unwrap_or(0.5)).map_err(at)?;
                 within("u", level.u.unwrap_or(0.5)).map_err(at)?;

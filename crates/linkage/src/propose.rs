@@ -16,7 +16,7 @@ const PAIRS_ALWAYS: f64 = 1e6;
 /// Most rules that are proposed.
 const RULES_MAX: usize = 24;
 /// Records that costs are estimated on.
-const SAMPLE_ROWS: usize = 50_000;
+const SAMPLE_ROWS: usize = 20_000;
 /// Pairs of strangers that tell whether one column implies another, at least and at most.
 const STRANGERS_MIN: u32 = 50;
 const STRANGERS_MAX: usize = 20_000;
@@ -89,8 +89,9 @@ pub fn propose(records: &Records, renamed: Vec<Renamed>) -> Result<Proposal, Lin
     }
     let mut evidence: Vec<&Profile> =
         profiles.iter().filter(|profile| profile.meaning.is_evidence() && profile.filled > 0.02).collect();
+    let (sample, scale) = sample(records);
     drop_composites(records, &mut evidence, &mut left_out);
-    drop_dependent(records, &mut evidence, &mut left_out);
+    drop_dependent(&sample, &mut evidence, &mut left_out);
     // The most telling first, should there be more than a pattern holds.
     evidence.sort_by(|a, b| (b.distinct as f64 * b.filled).total_cmp(&(a.distinct as f64 * a.filled)));
     for profile in evidence.split_off(evidence.len().min(COMPARISONS_MAX)) {
@@ -104,7 +105,7 @@ pub fn propose(records: &Records, renamed: Vec<Renamed>) -> Result<Proposal, Lin
         let reason = format!("no column tells records apart; found: {found}");
         return Err(LinkageError::NothingToCompare { reason });
     }
-    let (blocking, costs) = blocking(records, &evidence)?;
+    let (blocking, costs) = blocking(records, &sample, scale, &evidence)?;
     if blocking.is_empty() {
         let reason = "no column is rare enough to say which pairs to compare".to_owned();
         return Err(LinkageError::NothingToCompare { reason });
@@ -342,8 +343,12 @@ fn atoms(profile: &Profile) -> Vec<Atom> {
         .collect()
 }
 
-fn blocking(records: &Records, evidence: &[&Profile]) -> Result<(Vec<Rule>, Vec<Cost>), LinkageError> {
-    let (sample, scale) = sample(records);
+fn blocking(
+    records: &Records,
+    sample: &Records,
+    scale: f64,
+    evidence: &[&Profile],
+) -> Result<(Vec<Rule>, Vec<Cost>), LinkageError> {
     let budget = (PAIRS_PER_RECORD * records.rows as f64).max(PAIRS_ALWAYS);
     if records.possible_pairs() <= PAIRS_ALWAYS {
         let rule = Rule { keys: Vec::new(), any_order: false, block_max: None };
@@ -355,12 +360,12 @@ fn blocking(records: &Records, evidence: &[&Profile]) -> Result<(Vec<Rule>, Vec<
         .iter()
         .map(|atom| Rule { keys: vec![atom.key.clone()], any_order: false, block_max: None })
         .collect();
-    let read: Vec<(Key, Field)> = block::fields(&singles, &sample)?;
+    let read: Vec<(Key, Field)> = block::fields(&singles, sample)?;
     let read: Vec<(Key, &Field)> = read.iter().map(|(key, field)| (key.clone(), field)).collect();
     // Blocks of the sample are smaller than those of all records, and pairs fewer by the square.
     let cost = |rule: &Rule| {
         let block_max = rule.block_max.map(|most| (f64::from(most) / scale).ceil() as u32);
-        let cost = block::preview(&Rule { block_max, ..rule.clone() }, &sample, &read);
+        let cost = block::preview(&Rule { block_max, ..rule.clone() }, sample, &read);
         let times = |count: u32| (f64::from(count) * scale) as u32;
         Cost { pairs: cost.pairs * scale * scale, largest: times(cost.largest), left_out: times(cost.left_out), ..cost }
     };
@@ -476,14 +481,25 @@ fn sample(records: &Records) -> (Records, f64) {
         return (records.clone(), 1.0);
     }
     let rows: Vec<usize> = (0..records.rows).step_by(step).collect();
-    let columns = records
-        .columns
-        .iter()
-        .map(|column| Column { ids: rows.iter().map(|&row| column.ids[row]).collect(), ..column.clone() })
-        .collect();
+    let columns = records.columns.iter().map(|column| part_of(column, &rows)).collect();
     let first = rows.partition_point(|&row| row < records.first);
     let sample = Records { tables: records.tables.clone(), columns, first, rows: rows.len() };
     (sample, records.rows as f64 / rows.len() as f64)
+}
+
+/// A column of some records, with their values only.
+fn part_of(column: &Column, rows: &[usize]) -> Column {
+    let mut numbers = vec![MISSING; column.values.len()];
+    let mut part = Column { name: column.name.clone(), is_decimal: column.is_decimal, ..Column::default() };
+    for &row in rows {
+        let id = column.ids[row];
+        if id != MISSING && numbers[id as usize] == MISSING {
+            numbers[id as usize] = part.values.len() as u32;
+            part.values.push(column.values[id as usize].clone());
+        }
+        part.ids.push(if id == MISSING { MISSING } else { numbers[id as usize] });
+    }
+    part
 }
 
 /// How a column is read for a constraint or a key of its own.

@@ -1,8 +1,6 @@
 //! Records to be linked: one or two tables, held by column with every distinct value once.
 
-use std::collections::HashMap;
-
-use crate::error::LinkageError;
+use crate::{error::LinkageError, intern::Interner};
 
 /// Number of a distinct value in its column; [`MISSING`] where the record says nothing.
 pub type ValueId = u32;
@@ -136,10 +134,11 @@ fn find<'table>(table: &'table Table, name: &str) -> Result<&'table Column, Link
 
 fn append(first: &Column, second: &Column) -> Column {
     let mut builder = ColumnBuilder::new(&first.name);
-    builder.column = first.clone();
-    for (id, value) in first.values.iter().enumerate() {
-        builder.known.insert(value.clone(), id as ValueId);
+    for value in &first.values {
+        builder.id(value);
     }
+    builder.column.ids.clone_from(&first.ids);
+    builder.column.is_decimal = first.is_decimal;
     let translated: Vec<ValueId> = second.values.iter().map(|value| builder.id(value)).collect();
     let ids = second.ids.iter().map(|&id| if id == MISSING { MISSING } else { translated[id as usize] });
     builder.column.ids.extend(ids);
@@ -151,7 +150,7 @@ fn append(first: &Column, second: &Column) -> Column {
 #[derive(Debug)]
 pub struct ColumnBuilder {
     column: Column,
-    known: HashMap<Box<str>, ValueId>,
+    known: Interner,
     text: String,
 }
 
@@ -160,7 +159,7 @@ impl ColumnBuilder {
     #[must_use]
     pub fn new(name: &str) -> Self {
         let column = Column { name: name.to_owned(), ..Column::default() };
-        Self { column, known: HashMap::new(), text: String::new() }
+        Self { column, known: Interner::default(), text: String::new() }
     }
 
     /// Says that the source holds numbers with a fraction.
@@ -189,12 +188,10 @@ impl ColumnBuilder {
     }
 
     fn id(&mut self, value: &str) -> ValueId {
-        if let Some(&id) = self.known.get(value) {
-            return id;
+        let (id, is_new) = self.known.number(value, &self.column.values);
+        if is_new {
+            self.column.values.push(value.into());
         }
-        let id = self.column.values.len() as ValueId;
-        self.column.values.push(value.into());
-        self.known.insert(value.into(), id);
         id
     }
 

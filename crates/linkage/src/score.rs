@@ -108,7 +108,7 @@ impl<'run> Scorer<'run> {
         let found = parallel::map(&pieces, threads, |piece| {
             let mut kept = Vec::new();
             let mut compared = 0;
-            candidates.for_each_pair(*piece, |left, right| {
+            candidates.for_each_pair(*piece, |_, _| true, |left, right| {
                 compared += 1;
                 let pair = self.pair(left, right);
                 if pair.weight >= at_least {

@@ -20,7 +20,7 @@ use crate::{
 /// Pairs of the sample for `u`.
 const SAMPLE: usize = 120_000;
 /// Compared pairs that patterns are counted of; beyond, an even part of them.
-const COUNTED_MAX: f64 = 4e6;
+const COUNTED_MAX: f64 = 3e6;
 /// Compared pairs that are kept in memory, 16 bytes each; no more than are counted.
 const KEPT_MAX: f64 = COUNTED_MAX;
 /// Rounds of expectation maximisation.
@@ -171,10 +171,8 @@ pub fn count(
         let mut counts = Counts::new();
         let mut kept = Vec::new();
         let mut pairs = 0;
-        candidates.for_each_pair(*piece, |left, right| {
-            if limit != u64::MAX && mix(u64::from(left) << 32 | u64::from(right)) > limit {
-                return;
-            }
+        let wanted = |left: u32, right: u32| limit == u64::MAX || mix(u64::from(left) << 32 | u64::from(right)) <= limit;
+        candidates.for_each_pair(*piece, wanted, |left, right| {
             pairs += 1;
             let pattern = comparer.pattern(left as usize, right as usize);
             let rules = candidates.rules_of(left, right);

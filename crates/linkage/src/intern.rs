@@ -1,0 +1,54 @@
+//! Each distinct text once, by number.
+
+use std::{
+    collections::HashMap,
+    hash::{BuildHasherDefault, Hasher},
+};
+
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+/// Numbers texts in the order in which they come. Texts themselves stay with the caller, so that each is held once.
+#[derive(Debug, Clone, Default)]
+pub struct Interner {
+    numbers: HashMap<u64, u32, BuildHasherDefault<Ready>>,
+}
+
+impl Interner {
+    /// The number of a text, and whether it is new; `texts` has those of the numbers given so far.
+    pub fn number(&mut self, text: &str, texts: &[Box<str>]) -> (u32, bool) {
+        // Two texts of one hash are told apart by looking, and the second is filed under the next seed.
+        for seed in 0.. {
+            let hash = xxh3_64_with_seed(text.as_bytes(), seed);
+            match self.numbers.get(&hash) {
+                Some(&number) if *texts[number as usize] == *text => return (number, false),
+                Some(_) => {}
+                None => {
+                    let number = texts.len() as u32;
+                    self.numbers.insert(hash, number);
+                    return (number, true);
+                }
+            }
+        }
+        unreachable!("a text is found or filed under some seed")
+    }
+}
+
+/// A hasher of what is a hash already.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Ready(u64);
+
+impl Hasher for Ready {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(byte);
+        }
+    }
+
+    fn write_u64(&mut self, value: u64) {
+        self.0 = value;
+    }
+}
