@@ -66,12 +66,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     })?;
     lap("run", since);
-    println!("compared {} pairs, kept {}, prior {:.3e}", outcome.compared, outcome.pairs.len(), outcome.model.prior.unwrap_or(0.0));
+    println!("compared {} pairs, kept {}, prior {:.3e} kin {:.3e}", outcome.compared, outcome.pairs.len(), outcome.model.prior.unwrap_or(0.0), outcome.model.kin_prior.unwrap_or(0.0));
     for comparison in &outcome.model.comparisons {
         let levels: Vec<String> = comparison
             .levels
             .iter()
-            .map(|level| format!("{:?} {:.4}/{:.1e}", level.when, level.m.unwrap_or(0.0), level.u.unwrap_or(0.0)))
+            .map(|level| format!("{:?} {:.4}/{:.1e}/{:.4}", level.when, level.m.unwrap_or(0.0), level.u.unwrap_or(0.0), level.k.unwrap_or(0.0)))
             .collect();
         println!("  {:<16} {}", comparison.column, levels.join("  "));
     }

@@ -38,6 +38,10 @@ pub struct Model {
     /// Probability that two records taken at random are the same; learned where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prior: Option<f64>,
+    /// Probability that two records taken at random are of different but related things: people of one household,
+    /// branches of one company. Learned where absent and some comparison is `personal`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kin_prior: Option<f64>,
     /// Seed of the sample that `u` is learned from.
     #[serde(default)]
     pub seed: u64,
@@ -90,6 +94,9 @@ pub struct Comparison {
     /// Whether agreeing on a rare value counts for more than on a common one.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub term_frequency: bool,
+    /// Whether related things agree on it by chance only: a given name, a day of birth, not an address.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub personal: bool,
     /// From the closest to the farthest; the first that holds is reached. The last must be `other`.
     pub levels: Vec<Level>,
 }
@@ -139,13 +146,16 @@ pub struct Level {
     /// Share of the pairs that are different which reach this level.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub u: Option<f64>,
+    /// Share of the pairs of related things which reach this level.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub k: Option<f64>,
 }
 
 impl Level {
     /// A level without what is learned.
     #[must_use]
     pub fn new(when: Test) -> Self {
-        Self { when, at_least: None, at_most: None, m: None, u: None }
+        Self { when, at_least: None, at_most: None, m: None, u: None, k: None }
     }
 
     /// A similarity of at least this much.
@@ -342,6 +352,7 @@ impl Model {
         };
         within("threshold", self.threshold)?;
         within("prior", self.prior.unwrap_or(0.5))?;
+        within("kin_prior", self.kin_prior.unwrap_or(0.5))?;
         if self.comparisons.is_empty() || self.comparisons.len() > COMPARISONS_MAX {
             let found = self.comparisons.len();
             return Err(format!("found {found} comparisons, expected 1 to {COMPARISONS_MAX}"));
@@ -380,6 +391,7 @@ impl Model {
                 }
                 within("m", level.m.unwrap_or(0.5)).map_err(at)?;
                 within("u", level.u.unwrap_or(0.5)).map_err(at)?;
+                within("k", level.k.unwrap_or(0.5)).map_err(at)?;
             }
             let needs_with = comparison.reads == Reads::Point || levels.iter().any(|level| level.when == Test::Swapped);
             if needs_with && comparison.with.is_none() {

@@ -117,6 +117,7 @@ pub fn propose(records: &Records, renamed: Vec<Renamed>) -> Result<Proposal, Lin
         renamed,
         threshold: 0.5,
         prior: None,
+        kin_prior: None,
         seed: 0,
         comparisons,
         blocking,
@@ -290,22 +291,50 @@ fn comparison(profile: &Profile, evidence: &[&Profile], records: &Records) -> Op
         with,
         reads: profile.meaning.reads(),
         term_frequency: !matches!(profile.meaning, Meaning::Latitude),
+        personal: is_personal(profile, evidence),
         levels,
     })
 }
 
+fn is_given_name(name: &str) -> bool {
+    ["given", "first", "fore"].iter().any(|part| name.contains(part))
+}
+
+fn is_family_name(name: &str) -> bool {
+    ["sur", "last", "family"].iter().any(|part| name.contains(part))
+}
+
+/// Whether people of one household, or companies of one building, agree on it by chance only.
+fn is_personal(profile: &Profile, evidence: &[&Profile]) -> bool {
+    let name = profile.name.to_lowercase();
+    match profile.meaning {
+        Meaning::Day | Meaning::CitizenId | Meaning::CreditCode | Meaning::ChineseName => true,
+        Meaning::Name | Meaning::Words | Meaning::ChineseWords => {
+            let named = ["name", "title", "姓名", "名称", "单位"].iter().any(|part| name.contains(part));
+            is_given_name(&name)
+                || (named && !is_family_name(&name) && !evidence.iter().any(|other| is_given_name(&other.name.to_lowercase())))
+        }
+        Meaning::RecordId
+        | Meaning::Answer
+        | Meaning::Nothing
+        | Meaning::Category
+        | Meaning::Number
+        | Meaning::Latitude
+        | Meaning::Longitude
+        | Meaning::Code => false,
+    }
+}
+
 /// The column whose values are written into this one by mistake: surname and given name.
 fn partner(profile: &Profile, evidence: &[&Profile], records: &Records) -> Option<String> {
-    let given = |name: &str| ["given", "first", "fore"].iter().any(|part| name.contains(part));
-    let family = |name: &str| ["sur", "last", "family"].iter().any(|part| name.contains(part));
     let name = profile.name.to_lowercase();
     evidence
         .iter()
         .filter(|other| other.column != profile.column && other.meaning == Meaning::Name)
         .find(|other| {
             let second = other.name.to_lowercase();
-            (given(&name) && family(&second))
-                || (family(&name) && given(&second))
+            (is_given_name(&name) && is_family_name(&second))
+                || (is_family_name(&name) && is_given_name(&second))
                 || shared_values(&records.columns[profile.column], &records.columns[other.column]) > 0.3
         })
         .map(|other| other.name.clone())

@@ -10,7 +10,7 @@ use crate::{
     one_to_one::one_to_one,
     records::{MISSING, Records},
     score::{Pair, Scorer},
-    train::{self, Parameters, odds, probability},
+    train::{self, Kin, Parameters, odds, probability},
 };
 
 /// Most pairs that one rule may compare, whatever the model says.
@@ -155,7 +155,8 @@ fn given(model: &Model, marginals: &train::Marginals) -> Parameters {
     };
     let u = values(|level| level.u);
     let chance = u.iter().zip(&marginals.share).map(|(u, share)| (u[0] / share[0].max(1e-12)).min(1.0)).collect();
-    Parameters { prior: model.prior.unwrap_or(1e-4).clamp(1e-15, 0.5), m: values(|level| level.m), u, chance }
+    let kin = model.kin_prior.map(|prior| Kin { prior: prior.clamp(1e-15, 0.5), k: values(|level| level.k) });
+    Parameters { prior: model.prior.unwrap_or(1e-4).clamp(1e-15, 0.5), m: values(|level| level.m), u, chance, kin }
 }
 
 fn keep(model: &mut Model, parameters: &Parameters) {
@@ -164,6 +165,13 @@ fn keep(model: &mut Model, parameters: &Parameters) {
         for (level, (&m, &u)) in comparison.levels.iter_mut().zip(m.iter().zip(u)) {
             level.m = Some(m);
             level.u = Some(u);
+        }
+    }
+    let Some(kin) = &parameters.kin else { return };
+    model.kin_prior = Some(kin.prior);
+    for (comparison, k) in model.comparisons.iter_mut().zip(&kin.k) {
+        for (level, &k) in comparison.levels.iter_mut().zip(k) {
+            level.k = Some(k);
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::{
     model::{Model, Test},
     parallel,
     records::{MISSING, Records},
-    train::{Compared, Parameters, odds, probability, weights},
+    train::{Compared, Parameters, Weights, probability},
 };
 
 /// Two records and how likely they are the same.
@@ -34,8 +34,9 @@ impl Pair {
 #[derive(Debug)]
 pub struct Scorer<'run> {
     comparer: &'run Comparer,
-    prior: f64,
-    levels: Vec<Vec<f64>>,
+    weights: Weights,
+    /// Whether relatives agree on a comparison by chance only.
+    personal: Vec<bool>,
     /// Per comparison, for each value, how much more or less agreeing on it says than agreeing on any.
     rarity: Vec<Option<Vec<f32>>>,
 }
@@ -53,33 +54,50 @@ impl<'run> Scorer<'run> {
                 wanted.then(|| rarity(comparer, at, records, parameters))
             })
             .collect();
-        Self { comparer, prior: odds(parameters.prior), levels: weights(parameters), rarity }
+        let personal = model.comparisons.iter().map(|comparison| comparison.personal).collect();
+        Self { comparer, weights: Weights::new(parameters), personal, rarity }
     }
 
     /// Odds, in bits, that two records are the same.
     #[must_use]
     pub fn weight(&self, left: u32, right: u32, pattern: Pattern) -> f64 {
-        (0..self.levels.len()).fold(self.prior, |sum, at| sum + self.part(at, left, right, pattern))
+        let comparisons = 0..self.weights.same.len();
+        let same = comparisons.clone().fold(self.weights.prior, |sum, at| sum + self.part(at, left, right, pattern));
+        same - self.kin(left, pattern)
     }
 
-    /// What one comparison adds to the odds.
+    /// What one comparison adds to the odds against strangers.
     #[must_use]
     pub fn part(&self, at: usize, left: u32, _right: u32, pattern: Pattern) -> f64 {
         let reached = level(pattern, at);
-        let mut weight = self.levels[at][reached];
-        if reached == 1
-            && let Some(rarity) = &self.rarity[at]
-        {
+        let weight = self.weights.same[at][reached];
+        if reached == 1 { weight + self.rarity(at, left) } else { weight }
+    }
+
+    /// By how many bits the odds are lower because the records may be of related things.
+    #[must_use]
+    pub fn kin(&self, left: u32, pattern: Pattern) -> f64 {
+        let Some((prior, table)) = &self.weights.kin else { return 0.0 };
+        let related = table.iter().enumerate().fold(*prior, |sum, (at, levels)| {
+            let reached = level(pattern, at);
+            // Sharing a rare address speaks for a household as it does for a person.
+            let rarity = if reached == 1 && !self.personal[at] { self.rarity(at, left) } else { 0.0 };
+            sum + levels[reached] + rarity
+        });
+        if related > 60.0 { related } else { (1.0 + related.exp2()).log2() }
+    }
+
+    fn rarity(&self, at: usize, row: u32) -> f64 {
+        self.rarity[at].as_ref().map_or(0.0, |rarity| {
             let field = &self.comparer.fields[self.comparer.comparisons[at].field];
-            weight += f64::from(rarity[field.ids[left as usize] as usize]);
-        }
-        weight
+            f64::from(rarity[field.ids[row as usize] as usize])
+        })
     }
 
     /// Odds of no evidence at all.
     #[must_use]
     pub fn prior(&self) -> f64 {
-        self.prior
+        self.weights.prior
     }
 
     /// Compares and weighs two records.
