@@ -47,13 +47,22 @@ fn main() -> Result<(), Box<dyn Error>> {
     let proposal = propose(&records, renamed)?;
     lap("propose", since);
     for profile in &proposal.profiles {
-        println!("  {:<20} {:?} filled {:.2} distinct {}", profile.name, profile.meaning, profile.filled, profile.distinct);
+        println!(
+            "  {:<20} {:?} filled {:.2} distinct {}",
+            profile.name, profile.meaning, profile.filled, profile.distinct
+        );
     }
     for (name, why) in &proposal.left_out {
         println!("  left out {name}: {why}");
     }
     for (rule, cost) in proposal.model.blocking.iter().zip(&proposal.costs) {
-        println!("  {:<50} {:>10.0} pairs, largest {}, max {:?}", yihe_linkage::block::name(rule), cost.pairs, cost.largest, rule.block_max);
+        println!(
+            "  {:<50} {:>10.0} pairs, largest {}, max {:?}",
+            yihe_linkage::block::name(rule),
+            cost.pairs,
+            cost.largest,
+            rule.block_max
+        );
     }
     let since = Instant::now();
     let stage = std::sync::Mutex::new((None, Instant::now()));
@@ -66,12 +75,26 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     })?;
     lap("run", since);
-    println!("compared {} pairs, kept {}, prior {:.3e} kin {:.3e}", outcome.compared, outcome.pairs.len(), outcome.model.prior.unwrap_or(0.0), outcome.model.kin_prior.unwrap_or(0.0));
+    println!(
+        "compared {} pairs, kept {}, prior {:.3e} kin {:.3e}",
+        outcome.compared,
+        outcome.pairs.len(),
+        outcome.model.prior.unwrap_or(0.0),
+        outcome.model.kin_prior.unwrap_or(0.0)
+    );
     for comparison in &outcome.model.comparisons {
         let levels: Vec<String> = comparison
             .levels
             .iter()
-            .map(|level| format!("{:?} {:.4}/{:.1e}/{:.4}", level.when, level.m.unwrap_or(0.0), level.u.unwrap_or(0.0), level.k.unwrap_or(0.0)))
+            .map(|level| {
+                format!(
+                    "{:?} {:.4}/{:.1e}/{:.4}",
+                    level.when,
+                    level.m.unwrap_or(0.0),
+                    level.u.unwrap_or(0.0),
+                    level.k.unwrap_or(0.0)
+                )
+            })
             .collect();
         println!("  {:<16} {}", comparison.column, levels.join("  "));
     }

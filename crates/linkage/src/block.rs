@@ -86,7 +86,10 @@ fn keyed(rule: &Rule, fields: &[(Key, &Field)], rows: usize) -> Keyed {
                 list if several.is_empty() => several.extend_from_slice(list),
                 // Two parts of several keys: each with each.
                 list => {
-                    several = several.iter().flat_map(|a| list.iter().map(move |b| a.wrapping_mul(3).wrapping_add(*b))).collect();
+                    several = several
+                        .iter()
+                        .flat_map(|a| list.iter().map(move |b| a.wrapping_mul(3).wrapping_add(*b)))
+                        .collect();
                 }
             }
         }
@@ -381,14 +384,23 @@ fn part_keys(field: &Field, id: ValueId, part: Part, seed: u64) -> Vec<u64> {
         }
         Part::Surname => Vec::new(),
         Part::Week => read_day(value)
-            .map(|day| [hash(&format!("{}", day.number.div_euclid(7))), hash(&format!("{}h", (day.number + 3).div_euclid(7)))])
+            .map(|day| {
+                [hash(&format!("{}", day.number.div_euclid(7))), hash(&format!("{}h", (day.number + 3).div_euclid(7)))]
+            })
             .into_iter()
             .flatten()
             .collect(),
-        Part::Month | Part::Year | Part::MonthDay | Part::DayOrMonth => day_key(value, part).map(|key| hash(&key)).into_iter().collect(),
+        Part::Month | Part::Year | Part::MonthDay | Part::DayOrMonth => {
+            day_key(value, part).map(|key| hash(&key)).into_iter().collect()
+        }
         Part::Word => {
-            let mut words: Vec<(u32, u32)> =
-                field.words.of_value.get(id).iter().map(|word| (field.words.frequency[word.id as usize], word.id)).collect();
+            let mut words: Vec<(u32, u32)> = field
+                .words
+                .of_value
+                .get(id)
+                .iter()
+                .map(|word| (field.words.frequency[word.id as usize], word.id))
+                .collect();
             words.sort_unstable();
             words.iter().take(WORD_KEYS_MAX).map(|&(_, word)| hash(&text(field.words.texts.get(word)))).collect()
         }
@@ -399,7 +411,10 @@ fn part_keys(field: &Field, id: ValueId, part: Part, seed: u64) -> Vec<u64> {
             }
             // Steps of a tenth, counted from both sides: numbers within five per cent share one.
             let step = number.abs().ln() / 1.1_f64.ln();
-            [step.floor(), (step + 0.5).floor() + 0.5].iter().map(|step| hash(&format!("{step}{}", number < 0.0))).collect()
+            [step.floor(), (step + 0.5).floor() + 0.5]
+                .iter()
+                .map(|step| hash(&format!("{step}{}", number < 0.0)))
+                .collect()
         }
         Part::Field => {
             let (latitude, longitude) = field.numbers[id as usize];

@@ -135,7 +135,8 @@ impl Comparer {
                     value.is_some_and(|value| value as f64 <= bound)
                 }
                 Test::Cosine => {
-                    let value = *cosine.get_or_insert_with(|| soft_cosine(field, ids, comparison.cosine.unwrap_or(0.0)));
+                    let value =
+                        *cosine.get_or_insert_with(|| soft_cosine(field, ids, comparison.cosine.unwrap_or(0.0)));
                     f64::from(value) >= bound - 1e-6
                 }
                 Test::Contained => contained(field.words.of_value.get(ids.0), field.words.of_value.get(ids.1)),
@@ -208,10 +209,17 @@ fn prepare(comparison: &Comparison, records: &Records, fields: &mut Fields) -> R
     let swapped = match with {
         Some(with) if asks(Test::Swapped) => {
             let other = fields.get(records, with, None, comparison.reads);
-            let numbers: HashMap<&str, ValueId> =
-                fields.read[other].values.iter().enumerate().map(|(id, value)| (value.as_ref(), id as ValueId)).collect();
-            let to_other =
-                fields.read[field].values.iter().map(|value| numbers.get(value.as_ref()).copied().unwrap_or(MISSING)).collect();
+            let numbers: HashMap<&str, ValueId> = fields.read[other]
+                .values
+                .iter()
+                .enumerate()
+                .map(|(id, value)| (value.as_ref(), id as ValueId))
+                .collect();
+            let to_other = fields.read[field]
+                .values
+                .iter()
+                .map(|value| numbers.get(value.as_ref()).copied().unwrap_or(MISSING))
+                .collect();
             Some(Swapped { other, to_other })
         }
         _ => None,

@@ -96,7 +96,15 @@ mod tests {
     #[test]
     fn every_usual_way_of_writing_a_day_is_the_same_day() {
         let day = read_day("2024-01-31").unwrap();
-        for written in ["20240131", "2024/1/31", "2024.01.31", "2024年1月31日", "31/01/2024", "2024-01-31T08:00:00", "2024-01-31 08:00"] {
+        for written in [
+            "20240131",
+            "2024/1/31",
+            "2024.01.31",
+            "2024年1月31日",
+            "31/01/2024",
+            "2024-01-31T08:00:00",
+            "2024-01-31 08:00",
+        ] {
             assert_eq!(read_day(written), Some(day), "{written}");
         }
         assert_eq!(day.number, 19_753);
@@ -114,7 +122,9 @@ mod tests {
 
     #[test]
     fn days_that_do_not_exist_are_not_read() {
-        for written in ["20240230", "2023-02-29", "2024-13-01", "99990101", "2024-01", "", "2024-1-31-1", "abc", "1234567"] {
+        for written in
+            ["20240230", "2023-02-29", "2024-13-01", "99990101", "2024-01", "", "2024-1-31-1", "abc", "1234567"]
+        {
             assert_eq!(read_day(written), None, "{written}");
         }
     }

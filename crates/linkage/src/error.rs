@@ -27,3 +27,21 @@ pub enum LinkageError {
     #[error("blocking rule {rule} would compare {pairs:.0} pairs, expected at most {most:.0}; add a column to it")]
     TooManyPairs { rule: String, pairs: f64, most: f64 },
 }
+
+impl LinkageError {
+    /// The same in Chinese; what other programs said is left as they said it.
+    #[must_use]
+    pub fn chinese(&self) -> String {
+        match self {
+            Self::Input { path, reason } => format!("无法读取“{}”：{reason}", path.display()),
+            Self::Output { path, reason } => format!("无法写出“{}”：{reason}", path.display()),
+            Self::Model { path, reason } => format!("模型“{}”有误：{reason}", path.display()),
+            Self::Column { name, table, found } => format!("{table} 中没有列“{name}”，现有：{found}"),
+            Self::TooManyRows { found, most } => format!("有 {found} 条记录，至多 {most} 条"),
+            Self::NothingToCompare { reason } => format!("无可比较：{reason}"),
+            Self::TooManyPairs { rule, pairs, most } => {
+                format!("分块规则 {rule} 要比较 {pairs:.0} 对，至多 {most:.0} 对；请为它再加一列")
+            }
+        }
+    }
+}

@@ -47,8 +47,7 @@ impl<T> Lists<T> {
 }
 
 /// A word of a value: its number and its share of the value's length as a vector.
-#[derive(Debug, Clone, Copy, PartialEq)]
-#[derive(Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Word {
     /// Number of the word in [`Words::texts`].
     pub id: u32,
@@ -183,7 +182,11 @@ impl Field {
                 self.sounds.push(value.chars().take(CHARACTERS_MAX).map(|character| sounds.of(character)));
                 let canonical: Vec<char> = value.chars().take(CHARACTERS_MAX).map(hanzi::canonical).collect();
                 let length = hanzi::surname_length(&canonical);
-                self.surnames.push(if canonical.len() > length { sounds.surname(&canonical[..length]) } else { MISSING });
+                self.surnames.push(if canonical.len() > length {
+                    sounds.surname(&canonical[..length])
+                } else {
+                    MISSING
+                });
                 self.canonical.push(canonical);
             }
             Reads::Text
@@ -340,7 +343,8 @@ pub fn split_words(value: &str) -> Vec<String> {
     let mut at = 0;
     while at < characters.len() {
         let kind = class(characters[at]);
-        let end = characters[at..].iter().position(|&next| class(next) != kind).map_or(characters.len(), |more| at + more);
+        let end =
+            characters[at..].iter().position(|&next| class(next) != kind).map_or(characters.len(), |more| at + more);
         let run = &characters[at..end];
         match kind {
             Class::Mark => {}

@@ -60,8 +60,8 @@ pub fn begins_with_surname(text: &str) -> bool {
 /// Characters of the surname at the start of a name in canonical form.
 #[must_use]
 pub fn surname_length(name: &[char]) -> usize {
-    let compound = name.len() > 2
-        && COMPOUND_SURNAMES.iter().any(|surname| surname.chars().zip(name).all(|(a, &b)| a == b));
+    let compound =
+        name.len() > 2 && COMPOUND_SURNAMES.iter().any(|surname| surname.chars().zip(name).all(|(a, &b)| a == b));
     if compound { 2 } else { 1 }
 }
 

@@ -9,7 +9,7 @@
 //!
 //! Reading order: [`records`] → [`read`] → [`field`] → [`similarity`] → [`hanzi`] → [`model`] → [`profile`] →
 //! [`propose`] → [`block`] → [`compare`] → [`train`] → [`score`] → [`one_to_one`] → [`cluster`] → [`run`] →
-//! [`write`].
+//! [`explain`] → [`document`] → [`write`].
 //!
 //! # Recipe: a new level of comparison
 //! 1. Add the variant to [`model::Test`], with its bound if it has one.
@@ -20,6 +20,8 @@ pub mod block;
 pub mod cluster;
 pub mod compare;
 pub mod dates;
+pub mod document;
+pub mod explain;
 pub mod field;
 pub mod hanzi;
 pub mod model;

@@ -158,6 +158,17 @@ impl Level {
         Self { when, at_least: None, at_most: None, m: None, u: None, k: None }
     }
 
+    /// The level in words: its test and bound.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let test = serde_saphyr::to_string(&self.when).unwrap_or_default();
+        match (self.at_least, self.at_most) {
+            (Some(bound), _) => format!("{} >= {bound}", test.trim()),
+            (_, Some(bound)) => format!("{} <= {bound}", test.trim()),
+            _ => test.trim().to_owned(),
+        }
+    }
+
     /// A similarity of at least this much.
     #[must_use]
     pub fn at_least(when: Test, bound: f64) -> Self {

@@ -131,7 +131,8 @@ fn profile_one(records: &Records, at: usize, column: &Column) -> Profile {
 
 fn meaning(records: &Records, column: &Column, looked: &[&str], known: usize) -> Meaning {
     let name = column.name.to_lowercase();
-    let share = |test: &dyn Fn(&str) -> bool| looked.iter().filter(|value| test(value)).count() as f64 / looked.len() as f64;
+    let share =
+        |test: &dyn Fn(&str) -> bool| looked.iter().filter(|value| test(value)).count() as f64 / looked.len() as f64;
     if is_answer_name(&name) {
         return Meaning::Answer;
     }
@@ -149,12 +150,15 @@ fn meaning(records: &Records, column: &Column, looked: &[&str], known: usize) ->
         return Meaning::Day;
     }
     if share(&|value| value.parse::<f64>().is_ok()) >= 0.95 {
-        let within = |bound: f64| share(&|value| value.parse::<f64>().is_ok_and(|number| number.abs() <= bound)) >= 0.99;
+        let within =
+            |bound: f64| share(&|value| value.parse::<f64>().is_ok_and(|number| number.abs() <= bound)) >= 0.99;
         let fraction = share(&|value| value.contains('.')) > 0.3;
-        if fraction && within(90.0) && (name.starts_with("lat") || name.contains("latitude") || name.contains("纬度")) {
+        if fraction && within(90.0) && (name.starts_with("lat") || name.contains("latitude") || name.contains("纬度"))
+        {
             return Meaning::Latitude;
         }
-        if fraction && within(180.0) && (name.starts_with("lon") || name.starts_with("lng") || name.contains("经度")) {
+        if fraction && within(180.0) && (name.starts_with("lon") || name.starts_with("lng") || name.contains("经度"))
+        {
             return Meaning::Longitude;
         }
         if fraction || column.is_decimal {
@@ -177,7 +181,8 @@ fn meaning(records: &Records, column: &Column, looked: &[&str], known: usize) ->
         return Meaning::Category;
     }
     let coded = share(&|value| {
-        value.chars().filter(char::is_ascii_digit).count() * 2 >= value.chars().filter(|one| one.is_alphanumeric()).count()
+        value.chars().filter(char::is_ascii_digit).count() * 2
+            >= value.chars().filter(|one| one.is_alphanumeric()).count()
             && split_words(value).len() <= 4
             && value.len() <= 24
     });
@@ -196,16 +201,47 @@ fn mean(values: &[&str], of: impl Fn(&str) -> f64) -> f64 {
 fn is_answer_name(name: &str) -> bool {
     matches!(
         name,
-        "cluster" | "cluster_id" | "clusterid" | "ground_truth" | "groundtruth" | "truth" | "true_id" | "true_match_id" | "label"
-            | "match_id" | "is_match" | "entity_id" | "真实编号" | "答案"
+        "cluster"
+            | "cluster_id"
+            | "clusterid"
+            | "ground_truth"
+            | "groundtruth"
+            | "truth"
+            | "true_id"
+            | "true_match_id"
+            | "label"
+            | "match_id"
+            | "is_match"
+            | "entity_id"
+            | "真实编号"
+            | "答案"
     )
 }
 
 fn is_id_name(name: &str) -> bool {
     matches!(
         name,
-        "id" | "rec_id" | "recid" | "record_id" | "recordid" | "unique_id" | "uniqueid" | "row_id" | "rowid" | "row_number"
-            | "rid" | "uid" | "uuid" | "guid" | "pk" | "key" | "index" | "序号" | "编号" | "记录编号" | "主键" | "行号"
+        "id" | "rec_id"
+            | "recid"
+            | "record_id"
+            | "recordid"
+            | "unique_id"
+            | "uniqueid"
+            | "row_id"
+            | "rowid"
+            | "row_number"
+            | "rid"
+            | "uid"
+            | "uuid"
+            | "guid"
+            | "pk"
+            | "key"
+            | "index"
+            | "序号"
+            | "编号"
+            | "记录编号"
+            | "主键"
+            | "行号"
     ) || name.starts_with("unnamed")
 }
 

@@ -225,7 +225,10 @@ fn implies(strangers: &[(usize, usize)], part: &Column) -> bool {
 }
 
 fn comparison(profile: &Profile, evidence: &[&Profile], records: &Records) -> Option<Comparison> {
-    use Test::{Cosine, DayMonthSwapped, Days, Edits, Exact, Glyph, JaroWinkler, Kilometres, NearPinyin, Other, Pinyin, Relative, Surname, Swapped, Variant};
+    use Test::{
+        Cosine, DayMonthSwapped, Days, Edits, Exact, Glyph, JaroWinkler, Kilometres, NearPinyin, Other, Pinyin,
+        Relative, Surname, Swapped, Variant,
+    };
     let exact = Level::new(Exact);
     let other = Level::new(Other);
     let mut with = None;
@@ -312,7 +315,9 @@ fn is_personal(profile: &Profile, evidence: &[&Profile]) -> bool {
         Meaning::Name | Meaning::Words | Meaning::ChineseWords => {
             let named = ["name", "title", "姓名", "名称", "单位"].iter().any(|part| name.contains(part));
             is_given_name(&name)
-                || (named && !is_family_name(&name) && !evidence.iter().any(|other| is_given_name(&other.name.to_lowercase())))
+                || (named
+                    && !is_family_name(&name)
+                    && !evidence.iter().any(|other| is_given_name(&other.name.to_lowercase())))
         }
         Meaning::RecordId
         | Meaning::Answer
@@ -385,10 +390,8 @@ fn blocking(
         return Ok((vec![rule], vec![cost]));
     }
     let atoms: Vec<Atom> = evidence.iter().flat_map(|profile| atoms(profile)).collect();
-    let singles: Vec<Rule> = atoms
-        .iter()
-        .map(|atom| Rule { keys: vec![atom.key.clone()], any_order: false, block_max: None })
-        .collect();
+    let singles: Vec<Rule> =
+        atoms.iter().map(|atom| Rule { keys: vec![atom.key.clone()], any_order: false, block_max: None }).collect();
     let read: Vec<(Key, Field)> = block::fields(&singles, sample)?;
     let read: Vec<(Key, &Field)> = read.iter().map(|(key, field)| (key.clone(), field)).collect();
     // Blocks of the sample are smaller than those of all records, and pairs fewer by the square.
@@ -435,7 +438,9 @@ fn blocking(
                 .iter()
                 .zip(&atom_pairs)
                 .filter(|(atom, _)| atom.column == left.column)
-                .flat_map(|a| atoms.iter().zip(&atom_pairs).filter(|(atom, _)| atom.column == right.column).map(move |b| (a, b)))
+                .flat_map(|a| {
+                    atoms.iter().zip(&atom_pairs).filter(|(atom, _)| atom.column == right.column).map(move |b| (a, b))
+                })
                 .filter(|(a, b)| ![a, b].iter().all(|(atom, _)| matches!(atom.key.part, Part::Word | Part::Field)))
                 .map(|((a, in_a), (b, in_b))| {
                     let rule = Rule { keys: vec![a.key.clone(), b.key.clone()], any_order: false, block_max: None };
@@ -479,7 +484,10 @@ fn trimmed(rule: &Rule, cost: &dyn Fn(&Rule) -> Cost, limit: f64, rows: usize, p
         let rule = Rule { block_max: Some(most), ..rule.clone() };
         let found = cost(&rule);
         // Of the words of a value others remain when the common ones are left out.
-        if found.pairs <= limit && found.pairs > 0.0 && (part == Part::Word || f64::from(found.left_out) < 0.5 * rows as f64) {
+        if found.pairs <= limit
+            && found.pairs > 0.0
+            && (part == Part::Word || f64::from(found.left_out) < 0.5 * rows as f64)
+        {
             return Some((rule, found));
         }
     }
@@ -490,17 +498,16 @@ fn trimmed(rule: &Rule, cost: &dyn Fn(&Rule) -> Cost, limit: f64, rows: usize, p
 fn covered(rule: &Rule, chosen: &[(Rule, Cost)]) -> bool {
     chosen.iter().any(|(known, _)| {
         known.block_max.is_none()
-            && known.keys.iter().all(|key| {
-                rule.keys.iter().any(|mine| mine.column == key.column && implies_part(mine.part, key.part))
-            })
+            && known
+                .keys
+                .iter()
+                .all(|key| rule.keys.iter().any(|mine| mine.column == key.column && implies_part(mine.part, key.part)))
     })
 }
 
 /// Whether two values that share the one part always share the other.
 fn implies_part(narrow: Part, wide: Part) -> bool {
-    narrow == wide
-        || narrow == Part::Whole
-        || (narrow == Part::Month && wide == Part::Year)
+    narrow == wide || narrow == Part::Whole || (narrow == Part::Month && wide == Part::Year)
 }
 
 /// Part of the records, evenly, and how many times it fits into all.

@@ -1,10 +1,6 @@
 //! Tables from files: Parquet, and CSV in UTF-8 or GB 18030.
 
-use std::{
-    fs::File,
-    io::Read,
-    path::Path,
-};
+use std::{fs::File, io::Read, path::Path};
 
 use arrow::{
     array::{Array, AsArray, DictionaryArray, RecordBatch},
@@ -34,7 +30,8 @@ pub fn read(path: &Path) -> Result<Table, LinkageError> {
     let mut mark = [0; 4];
     let parquet = file.read_exact(&mut mark).is_ok() && &mark == b"PAR1";
     let mut table = if parquet { read_parquet(path) } else { read_csv(path) }.map_err(failed)?;
-    table.name = path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned());
+    table.name =
+        path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned());
     if table.columns.is_empty() {
         return Err(failed("found no column of text, numbers or days".to_owned()));
     }
@@ -53,7 +50,11 @@ fn read_parquet(path: &Path) -> Result<Table, String> {
     for (column, &at) in columns.iter_mut().zip(&flat) {
         if matches!(
             schema.field(at).data_type(),
-            DataType::Float16 | DataType::Float32 | DataType::Float64 | DataType::Decimal128(..) | DataType::Decimal256(..)
+            DataType::Float16
+                | DataType::Float32
+                | DataType::Float64
+                | DataType::Decimal128(..)
+                | DataType::Decimal256(..)
         ) {
             column.decimal();
         }
@@ -66,7 +67,8 @@ fn read_parquet(path: &Path) -> Result<Table, String> {
             return Err(format!("found more than {ROWS_MAX} rows"));
         }
         for (column, &at) in columns.iter_mut().zip(&flat) {
-            append(column, batch.column(at).as_ref()).map_err(|error| format!("column `{}`: {error}", schema.field(at).name()))?;
+            append(column, batch.column(at).as_ref())
+                .map_err(|error| format!("column `{}`: {error}", schema.field(at).name()))?;
         }
     }
     Ok(Table { name: String::new(), columns: columns.into_iter().map(ColumnBuilder::finish).collect(), rows })
@@ -75,7 +77,19 @@ fn read_parquet(path: &Path) -> Result<Table, String> {
 fn is_flat(data_type: &DataType) -> bool {
     match data_type {
         DataType::Dictionary(_, values) => is_flat(values),
-        other => !other.is_nested() && !matches!(other, DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) | DataType::Null | DataType::Interval(_) | DataType::Duration(_)),
+        other => {
+            !other.is_nested()
+                && !matches!(
+                    other,
+                    DataType::Binary
+                        | DataType::LargeBinary
+                        | DataType::BinaryView
+                        | DataType::FixedSizeBinary(_)
+                        | DataType::Null
+                        | DataType::Interval(_)
+                        | DataType::Duration(_)
+                )
+        }
     }
 }
 
@@ -120,9 +134,13 @@ fn read_csv(path: &Path) -> Result<Table, String> {
     };
     let text = text.trim_start_matches('\u{feff}');
     let header = text.lines().next().unwrap_or("");
-    let delimiter = [b',', b'\t', b';', b'|'].into_iter().max_by_key(|&mark| header.bytes().filter(|&byte| byte == mark).count()).unwrap_or(b',');
+    let delimiter = [b',', b'\t', b';', b'|']
+        .into_iter()
+        .max_by_key(|&mark| header.bytes().filter(|&byte| byte == mark).count())
+        .unwrap_or(b',');
     let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).from_reader(text.as_bytes());
-    let names: Vec<String> = reader.headers().map_err(|error| error.to_string())?.iter().map(|name| name.trim().to_owned()).collect();
+    let names: Vec<String> =
+        reader.headers().map_err(|error| error.to_string())?.iter().map(|name| name.trim().to_owned()).collect();
     if names.len() > COLUMNS_MAX {
         return Err(format!("found {} columns, expected at most {COLUMNS_MAX}", names.len()));
     }

@@ -12,8 +12,7 @@ pub const MISSING: ValueId = ValueId::MAX;
 pub const ROWS_MAX: usize = u32::MAX as usize - 1;
 
 /// Words that departments write where they know nothing.
-const NOTHING: [&str; 12] =
-    ["null", "none", "nan", "n/a", "\\n", "-", "--", "无", "空", "未知", "不详", "unknown"];
+const NOTHING: [&str; 12] = ["null", "none", "nan", "n/a", "\\n", "-", "--", "无", "空", "未知", "不详", "unknown"];
 
 /// One column over all records of all tables.
 #[derive(Debug, Clone, Default)]

@@ -10,7 +10,7 @@ use crate::{
     one_to_one::one_to_one,
     records::{MISSING, Records},
     score::{Pair, Scorer},
-    train::{self, Kin, Parameters, odds, probability},
+    train::{self, Kin, Parameters, odds},
 };
 
 /// Most pairs that one rule may compare, whatever the model says.
@@ -146,7 +146,7 @@ fn constraints(model: &Model, records: &Records) -> Result<Vec<Field>, LinkageEr
 }
 
 /// The parameters that a model's file has.
-fn given(model: &Model, marginals: &train::Marginals) -> Parameters {
+pub(crate) fn given(model: &Model, marginals: &train::Marginals) -> Parameters {
     let values = |of: fn(&crate::model::Level) -> Option<f64>| -> Vec<Vec<f64>> {
         let levels = |comparison: &crate::model::Comparison| {
             comparison.levels.iter().map(|level| of(level).unwrap_or(1e-9).max(1e-9)).collect()
@@ -174,16 +174,4 @@ fn keep(model: &mut Model, parameters: &Parameters) {
             level.k = Some(k);
         }
     }
-}
-
-/// The threshold of a model in bits.
-#[must_use]
-pub fn threshold_bits(model: &Model) -> f64 {
-    odds(model.threshold.clamp(1e-12, 1.0 - 1e-12))
-}
-
-/// The probability of a sum of weights.
-#[must_use]
-pub fn probability_of(weight: f64) -> f64 {
-    probability(weight)
 }

@@ -87,7 +87,9 @@ impl<'run> Scorer<'run> {
         if related > 60.0 { related } else { (1.0 + related.exp2()).log2() }
     }
 
-    fn rarity(&self, at: usize, row: u32) -> f64 {
+    /// By how many bits agreeing on this record's value says more, or less, than agreeing on the average one.
+    #[must_use]
+    pub fn rarity(&self, at: usize, row: u32) -> f64 {
         self.rarity[at].as_ref().map_or(0.0, |rarity| {
             let field = &self.comparer.fields[self.comparer.comparisons[at].field];
             f64::from(rarity[field.ids[row as usize] as usize])
@@ -112,7 +114,12 @@ impl<'run> Scorer<'run> {
     pub fn pairs_of(&self, compared: &[Compared], at_least: f64) -> Vec<Pair> {
         let mut pairs: Vec<Pair> = compared
             .iter()
-            .map(|&Compared { left, right, pattern }| Pair { left, right, weight: self.weight(left, right, pattern), pattern })
+            .map(|&Compared { left, right, pattern }| Pair {
+                left,
+                right,
+                weight: self.weight(left, right, pattern),
+                pattern,
+            })
             .filter(|pair| pair.weight >= at_least)
             .collect();
         pairs.sort_unstable_by_key(|pair| (pair.left, pair.right));
@@ -121,18 +128,28 @@ impl<'run> Scorer<'run> {
 
     /// Every compared pair of at least this weight, by rows.
     #[must_use]
-    pub fn pairs(&self, candidates: &Candidates, at_least: f64, threads: usize, seen: &(dyn Fn(u64) + Sync)) -> Vec<Pair> {
+    pub fn pairs(
+        &self,
+        candidates: &Candidates,
+        at_least: f64,
+        threads: usize,
+        seen: &(dyn Fn(u64) + Sync),
+    ) -> Vec<Pair> {
         let pieces = candidates.pieces(1 << 16);
         let found = parallel::map(&pieces, threads, |piece| {
             let mut kept = Vec::new();
             let mut compared = 0;
-            candidates.for_each_pair(*piece, |_, _| true, |left, right| {
-                compared += 1;
-                let pair = self.pair(left, right);
-                if pair.weight >= at_least {
-                    kept.push(pair);
-                }
-            });
+            candidates.for_each_pair(
+                *piece,
+                |_, _| true,
+                |left, right| {
+                    compared += 1;
+                    let pair = self.pair(left, right);
+                    if pair.weight >= at_least {
+                        kept.push(pair);
+                    }
+                },
+            );
             seen(compared);
             kept
         });

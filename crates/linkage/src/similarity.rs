@@ -197,6 +197,8 @@ mod tests {
                 prop_assert!(ours.abs() < 1e-6);
             } else {
                 let jaro = strsim::jaro(&left, &right);
+                // At the boost itself the last bit of a float decides.
+                prop_assume!((jaro - 0.7).abs() > 1e-6);
                 let prefix = left.chars().zip(right.chars()).take(4).take_while(|(a, b)| a == b).count() as f64;
                 let theirs = if jaro > 0.7 { jaro + 0.1 * prefix * (1.0 - jaro) } else { jaro };
                 prop_assert!((f64::from(ours) - theirs).abs() < 1e-5, "{left} {right}: {ours} {theirs}");

@@ -84,7 +84,8 @@ pub struct Marginals {
 /// Learns level frequencies among all pairs.
 #[must_use]
 pub fn marginals(model: &Model, comparer: &Comparer, records: &Records) -> Marginals {
-    let mut reached: Vec<Vec<f64>> = model.comparisons.iter().map(|comparison| vec![0.0; comparison.levels.len()]).collect();
+    let mut reached: Vec<Vec<f64>> =
+        model.comparisons.iter().map(|comparison| vec![0.0; comparison.levels.len()]).collect();
     let mut random = SplitMix(model.seed ^ 0x5EED_0F_1111);
     let (mut left, mut right) = (0, 0);
     for _ in 0..SAMPLE {
@@ -174,9 +175,10 @@ pub fn count(
         .iter()
         .map(|comparison| {
             model.blocking.iter().enumerate().fold(0, |bits, (at, rule)| {
-                let uses = rule.keys.iter().any(|key| {
-                    key.column == comparison.column || comparison.with.as_ref() == Some(&key.column)
-                });
+                let uses = rule
+                    .keys
+                    .iter()
+                    .any(|key| key.column == comparison.column || comparison.with.as_ref() == Some(&key.column));
                 bits | u64::from(uses) << at
             })
         })
@@ -187,12 +189,14 @@ pub fn count(
         let mut counts = Counts::new();
         let mut kept = Vec::new();
         let mut pairs = 0;
-        let wanted = |left: u32, right: u32| limit == u64::MAX || mix(u64::from(left) << 32 | u64::from(right)) <= limit;
+        let wanted =
+            |left: u32, right: u32| limit == u64::MAX || mix(u64::from(left) << 32 | u64::from(right)) <= limit;
         candidates.for_each_pair(*piece, wanted, |left, right| {
             pairs += 1;
             let pattern = comparer.pattern(left as usize, right as usize);
             let rules = candidates.rules_of(left, right);
-            let learns = uses.iter().enumerate().fold(0_u32, |bits, (at, uses)| bits | u32::from(rules & !uses != 0) << at);
+            let learns =
+                uses.iter().enumerate().fold(0_u32, |bits, (at, uses)| bits | u32::from(rules & !uses != 0) << at);
             *counts.entry((pattern, learns)).or_default() += 1.0 / part;
             if keep {
                 kept.push(Compared { left, right, pattern });
@@ -229,7 +233,8 @@ fn climb(model: &Model, records: &Records, marginals: &Marginals, counts: &Count
     let possible = records.possible_pairs().max(1.0);
     let smaller = records.first.min(if records.is_link() { records.rows - records.first } else { records.rows }) as f64;
     // The order of a hash map must not show in the last digits.
-    let mut patterns: Vec<(Pattern, u32, f64)> = counts.iter().map(|(&(pattern, learns), &count)| (pattern, learns, count)).collect();
+    let mut patterns: Vec<(Pattern, u32, f64)> =
+        counts.iter().map(|(&(pattern, learns), &count)| (pattern, learns, count)).collect();
     patterns.sort_unstable_by_key(|&(pattern, learns, _)| (pattern, learns));
 
     let prior = (0.3 * smaller / possible).clamp(1e-12, 0.3);

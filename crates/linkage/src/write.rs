@@ -71,7 +71,10 @@ pub fn pairs(path: &Path, records: &Records, outcome: &Outcome) -> Result<(), Li
             ("right_id".to_owned(), ids(|pair| pair.right)),
             ("left_row".to_owned(), rows(|pair| pair.left)),
             ("right_row".to_owned(), rows(|pair| pair.right)),
-            ("probability".to_owned(), Arc::new(Float64Array::from_iter_values(pairs.iter().map(crate::score::Pair::probability)))),
+            (
+                "probability".to_owned(),
+                Arc::new(Float64Array::from_iter_values(pairs.iter().map(crate::score::Pair::probability))),
+            ),
             ("weight".to_owned(), Arc::new(Float64Array::from_iter_values(pairs.iter().map(|pair| pair.weight)))),
         ];
         for (at, comparison) in outcome.model.comparisons.iter().enumerate() {
@@ -96,8 +99,16 @@ pub fn clusters(path: &Path, records: &Records, outcome: &Outcome) -> Result<(),
     write(path, records.rows, |rows| {
         let range = rows.start as u32..rows.end as u32;
         let columns: Vec<(&str, ArrayRef)> = vec![
-            ("cluster_id", Arc::new(StringArray::from_iter_values(outcome.clusters[rows].iter().map(|&row| cluster(row))))),
-            ("table", Arc::new(StringArray::from_iter_values(range.clone().map(|row| records.tables[names.table(row)].as_str())))),
+            (
+                "cluster_id",
+                Arc::new(StringArray::from_iter_values(outcome.clusters[rows].iter().map(|&row| cluster(row)))),
+            ),
+            (
+                "table",
+                Arc::new(StringArray::from_iter_values(
+                    range.clone().map(|row| records.tables[names.table(row)].as_str()),
+                )),
+            ),
             ("row", Arc::new(UInt32Array::from_iter_values(range.clone().map(|row| names.row(row))))),
             ("id", Arc::new(StringArray::from_iter_values(range.map(|row| names.id(row))))),
         ];

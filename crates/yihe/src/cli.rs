@@ -99,6 +99,9 @@ after an interruption simply run it again. Rows that do not fit go to quarantine
     /// 基础库 · base registries
     #[command(subcommand)]
     Registry(Registry),
+    /// 关联 · link records of any files without labels: duplicates of one, or matches of two
+    #[command(subcommand)]
+    Link(Link),
     /// 目录 · the catalogue
     #[command(subcommand)]
     Catalogue(Catalogue),
@@ -389,6 +392,90 @@ pub enum Registry {
         /// 主键 · key of the entity
         key: String,
     },
+}
+
+/// `yihe link …`
+#[derive(Debug, Subcommand)]
+pub enum Link {
+    /// 由数据拟写关联模型 · propose a model from the data: columns recognised, blocking with its cost, levels
+    #[command(after_help = "\
+例 · examples:
+  yihe link propose people.parquet --out model.yaml         一张表查重 · duplicates within one table
+  yihe link propose a.parquet b.csv --out model.yaml        两张表关联 · two tables
+模型是可审阅的 YAML；`yihe link run --save-model` 会写出训练所得的参数。
+The model is a YAML file for review; `yihe link run --save-model` writes it with what was learned.")]
+    Propose {
+        /// 一张或两张表，Parquet 或 CSV · one or two tables, Parquet or CSV
+        #[arg(required = true, num_args = 1..=2, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// 写到此文件，缺省为标准输出 · file to write [default: standard output]
+        #[arg(long, visible_alias = "model", value_name = "MODEL.yaml")]
+        out: Option<PathBuf>,
+    },
+    /// 无标注训练、打分、归并 · train without labels, score, group
+    #[command(after_help = link_help())]
+    Run(LinkRun),
+    /// 一对记录为何同一或不同 · why two records are, or are not, the same: the weights one by one
+    Explain {
+        /// 已训练的模型 · a trained model (`link run --save-model`)
+        #[arg(long, value_name = "MODEL.yaml")]
+        model: PathBuf,
+        /// 一张或两张表 · one or two tables
+        #[arg(required = true, num_args = 1..=2, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// 第一条记录的编号或行号 · identifier of the first record, or its row from 1 where there is none
+        #[arg(long, value_name = "ID")]
+        left: String,
+        /// 第二条记录的编号或行号 · identifier of the second record
+        #[arg(long, value_name = "ID")]
+        right: String,
+    },
+}
+
+/// `yihe link run`
+#[derive(Debug, Args)]
+pub struct LinkRun {
+    /// 一张或两张表，Parquet 或 CSV · one or two tables, Parquet or CSV
+    #[arg(required = true, num_args = 1..=2, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// 模型，缺省由数据拟写 · model [default: one is proposed]
+    #[arg(long, value_name = "MODEL.yaml")]
+    pub model: Option<PathBuf>,
+    /// 每条记录至多一个对应 · at most one partner per record, for two tables that are free of duplicates
+    #[arg(long)]
+    pub one_to_one: bool,
+    /// 写出同一的记录对 · write pairs that are the same
+    #[arg(long, value_name = "P.parquet")]
+    pub pairs: Option<PathBuf>,
+    /// 写出归并结果 · write the group of every record
+    #[arg(long, value_name = "C.parquet")]
+    pub clusters: Option<PathBuf>,
+    /// 写出训练后的模型 · write the model with what was learned
+    #[arg(long, value_name = "MODEL.yaml")]
+    pub save_model: Option<PathBuf>,
+    /// 判为同一的概率下限 · probability from which two records are the same [default: the model's, 0.5]
+    #[arg(long, value_name = "P")]
+    pub threshold: Option<f64>,
+    /// 写出的对的概率下限 · probability from which pairs are written [default: the threshold]
+    #[arg(long, value_name = "P")]
+    pub pairs_from: Option<f64>,
+    /// 模型已训练也重新训练 · learn again what the model already says
+    #[arg(long)]
+    pub train: bool,
+    /// 线程数，结果与线程数无关 · threads; the result does not depend on them
+    #[arg(long, default_value_t = 1)]
+    pub threads: usize,
+}
+
+fn link_help() -> &'static str {
+    "\
+例 · examples:
+  yihe link run --model model.yaml people.parquet --pairs pairs.parquet --clusters clusters.parquet
+  yihe link run --model model.yaml a.parquet b.parquet --one-to-one --pairs pairs.parquet --clusters clusters.parquet
+
+pairs.parquet     left_id, right_id（编号列的值，无编号列则为行号 · identifier, or the row where there is none），
+                  left_row, right_row（自 1 起 · from 1），probability, weight（比特 · bits），level_<列 column>
+clusters.parquet  cluster_id, table, row（自 1 起 · from 1），id；每条记录一行 · one line per record"
 }
 
 /// `yihe catalogue …`

@@ -7,6 +7,7 @@ mod collect;
 mod demo;
 mod init;
 mod ledger;
+mod link;
 mod pack;
 mod quality;
 mod registry;
@@ -46,6 +47,7 @@ pub async fn run(command: Command, config: Config, output: &Output) -> Result<Ex
         Command::Registry(registry) => registry::run(&App::open(config).await?, registry, output).await,
         Command::Catalogue(catalogue) => catalogue::run(&App::open(config).await?, catalogue, output).await,
         Command::Share(share) => share::run(&App::open(config).await?, share, output).await,
+        Command::Link(command) => link::run(command, output),
         Command::Ledger(ledger) => ledger::run(config, ledger, output).await,
         Command::Witness(witness) => witness::run(&config, witness, output).await,
         Command::Account(account) => account::run(&App::open(config).await?, account, output).await,

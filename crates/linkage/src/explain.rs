@@ -1,0 +1,81 @@
+//! Why two records are, or are not, taken for the same: the weights one by one (the waterfall of a pair).
+
+use crate::{
+    compare::{Comparer, level},
+    error::LinkageError,
+    model::Model,
+    records::Records,
+    run,
+    score::Scorer,
+    train::{self, probability},
+};
+
+/// The reasons for a pair's probability, in the order of the model; the weights add up to the odds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Waterfall {
+    /// Odds before anything is compared, bits.
+    pub prior: f64,
+    /// One per comparison.
+    pub steps: Vec<Step>,
+    /// What is taken off because they may be related things, bits, negative or zero.
+    pub kin: f64,
+    /// Probability that they are the same.
+    pub probability: f64,
+}
+
+/// What one comparison says.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    /// The column.
+    pub column: String,
+    /// The first record's value as it was read; `None` where it is missing or cannot be read.
+    pub left: Option<String>,
+    /// The second record's value.
+    pub right: Option<String>,
+    /// The level in words, `missing` where a value is missing.
+    pub level: String,
+    /// Bits for (positive) or against (negative).
+    pub weight: f64,
+    /// The part of the weight that the value's rarity makes.
+    pub rarity: f64,
+}
+
+/// Explains one pair by a trained model; rows of a second table follow those of the first.
+///
+/// # Errors
+/// A column that the records do not have, or a model that was not trained.
+pub fn explain(model: &Model, records: &Records, left: u32, right: u32) -> Result<Waterfall, LinkageError> {
+    if !model.is_trained() {
+        let reason = "the model has no m and u yet; train it with `link run --save-model`".to_owned();
+        return Err(LinkageError::NothingToCompare { reason });
+    }
+    let comparer = Comparer::new(model, records)?;
+    let marginals = train::marginals(model, &comparer, records);
+    let parameters = run::given(model, &marginals);
+    let scorer = Scorer::new(model, &comparer, records, &parameters);
+    let (left, right) = (left.min(right), left.max(right));
+    let pair = scorer.pair(left, right);
+    let steps = model
+        .comparisons
+        .iter()
+        .enumerate()
+        .map(|(at, comparison)| {
+            let field = &comparer.fields[comparer.comparisons[at].field];
+            let value = |row: u32| field.values.get(field.ids[row as usize] as usize).map(ToString::to_string);
+            let reached = level(pair.pattern, at);
+            let words =
+                reached.checked_sub(1).map_or_else(|| "missing".to_owned(), |index| comparison.levels[index].name());
+            let weight = scorer.part(at, left, right, pair.pattern);
+            Step {
+                column: comparison.column.clone(),
+                left: value(left),
+                right: value(right),
+                level: words,
+                weight,
+                rarity: if reached == 1 { scorer.rarity(at, left) } else { 0.0 },
+            }
+        })
+        .collect();
+    let kin = -scorer.kin(left, pair.pattern);
+    Ok(Waterfall { prior: scorer.prior(), steps, kin, probability: probability(pair.weight) })
+}
