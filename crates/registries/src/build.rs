@@ -157,7 +157,7 @@ impl Builder {
             .map_err(failed("create the unlinked table"))?;
 
         let mut lost = self.lake.replacer(&unlinked, key.clone()).await.map_err(failed("write unlinked records"))?;
-        let gathered = Arc::new(gather(&self.lake, registry, &inputs, &mut lost).await?);
+        let gathered = Arc::new(gather(&self.lake, registry, &inputs, Some(&mut lost)).await?);
         lost.commit(Map::new()).await.map_err(failed("write unlinked records"))?;
         (self.faults)("build.after_gather");
 
@@ -184,7 +184,7 @@ impl Builder {
     }
 
     /// Each member's checked table and its version; `None` where nothing was delivered yet.
-    async fn inputs(&self, registry: &Registry) -> Result<Vec<(TableName, Option<i64>)>, LakeError> {
+    pub(crate) async fn inputs(&self, registry: &Registry) -> Result<Vec<(TableName, Option<i64>)>, LakeError> {
         let mut inputs = Vec::with_capacity(registry.members.len());
         for member in &registry.members {
             let table = TableName::new(Zone::Checked, member.dataset.as_str())?;

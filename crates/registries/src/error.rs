@@ -2,6 +2,7 @@
 
 use yihe_definitions::Language;
 use yihe_lake::LakeError;
+use yihe_linkage::LinkageError;
 use yihe_store::StoreError;
 
 /// Why a registry was not built. The registry that stood before still stands.
@@ -49,6 +50,30 @@ pub enum RegistryError {
         /// What is known.
         detail: String,
     },
+    /// A definition to be tried has other members or fields than the one in force.
+    #[error("a trial of registry `{registry}` may change authorities and groups, found other members or fields")]
+    OtherShape {
+        /// Registry.
+        registry: String,
+    },
+    /// More golden records than one machine links at once.
+    #[error("registry `{registry}` has {entities} records, expected at most {most} to look for candidates")]
+    TooLarge {
+        /// Registry.
+        registry: String,
+        /// Golden records.
+        entities: u64,
+        /// Bound.
+        most: u64,
+    },
+    /// Records without a key could not be linked.
+    #[error("failed to link records of registry `{registry}` that have no usable key")]
+    Linkage {
+        /// Registry.
+        registry: String,
+        /// Cause.
+        source: LinkageError,
+    },
 }
 
 impl RegistryError {
@@ -66,6 +91,15 @@ impl RegistryError {
             Self::Spool { registry, source } => format!("建库“{registry}”时暂存失败：{source}。请检查磁盘空间。"),
             Self::Busy { registry, holder } => {
                 format!("基础库“{registry}”正由 {holder} 建设，请稍候；其租约到期会自动释放。")
+            }
+            Self::OtherShape { registry } => {
+                format!("基础库“{registry}”的预演只能改变数源与成组，来源与字段须与现行定义一致。")
+            }
+            Self::TooLarge { registry, entities, most } => {
+                format!("基础库“{registry}”有 {entities} 条记录，查找候选至多 {most} 条。")
+            }
+            Self::Linkage { registry, source } => {
+                format!("基础库“{registry}”的无主键记录无法关联：{}。", source.chinese())
             }
             Self::Stopped { registry, detail } => format!("建库“{registry}”的工作线程中断：{detail}。请重新运行。"),
         }

@@ -53,12 +53,12 @@ pub(crate) fn member_schema(registry: &Registry, member: &Member) -> SchemaRef {
     Arc::new(Schema::new(fields))
 }
 
-/// Scans every member's checked table. Records without a usable key go to `unlinked`.
+/// Scans every member's checked table. Records without a usable key go to `unlinked`, where somebody wants them.
 pub(crate) async fn gather(
     lake: &Lake,
     registry: &Registry,
     tables: &[(TableName, Option<i64>)],
-    unlinked: &mut Writer,
+    mut unlinked: Option<&mut Writer>,
 ) -> Result<Gathered, RegistryError> {
     let lake_failed = |action| move |source| RegistryError::Lake { action, registry: registry.id.clone(), source };
     let spool_failed = |source| RegistryError::Spool { registry: registry.id.clone(), source };
@@ -91,7 +91,9 @@ pub(crate) async fn gather(
                 gathered.records += split.linked.num_rows() as u64;
                 gathered.unlinked += split.unlinked.num_rows() as u64;
                 spool.write(&split.linked).map_err(spool_failed)?;
-                unlinked.write(split.unlinked).await.map_err(lake_failed("write unlinked records"))?;
+                if let Some(unlinked) = &mut unlinked {
+                    unlinked.write(split.unlinked).await.map_err(lake_failed("write unlinked records"))?;
+                }
             }
         }
         spool.finish().map_err(spool_failed)?;
@@ -100,7 +102,7 @@ pub(crate) async fn gather(
 }
 
 /// The columns to read of a member: key, change day, place, fields. Each once.
-fn columns_of(registry: &Registry, member: &Member) -> Vec<String> {
+pub(crate) fn columns_of(registry: &Registry, member: &Member) -> Vec<String> {
     let mut columns = vec!["_batch".to_owned(), "_row".to_owned(), member.key.clone()];
     let fields = registry.fields.iter().filter_map(|field| member.fields.get(&field.name));
     for column in member.changed_on.iter().chain(fields) {

@@ -3,11 +3,13 @@
 //! Departments' checked tables are joined by the entity's key; each golden field is taken from the
 //! department that is its authority, and whatever another department says differently is kept as a
 //! conflict. The result depends on the rows only, never on the number of threads or the order of batches.
+//! A change of authority can be tried before it is made ([`what_if`]), and for a record without a usable key
+//! the likely entities are listed ([`candidates`]).
 //!
-//! Deliberately absent: correcting a department's record (its owner does, through the docket), guessing an
-//! entity for a record without a usable key (it is listed as unlinked), and reading files.
+//! Deliberately absent: correcting a department's record (its owner does, through the docket), joining a
+//! record without a usable key to an entity by itself (it is listed as unlinked), and reading files.
 //!
-//! Reading order: [`key`] → [`shape`] → [`gather`] → [`resolve`] → [`build`].
+//! Reading order: [`key`] → [`shape`] → [`gather`] → [`resolve`] → [`build`] → [`what_if`] → [`candidates`].
 //!
 //! # Recipe: a new kind of entity
 //! 1. Add the variant to `definitions::EntityKind` and its normalisation to [`key`].
@@ -15,9 +17,11 @@
 //! 3. Add its expected golden values to the demonstration city's truth.
 
 pub mod build;
+pub mod candidates;
 pub mod key;
 pub mod resolve;
 pub mod shape;
+pub mod what_if;
 
 mod error;
 mod gather;

@@ -385,7 +385,34 @@ pub enum Registry {
         /// 基础库，缺省为全部 · registries; all of them when none is named
         registries: Vec<String>,
     },
-    /// 一条记录的由来 · where each value of a record comes from
+    /// 变更数源前的预演 · what a change of authority would alter, before it is made
+    #[command(after_help = "\
+例 · example: 若手机号改以居住证为先，会改变多少人的值 · how many mobiles would change:
+  yihe registry what-if population --field mobile --authority residence_permits,medical_insurance_persons
+
+只计算，不写入。排在列表之外的来源不再供值。Nothing is written; a dataset that is not listed supplies no value.")]
+    WhatIf {
+        /// 基础库 · registry
+        registry: String,
+        /// 字段 · field
+        #[arg(long)]
+        field: String,
+        /// 数源次序，首个为权威 · datasets in the order in which they are believed
+        #[arg(long, value_delimiter = ',', required = true)]
+        authority: Vec<String>,
+    },
+    /// 无可用主键的记录可能属于谁 · list the likely entities of records without a usable key
+    Candidates {
+        /// 基础库 · registry
+        registry: String,
+        /// 线程数 · threads
+        #[arg(long, default_value_t = 1)]
+        threads: usize,
+        /// 写出训练所得的模型 · write the model that was learned
+        #[arg(long, value_name = "MODEL.yaml")]
+        save_model: Option<PathBuf>,
+    },
+    /// 一条记录的由来与落选值 · where each value of a record comes from, and which values lost
     Show {
         /// 基础库 · registry
         registry: String,

@@ -1,5 +1,7 @@
 //! `yihe registry build|show`
 
+use std::path::PathBuf;
+
 use anyhow::{Result, bail};
 use arrow::{array::RecordBatch, util::display::array_value_to_string};
 use futures::StreamExt;
@@ -25,6 +27,12 @@ pub async fn run(app: &App, registry: Registry, output: &Output) -> Result<Exit>
             sequence::settle(app).await?;
             show(&pack, &reports, output);
             Ok(Exit::Done)
+        }
+        Registry::WhatIf { registry, field, authority } => {
+            what_if(app, defined(&pack, &registry)?, &field, authority, output).await
+        }
+        Registry::Candidates { registry, threads, save_model } => {
+            candidates(app, defined(&pack, &registry)?, threads, save_model, output).await
         }
         Registry::Show { registry, key } => provenance(app, &pack, &registry, &key, output).await,
     }
@@ -97,6 +105,134 @@ fn show(pack: &Pack, reports: &[BuildReport], output: &Output) {
     output.object(&json!({ "registries": objects }));
 }
 
+/// Tries an order of authority and says what it would alter.
+async fn what_if(
+    app: &App,
+    registry: &Definition,
+    field: &str,
+    authority: Vec<String>,
+    output: &Output,
+) -> Result<Exit> {
+    let mut proposed = registry.clone();
+    let known: Vec<&str> = registry.fields.iter().map(|field| field.name.as_str()).collect();
+    let Some(changed) = proposed.fields.iter_mut().find(|other| other.name == field) else {
+        bail!("found no field `{field}` in registry `{}`, expected one of: {}", registry.id, known.join(", "));
+    };
+    for dataset in &authority {
+        let feeds = registry.members.iter().filter(|member| member.fields.contains_key(field));
+        let feeding: Vec<&str> = feeds.map(|member| member.dataset.as_str()).collect();
+        if !feeding.contains(&dataset.as_str()) {
+            bail!("dataset `{dataset}` does not feed `{field}`, expected some of: {}", feeding.join(", "));
+        }
+    }
+    changed.authority = authority;
+    let progress = output.progress(output.say("预演", "trying"));
+    let outcome = app
+        .builder()
+        .what_if(registry, &proposed)
+        .await
+        .map_err(|error| anyhow::anyhow!(error.message(output.language)))?;
+    progress.finish_and_clear();
+    let rows: Vec<Vec<String>> = outcome
+        .fields
+        .iter()
+        .filter(|field| field.is_change())
+        .map(|field| {
+            vec![
+                field.field.clone(),
+                grouped(field.altered),
+                grouped(field.gained),
+                grouped(field.lost),
+                grouped(field.moved),
+            ]
+        })
+        .collect();
+    if rows.is_empty() {
+        output.line(output.say("没有任何值会改变。", "no value would change."));
+    } else {
+        let headings = [
+            output.say("字段", "field"),
+            output.say("值改变", "other value"),
+            output.say("新有值", "gained"),
+            output.say("失去值", "lost"),
+            output.say("值同源异", "other source"),
+        ];
+        output.table(&headings, &rows);
+    }
+    let fields: Vec<_> = outcome
+        .fields
+        .iter()
+        .map(|field| {
+            json!({
+                "field": field.field, "altered": field.altered, "gained": field.gained, "lost": field.lost,
+                "moved": field.moved, "examples": field.examples,
+            })
+        })
+        .collect();
+    output.object(&json!({ "registry": registry.id, "entities": outcome.entities, "fields": fields }));
+    Ok(Exit::Done)
+}
+
+/// Lists the likely entities of records without a usable key.
+async fn candidates(
+    app: &App,
+    registry: &Definition,
+    threads: usize,
+    save_model: Option<PathBuf>,
+    output: &Output,
+) -> Result<Exit> {
+    let progress = output.progress(output.say("查找候选", "looking for candidates"));
+    let report = app
+        .builder()
+        .candidates(registry, threads)
+        .await
+        .map_err(|error| anyhow::anyhow!(error.message(output.language)))?;
+    progress.finish_and_clear();
+    if let (Some(path), Some(model)) = (save_model, &report.model) {
+        yihe_linkage::document::save(&path, &yihe_linkage::document::model(model))?;
+    }
+    let none = report.unlinked - report.certain - report.doubtful;
+    let rows = vec![vec![
+        registry.title.get(output.language).to_owned(),
+        grouped(report.unlinked),
+        grouped(report.certain),
+        grouped(report.doubtful),
+        grouped(none),
+    ]];
+    let headings = [
+        output.say("基础库", "registry"),
+        output.say("无可用主键", "without a key"),
+        output.say("可确定", "certain"),
+        output.say("待核", "to be reviewed"),
+        output.say("无候选", "no candidate"),
+    ];
+    output.table(&headings, &rows);
+    output.object(&json!({
+        "registry": report.registry, "unlinked": report.unlinked, "certain": report.certain,
+        "doubtful": report.doubtful, "none": none,
+    }));
+    Ok(Exit::Done)
+}
+
+/// Values that lost against the golden record's, by field: the dataset, the value, the batch and row.
+async fn losers(app: &App, registry: &Definition, key: &str) -> Result<Vec<[String; 5]>> {
+    // A key that was found usable has letters and digits only, so it is safe between quotes.
+    let scan = Scan { filter_sql: Some(format!("entity = '{}'", key.replace('\'', "''"))), ..Scan::default() };
+    let mut stream = app.lake.scan(&shape::conflicts_table(registry)?, scan).await?;
+    let mut found = Vec::new();
+    while let Some(batch) = stream.next().await {
+        let batch = batch?;
+        for row in 0..batch.num_rows() {
+            let cell = |name: &str| {
+                batch.column_by_name(name).and_then(|array| array_value_to_string(array, row).ok()).unwrap_or_default()
+            };
+            found.push([cell("field"), cell("lost_from"), cell("lost"), cell("lost_batch"), cell("lost_row")]);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
 /// Shows each field of a record with the dataset it was taken from. Sensitive values are hidden: whoever may see
 /// them has a grant and asks through it.
 async fn provenance(app: &App, pack: &Pack, registry: &str, text: &str, output: &Output) -> Result<Exit> {
@@ -110,6 +246,7 @@ async fn provenance(app: &App, pack: &Pack, registry: &str, text: &str, output: 
         output.object(&json!({ "found": false }));
         return Ok(Exit::Found);
     };
+    let losers = losers(app, registry, &key).await?;
     let mut rows = Vec::new();
     let mut fields = Vec::new();
     for field in &registry.fields {
@@ -118,14 +255,28 @@ async fn provenance(app: &App, pack: &Pack, registry: &str, text: &str, output: 
         let hidden = field.sensitivity != Sensitivity::Plain && value.is_some();
         let shown = if hidden { "***".to_owned() } else { value.unwrap_or_default() };
         let title = from.as_deref().and_then(|id| pack.dataset(id)).map(|dataset| dataset.title.get(output.language));
+        let mut against = Vec::new();
+        let mut said = Vec::new();
+        for [_, dataset, value, batch, row] in losers.iter().filter(|loser| loser[0] == field.name) {
+            let value = if field.sensitivity == Sensitivity::Plain { value.as_str() } else { "***" };
+            let name = pack.dataset(dataset).map_or(dataset.as_str(), |dataset| dataset.title.get(output.language));
+            said.push(format!("{name}: {value}"));
+            against.push(json!({ "value": value, "from": dataset, "batch": batch, "row": row.parse::<i64>().ok() }));
+        }
         rows.push(vec![
             field.title.get(output.language).to_owned(),
             shown.clone(),
             title.unwrap_or_default().to_owned(),
+            said.join("; "),
         ]);
-        fields.push(json!({ "field": field.name, "value": shown, "from": from }));
+        fields.push(json!({ "field": field.name, "value": shown, "from": from, "lost": against }));
     }
-    let headings = [output.say("字段", "field"), output.say("值", "value"), output.say("来源", "taken from")];
+    let headings = [
+        output.say("字段", "field"),
+        output.say("值", "value"),
+        output.say("来源", "taken from"),
+        output.say("落选", "lost"),
+    ];
     output.table(&headings, &rows);
     output.object(&json!({ "found": true, "fields": fields }));
     Ok(Exit::Done)

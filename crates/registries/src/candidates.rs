@@ -1,0 +1,262 @@
+//! Which entity a record without a usable key is likely of: a model proposed from the golden table and these
+//! records, trained without labels, its candidates listed with their probability for a person to decide.
+
+use std::sync::Arc;
+
+use arrow::{
+    array::{Array, ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, StringArray},
+    compute::cast,
+    datatypes::{DataType, Field, Int64Type, Schema, SchemaRef},
+    error::ArrowError,
+};
+use futures::StreamExt;
+use serde_json::Map;
+use yihe_definitions::Registry;
+use yihe_lake::{CommitKey, LakeError, Layout, Scan, TableName, Zone};
+use yihe_linkage::{
+    model::Model,
+    propose::propose,
+    records::{ColumnBuilder, Records, Table},
+    run::{Options, run},
+};
+
+use crate::{build::Builder, error::RegistryError, gather::columns_of, key, shape};
+
+/// Probability from which an entity is listed as a candidate.
+const LISTED_FROM: f64 = 0.2;
+/// Probability from which a candidate is called certain.
+pub const CERTAIN_FROM: f64 = 0.99;
+/// Most golden records that are linked against in one run.
+const GOLDEN_MAX: u64 = 20_000_000;
+
+/// What a search for candidates came to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CandidateReport {
+    /// Registry.
+    pub registry: String,
+    /// Records without a usable key.
+    pub unlinked: u64,
+    /// Of these, how many have a candidate of at least [`CERTAIN_FROM`].
+    pub certain: u64,
+    /// Of the others, how many have a candidate at all.
+    pub doubtful: u64,
+    /// The model with what was learned; `None` where there was nothing to link.
+    pub model: Option<Model>,
+}
+
+/// The table of candidates: `conflicts/<id>_candidates`.
+///
+/// # Errors
+/// The registry's identifier cannot name a table.
+pub fn candidates_table(registry: &Registry) -> Result<TableName, LakeError> {
+    TableName::new(Zone::Conflicts, format!("{}_candidates", registry.id))
+}
+
+/// Schema of the candidates: where the record is, the entity's key, the probability, and the rank from 1.
+#[must_use]
+pub fn candidates_schema() -> SchemaRef {
+    let text = |name: &str| Field::new(name, DataType::Utf8, false);
+    Arc::new(Schema::new(vec![
+        text("dataset"),
+        text("batch"),
+        Field::new("row", DataType::Int64, false),
+        text("entity"),
+        Field::new("probability", DataType::Float64, false),
+        Field::new("rank", DataType::Int64, false),
+    ]))
+}
+
+/// Where an unlinked record is.
+struct Place {
+    dataset: String,
+    batch: String,
+    row: i64,
+}
+
+impl Builder {
+    /// Lists the likely entities of every record without a usable key, in place of the list before.
+    ///
+    /// # Errors
+    /// The lake failed; the registry is larger than one machine links at once.
+    pub async fn candidates(&self, registry: &Registry, threads: usize) -> Result<CandidateReport, RegistryError> {
+        let failed =
+            |action| move |source: LakeError| RegistryError::Lake { action, registry: registry.id.clone(), source };
+        let mut report =
+            CandidateReport { registry: registry.id.clone(), unlinked: 0, certain: 0, doubtful: 0, model: None };
+        let golden = shape::golden_table(registry).map_err(failed("name tables"))?;
+        let table = candidates_table(registry).map_err(failed("name tables"))?;
+        if !self.lake.exists(&golden) {
+            return Ok(report);
+        }
+        let entities = self.lake.count(&golden, None).await.map_err(failed("count rows"))?;
+        if entities > GOLDEN_MAX {
+            return Err(RegistryError::TooLarge { registry: registry.id.clone(), entities, most: GOLDEN_MAX });
+        }
+        let known = self.golden_records(registry, &golden).await?;
+        let (lost, places) = self.unlinked_records(registry).await?;
+        report.unlinked = places.len() as u64;
+        let found = if places.is_empty() || known.rows == 0 {
+            Vec::new()
+        } else {
+            let keys = known.columns[0].clone();
+            let (model, pairs) = link(registry, known, lost, threads)?;
+            report.model = Some(model);
+            let keyed = |(entity, lost, probability): (usize, usize, f64)| {
+                (keys.value(entity).unwrap_or_default().to_owned(), lost, probability)
+            };
+            pairs.into_iter().map(keyed).collect()
+        };
+        let rows = ranked(found);
+        let best = rows.iter().filter(|row| row.3 == 1);
+        for row in best {
+            if row.2 >= CERTAIN_FROM { report.certain += 1 } else { report.doubtful += 1 }
+        }
+        let batch =
+            batch(&rows, &places).map_err(|source| RegistryError::Spool { registry: registry.id.clone(), source })?;
+        self.lake
+            .create(&table, candidates_schema(), Layout::rows())
+            .await
+            .map_err(failed("create the candidates table"))?;
+        let key = CommitKey::new(format!("candidates:{}:{}", registry.id, self.clock.now().as_microsecond()))
+            .map_err(failed("name the list"))?;
+        let mut writer = self.lake.replacer(&table, key).await.map_err(failed("write candidates"))?;
+        writer.write(batch).await.map_err(failed("write candidates"))?;
+        writer.commit(Map::new()).await.map_err(failed("write candidates"))?;
+        Ok(report)
+    }
+
+    /// The golden table as a table to link: the key first, then the fields.
+    async fn golden_records(&self, registry: &Registry, golden: &TableName) -> Result<Table, RegistryError> {
+        let failed =
+            |action| move |source: LakeError| RegistryError::Lake { action, registry: registry.id.clone(), source };
+        let mut names = vec![registry.key.clone()];
+        names.extend(registry.fields.iter().map(|field| field.name.clone()));
+        let scan = Scan { columns: Some(names.clone()), ordered: true, ..Scan::default() };
+        let mut columns: Vec<ColumnBuilder> = names.iter().map(|name| ColumnBuilder::new(name)).collect();
+        let mut rows = 0;
+        let mut stream = self.lake.scan(golden, scan).await.map_err(failed("read the golden table"))?;
+        while let Some(batch) = stream.next().await {
+            let batch = batch.map_err(failed("read the golden table"))?;
+            rows += batch.num_rows();
+            for (column, values) in columns.iter_mut().zip(batch.columns()) {
+                push_all(column, values)
+                    .map_err(|source| RegistryError::Spool { registry: registry.id.clone(), source })?;
+            }
+        }
+        Ok(Table { name: registry.id.clone(), columns: columns.into_iter().map(ColumnBuilder::finish).collect(), rows })
+    }
+
+    /// Every member's records without a usable key, with the registry's names of columns, and where they are.
+    async fn unlinked_records(&self, registry: &Registry) -> Result<(Table, Vec<Place>), RegistryError> {
+        let failed =
+            |action| move |source: LakeError| RegistryError::Lake { action, registry: registry.id.clone(), source };
+        let spool_failed = |source: ArrowError| RegistryError::Spool { registry: registry.id.clone(), source };
+        let mut columns: Vec<ColumnBuilder> = std::iter::once(registry.key.as_str())
+            .chain(registry.fields.iter().map(|field| field.name.as_str()))
+            .map(ColumnBuilder::new)
+            .collect();
+        let mut places = Vec::new();
+        for (member, (table, version)) in
+            registry.members.iter().zip(self.inputs(registry).await.map_err(failed("read versions"))?)
+        {
+            if version.is_none() {
+                continue;
+            }
+            let scan = Scan { version, columns: Some(columns_of(registry, member)), ordered: true, ..Scan::default() };
+            let mut stream = self.lake.scan(&table, scan).await.map_err(failed("read a member"))?;
+            while let Some(batch) = stream.next().await {
+                let batch = batch.map_err(failed("read a member"))?;
+                let text = |name: &str| -> Result<StringArray, ArrowError> {
+                    let column = batch.column_by_name(name);
+                    let column = column.ok_or_else(|| ArrowError::SchemaError(format!("no column `{name}`")))?;
+                    Ok(cast(column, &DataType::Utf8)?.as_string::<i32>().clone())
+                };
+                let keys = text(&member.key).map_err(spool_failed)?;
+                let usable = |row: usize| keys.is_valid(row) && key::usable(registry.entity, keys.value(row)).is_some();
+                let lost: Vec<usize> = (0..batch.num_rows()).filter(|&row| !usable(row)).collect();
+                if lost.is_empty() {
+                    continue;
+                }
+                let batches = text("_batch").map_err(spool_failed)?;
+                let rows = batch.column_by_name("_row").map(|column| cast(column, &DataType::Int64)).transpose();
+                let rows = rows.map_err(spool_failed)?;
+                for &row in &lost {
+                    places.push(Place {
+                        dataset: member.dataset.clone(),
+                        batch: batches.value(row).to_owned(),
+                        row: rows.as_ref().map_or(0, |rows| rows.as_primitive::<Int64Type>().value(row)),
+                    });
+                    columns[0].push(None);
+                }
+                for (column, field) in columns[1..].iter_mut().zip(&registry.fields) {
+                    let values =
+                        member.fields.get(&field.name).map(|name| text(name)).transpose().map_err(spool_failed)?;
+                    for &row in &lost {
+                        column.push(
+                            values.as_ref().filter(|values| values.is_valid(row)).map(|values| values.value(row)),
+                        );
+                    }
+                }
+            }
+        }
+        let table = Table {
+            name: "unlinked".to_owned(),
+            rows: places.len(),
+            columns: columns.into_iter().map(ColumnBuilder::finish).collect(),
+        };
+        Ok((table, places))
+    }
+}
+
+fn push_all(column: &mut ColumnBuilder, values: &ArrayRef) -> Result<(), ArrowError> {
+    let texts = cast(values, &DataType::Utf8)?;
+    texts.as_string::<i32>().iter().for_each(|text| column.push(text));
+    Ok(())
+}
+
+/// Golden rows, unlinked rows and probabilities of the pairs that are worth a look.
+fn link(
+    registry: &Registry,
+    known: Table,
+    lost: Table,
+    threads: usize,
+) -> Result<(Model, Vec<(usize, usize, f64)>), RegistryError> {
+    let failed = |source| RegistryError::Linkage { registry: registry.id.clone(), source };
+    let first = known.rows;
+    // The key is what these records do not have; it is no evidence.
+    let names: Vec<(String, String)> =
+        registry.fields.iter().map(|field| (field.name.clone(), field.name.clone())).collect();
+    let records = Records::two(known, lost, &names).map_err(failed)?;
+    let model = propose(&records, Vec::new()).map_err(failed)?.model;
+    let options = Options { threads, pairs_from: Some(LISTED_FROM), ..Options::default() };
+    let outcome = run(&model, &records, &options, &|_, _, _| {}).map_err(failed)?;
+    let pairs = outcome.pairs.iter().map(|pair| (pair.left as usize, pair.right as usize - first, pair.probability()));
+    Ok((outcome.model.clone(), pairs.collect()))
+}
+
+/// Candidates by record, the most likely first, with their rank.
+fn ranked(mut found: Vec<(String, usize, f64)>) -> Vec<(String, usize, f64, i64)> {
+    found.sort_by(|a, b| a.1.cmp(&b.1).then(b.2.total_cmp(&a.2)).then(a.0.cmp(&b.0)));
+    let (mut last, mut rank) = (None, 0);
+    found
+        .into_iter()
+        .map(|(entity, lost, probability)| {
+            rank = if last == Some(lost) { rank + 1 } else { 1 };
+            last = Some(lost);
+            (entity, lost, probability, rank)
+        })
+        .collect()
+}
+
+fn batch(rows: &[(String, usize, f64, i64)], places: &[Place]) -> Result<RecordBatch, ArrowError> {
+    let place = |row: &(String, usize, f64, i64)| &places[row.1];
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(StringArray::from_iter_values(rows.iter().map(|row| place(row).dataset.as_str()))),
+        Arc::new(StringArray::from_iter_values(rows.iter().map(|row| place(row).batch.as_str()))),
+        Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| place(row).row))),
+        Arc::new(StringArray::from_iter_values(rows.iter().map(|row| row.0.as_str()))),
+        Arc::new(Float64Array::from_iter_values(rows.iter().map(|row| row.2))),
+        Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.3))),
+    ];
+    RecordBatch::try_new(candidates_schema(), columns)
+}
