@@ -10,4 +10,5 @@ mod main_line;
 mod own_file;
 mod program;
 mod quality_loop;
+mod registries;
 mod truth;

@@ -87,15 +87,19 @@ impl City {
         reports
     }
 
-    pub async fn build(&self) -> Vec<BuildReport> {
-        let builder = Builder {
+    pub fn builder(&self) -> Builder {
+        Builder {
             lake: self.lake.clone(),
             store: self.store.clone(),
             clock: Arc::clone(&self.clock),
             actor: Actor::system(),
             holder: "test".to_owned(),
             faults: Arc::new(|_| {}),
-        };
+        }
+    }
+
+    pub async fn build(&self) -> Vec<BuildReport> {
+        let builder = self.builder();
         let mut reports = Vec::new();
         for registry in &self.pack.registries {
             reports.push(builder.build(registry).await.expect("the registry builds"));

@@ -30,7 +30,7 @@ fn rows_of(batch: &RecordBatch) -> impl Iterator<Item = BTreeMap<String, Option<
     })
 }
 
-fn truth_rows(folder: &Path, prefix: &str) -> Vec<BTreeMap<String, Option<String>>> {
+pub fn truth_rows(folder: &Path, prefix: &str) -> Vec<BTreeMap<String, Option<String>>> {
     let mut paths: Vec<_> =
         std::fs::read_dir(folder).expect("the truth").map(|entry| entry.expect("an entry").path()).collect();
     paths.sort();
@@ -58,7 +58,7 @@ pub async fn table_rows(lake: &Lake, table: &TableName) -> Vec<BTreeMap<String, 
     rows
 }
 
-fn text(row: &BTreeMap<String, Option<String>>, column: &str) -> String {
+pub fn text(row: &BTreeMap<String, Option<String>>, column: &str) -> String {
     row.get(column).cloned().flatten().unwrap_or_default()
 }
 

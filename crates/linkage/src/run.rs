@@ -74,6 +74,16 @@ pub struct Outcome {
 /// A column that the records do not have, or a rule that compares too much.
 pub fn run(model: &Model, records: &Records, options: &Options, progress: Progress) -> Result<Outcome, LinkageError> {
     let comparer = Comparer::new(model, records)?;
+    if records.possible_pairs() < 1.0 {
+        // Nothing to compare with is an answer, not a fault: a department delivered nothing today.
+        return Ok(Outcome {
+            model: model.clone(),
+            pairs: Vec::new(),
+            clusters: (0..records.rows as u32).collect(),
+            compared: 0,
+            costs: vec![Cost::default(); model.blocking.len()],
+        });
+    }
     progress(Stage::Block, 0, 0);
     let candidates = Candidates::new(&model.blocking, records, PAIRS_MAX)?;
     let total = candidates.cost() as u64;

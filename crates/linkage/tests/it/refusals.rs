@@ -99,3 +99,29 @@ fn chinese_encodings_and_other_names_of_columns_are_understood() {
     assert!(Records::two(utf8, gb, &[("id".to_owned(), "none".to_owned())]).is_err());
     assert!(read(Path::new("/")).is_err());
 }
+
+#[test]
+fn an_empty_table_has_no_partners() {
+    let (records, _) = one_table(22, 50);
+    let model = Model::parse(GOOD).unwrap();
+    let table = |rows: usize| yihe_linkage::records::Table {
+        name: "part".to_owned(),
+        columns: records
+            .columns
+            .iter()
+            .map(|column| yihe_linkage::records::Column { ids: column.ids[..rows].to_vec(), ..column.clone() })
+            .collect(),
+        rows,
+    };
+    let names: Vec<(String, String)> =
+        records.columns.iter().map(|column| (column.name.clone(), column.name.clone())).collect();
+    for (first, second) in [(0, 0), (0, 20), (20, 0)] {
+        let both = Records::two(table(first), table(second), &names).unwrap();
+        let outcome = run(&model, &both, &Options { one_to_one: true, ..Options::default() }, &|_, _, _| {}).unwrap();
+        assert!(outcome.pairs.is_empty() && outcome.clusters.len() == first + second);
+    }
+    for rows in [0, 1, 2, 3] {
+        let outcome = run(&model, &Records::one(table(rows)), &Options::default(), &|_, _, _| {}).unwrap();
+        assert_eq!(outcome.clusters.len(), rows);
+    }
+}
