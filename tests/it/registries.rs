@@ -49,7 +49,7 @@ async fn a_trial_says_what_the_change_does_and_lost_people_are_found() {
     assert!(whose.len() > 50, "too few records to judge by: {}", whose.len());
     let golden = table_rows(&city.lake, &shape::golden_table(registry).expect("a name")).await;
     let known: std::collections::BTreeSet<String> = golden.iter().map(|row| text(row, &registry.key)).collect();
-    let findable = whose.values().filter(|key| known.contains(*key)).count() as f64;
+    let findable: f64 = whose.values().filter(|key| known.contains(*key)).map(|_| 1.0).sum();
     let (mut right, mut listed, mut certain_wrong) = (0.0, 0.0, 0);
     for row in table_rows(&city.lake, &candidates_table(registry).expect("a name")).await {
         let probability: f64 = text(&row, "probability").parse().expect("a number");

@@ -16,6 +16,9 @@
 //! 2. Answer it in [`compare`], from what [`field`] prepared once per value.
 //! 3. Propose it in [`propose`] where it earns its place in the ablation table of `bench/linkage.md`.
 
+#![expect(clippy::cast_precision_loss, reason = "shares and weights of counts that are far below 2^52")]
+#![expect(clippy::cast_sign_loss, reason = "days' parts and costs are not negative where they are cast")]
+
 pub mod block;
 pub mod cluster;
 pub mod compare;

@@ -39,7 +39,7 @@ fn in_common(left: u128, right: u128) -> usize {
         let mask = (greater >> 7) * 0xff;
         (b & mask) | (a & !mask)
     });
-    let sums = least.fold(0_u64, |sum, bytes| sum + bytes);
+    let sums: u64 = least.sum();
     (sums.wrapping_mul(0x0101_0101_0101_0101) >> 56) as usize
 }
 

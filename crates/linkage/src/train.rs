@@ -86,7 +86,7 @@ pub struct Marginals {
 pub fn marginals(model: &Model, comparer: &Comparer, records: &Records) -> Marginals {
     let mut reached: Vec<Vec<f64>> =
         model.comparisons.iter().map(|comparison| vec![0.0; comparison.levels.len()]).collect();
-    let mut random = SplitMix(model.seed ^ 0x5EED_0F_1111);
+    let mut random = SplitMix(model.seed ^ 0x005E_ED0F);
     let (mut left, mut right) = (0, 0);
     for _ in 0..SAMPLE {
         if records.is_link() {

@@ -66,6 +66,17 @@ pub fn candidates_schema() -> SchemaRef {
     ]))
 }
 
+/// A likely entity of a record.
+struct Candidate {
+    /// The entity's key.
+    entity: String,
+    /// Place of the record among the unlinked ones.
+    lost: usize,
+    probability: f64,
+    /// From 1, the most likely first.
+    rank: i64,
+}
+
 /// Where an unlinked record is.
 struct Place {
     dataset: String,
@@ -95,21 +106,14 @@ impl Builder {
         let known = self.golden_records(registry, &golden).await?;
         let (lost, places) = self.unlinked_records(registry).await?;
         report.unlinked = places.len() as u64;
-        let found = if places.is_empty() || known.rows == 0 {
-            Vec::new()
-        } else {
-            let keys = known.columns[0].clone();
-            let (model, pairs) = link(registry, known, lost, threads)?;
+        let mut rows = Vec::new();
+        if !places.is_empty() && known.rows > 0 {
+            let (model, found) = link(registry, known, lost, threads)?;
             report.model = Some(model);
-            let keyed = |(entity, lost, probability): (usize, usize, f64)| {
-                (keys.value(entity).unwrap_or_default().to_owned(), lost, probability)
-            };
-            pairs.into_iter().map(keyed).collect()
-        };
-        let rows = ranked(found);
-        let best = rows.iter().filter(|row| row.3 == 1);
-        for row in best {
-            if row.2 >= CERTAIN_FROM { report.certain += 1 } else { report.doubtful += 1 }
+            rows = found;
+        }
+        for best in rows.iter().filter(|row| row.rank == 1) {
+            if best.probability >= CERTAIN_FROM { report.certain += 1 } else { report.doubtful += 1 }
         }
         let batch =
             batch(&rows, &places).map_err(|source| RegistryError::Spool { registry: registry.id.clone(), source })?;
@@ -214,15 +218,15 @@ fn push_all(column: &mut ColumnBuilder, values: &ArrayRef) -> Result<(), ArrowEr
     Ok(())
 }
 
-/// Golden rows, unlinked rows and probabilities of the pairs that are worth a look.
+/// The model that was learned, and the candidates of each record, the most likely first.
 fn link(
     registry: &Registry,
     known: Table,
     lost: Table,
     threads: usize,
-) -> Result<(Model, Vec<(usize, usize, f64)>), RegistryError> {
+) -> Result<(Model, Vec<Candidate>), RegistryError> {
     let failed = |source| RegistryError::Linkage { registry: registry.id.clone(), source };
-    let first = known.rows;
+    let (first, keys) = (known.rows, known.columns[0].clone());
     // The key is what these records do not have; it is no evidence.
     let names: Vec<(String, String)> =
         registry.fields.iter().map(|field| (field.name.clone(), field.name.clone())).collect();
@@ -230,33 +234,36 @@ fn link(
     let model = propose(&records, Vec::new()).map_err(failed)?.model;
     let options = Options { threads, pairs_from: Some(LISTED_FROM), ..Options::default() };
     let outcome = run(&model, &records, &options, &|_, _, _| {}).map_err(failed)?;
-    let pairs = outcome.pairs.iter().map(|pair| (pair.left as usize, pair.right as usize - first, pair.probability()));
-    Ok((outcome.model.clone(), pairs.collect()))
-}
-
-/// Candidates by record, the most likely first, with their rank.
-fn ranked(mut found: Vec<(String, usize, f64)>) -> Vec<(String, usize, f64, i64)> {
-    found.sort_by(|a, b| a.1.cmp(&b.1).then(b.2.total_cmp(&a.2)).then(a.0.cmp(&b.0)));
-    let (mut last, mut rank) = (None, 0);
-    found
-        .into_iter()
-        .map(|(entity, lost, probability)| {
-            rank = if last == Some(lost) { rank + 1 } else { 1 };
-            last = Some(lost);
-            (entity, lost, probability, rank)
+    let mut found: Vec<Candidate> = outcome
+        .pairs
+        .iter()
+        .map(|pair| Candidate {
+            entity: keys.value(pair.left as usize).unwrap_or_default().to_owned(),
+            lost: pair.right as usize - first,
+            probability: pair.probability(),
+            rank: 1,
         })
-        .collect()
+        .collect();
+    found.sort_by(|a, b| {
+        a.lost.cmp(&b.lost).then(b.probability.total_cmp(&a.probability)).then_with(|| a.entity.cmp(&b.entity))
+    });
+    for at in 1..found.len() {
+        if found[at].lost == found[at - 1].lost {
+            found[at].rank = found[at - 1].rank + 1;
+        }
+    }
+    Ok((outcome.model, found))
 }
 
-fn batch(rows: &[(String, usize, f64, i64)], places: &[Place]) -> Result<RecordBatch, ArrowError> {
-    let place = |row: &(String, usize, f64, i64)| &places[row.1];
+fn batch(rows: &[Candidate], places: &[Place]) -> Result<RecordBatch, ArrowError> {
+    let place = |row: &Candidate| &places[row.lost];
     let columns: Vec<ArrayRef> = vec![
         Arc::new(StringArray::from_iter_values(rows.iter().map(|row| place(row).dataset.as_str()))),
         Arc::new(StringArray::from_iter_values(rows.iter().map(|row| place(row).batch.as_str()))),
         Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| place(row).row))),
-        Arc::new(StringArray::from_iter_values(rows.iter().map(|row| row.0.as_str()))),
-        Arc::new(Float64Array::from_iter_values(rows.iter().map(|row| row.2))),
-        Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.3))),
+        Arc::new(StringArray::from_iter_values(rows.iter().map(|row| row.entity.as_str()))),
+        Arc::new(Float64Array::from_iter_values(rows.iter().map(|row| row.probability))),
+        Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.rank))),
     ];
     RecordBatch::try_new(candidates_schema(), columns)
 }

@@ -74,7 +74,7 @@ pub struct Person {
 fn person(random: &mut Random, truth: usize, relative: Option<&Person>) -> Person {
     let surname = relative.map_or_else(|| random.one(SURNAMES), |other| other.name.chars().next().unwrap());
     let mut name = String::from(surname);
-    for _ in 0..1 + usize::from(random.chance(80)) {
+    for _ in 0..=usize::from(random.chance(80)) {
         name.push(random.one(GIVEN));
     }
     let county = COUNTIES[random.below(COUNTIES.len())];
@@ -133,7 +133,7 @@ pub fn register_and_delivery(seed: u64, people: usize) -> (Vec<Person>, Vec<Pers
         let head = person(&mut random, register.len(), None);
         register.push(head.clone());
         if random.chance(35) {
-            for _ in 0..1 + random.below(3) {
+            for _ in 0..=random.below(3) {
                 let relative = person(&mut random, register.len(), Some(&head));
                 register.push(relative);
             }
