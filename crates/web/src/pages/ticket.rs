@@ -3,7 +3,11 @@
 use jiff::Timestamp;
 use maud::{Markup, html};
 
-use super::{ClockView, quality::dataset::FaultLine};
+use super::{
+    ClockView,
+    proof::{self, ProofLink},
+    quality::dataset::FaultLine,
+};
 use crate::{
     language::{Text, Words},
     layout::{self, Frame},
@@ -65,6 +69,8 @@ pub struct TicketView {
     pub statement: Option<String>,
     /// What happened, oldest first.
     pub steps: Vec<StepLine>,
+    /// What the ledger has of it, newest first.
+    pub proofs: Vec<ProofLink>,
     /// The clock.
     pub clock: Option<ClockView>,
     /// Who must act.
@@ -251,6 +257,7 @@ pub fn page(frame: &Frame, view: &TicketView) -> Markup {
                             @match &view.clock { Some(clock) => (clock.card(words)), None => p { (words.of("没有正在计时的时限。", "No clock is running.")) } }
                             @if let Some(who) = &view.waits_for { p.note { (words.of("等待：", "Waits for: ")) (words.text(who)) } }
                         }
+                        @if !view.proofs.is_empty() { (proof::card(words, &view.proofs)) }
                         @if !view.acts.is_empty() {
                             section.card aria-labelledby="acts" {
                                 h2 #acts { (words.of("办理", "Act")) }

@@ -16,10 +16,10 @@ use yihe_quality::{
     messages,
     tickets::{ANSWER, Notice, Reason, Ticket, TicketError, TicketKind},
 };
-use yihe_store::{Account, ObjectKind, Role, TicketFilter};
+use yihe_store::{Account, ObjectKind, OutboxRow, Role, TicketFilter};
 
 use super::{
-    Answer, clock_view, html, internal,
+    Answer, clock_view, html, internal, proof,
     quality::dataset::{lines, sight},
     waits_for,
 };
@@ -222,6 +222,7 @@ async fn view(state: &AppState, account: &Account, ticket: &Ticket) -> Result<Ti
     }
     let notices = state.tickets.notices(Some(&ticket.id), &actor, 0, yihe_store::PAGE_ROWS_MAX).await;
     let notices = notices.map_err(refused)?;
+    let told = state.store.outbox_list_by_object(&ticket.subject(), HISTORY_MAX).await.map_err(internal)?;
     Ok(TicketView {
         id: ticket.id.clone(),
         subject: subject(&pack, ticket),
@@ -230,7 +231,8 @@ async fn view(state: &AppState, account: &Account, ticket: &Ticket) -> Result<Ti
         is_open: ticket.is_open,
         facts: facts(&pack, ticket),
         statement: (!ticket.statement.is_empty()).then(|| ticket.statement.clone()),
-        steps: steps(state, &pack, ticket).await?,
+        proofs: told.iter().rev().map(|row| proof::link(happened(row), row)).collect(),
+        steps: told.iter().map(|row| step(&pack, row)).collect(),
         clock,
         waits_for: open.map(|item| waits_for(&pack, item)),
         columns,
@@ -334,29 +336,32 @@ fn standing(ticket: &Ticket) -> Text {
 }
 
 /// What happened, from the ledger's own outbox.
-async fn steps(state: &AppState, pack: &Pack, ticket: &Ticket) -> Result<Vec<StepLine>, Problem> {
-    let rows = state.store.outbox_list_by_object(&ticket.subject(), HISTORY_MAX).await.map_err(internal)?;
-    let steps = rows.into_iter().map(|row| {
-        let payload: Value = serde_json::from_str(&row.payload).unwrap_or_default();
-        let reason = payload["reason"].as_str().and_then(Reason::parse);
-        let title = match (row.kind.as_str(), reason) {
-            ("ticket.opened", _) => Text::new("开单，退回责任部门", "Opened and returned to its department"),
-            ("objection.raised", _) => Text::new("提出校核", "Objection raised"),
-            ("ticket.reopened", _) => Text::new("重开", "Opened again"),
-            ("ticket.closed", Some(reason)) => {
-                let title = reason.title();
-                Text { zh: format!("办结：{}", title.zh), en: title.en.map(|title| format!("Closed: {title}")) }
-            }
-            (other, _) => Text::new(other, other),
-        };
-        StepLine {
-            title,
-            who: department_name(pack, &row.org),
-            at: row.at,
-            said: payload["explanation"].as_str().map(str::to_owned),
+fn step(pack: &Pack, row: &OutboxRow) -> StepLine {
+    StepLine {
+        title: happened(row),
+        who: department_name(pack, &row.org),
+        at: row.at,
+        said: payload(row)["explanation"].as_str().map(str::to_owned),
+    }
+}
+
+/// An event of a ticket in words.
+fn happened(row: &OutboxRow) -> Text {
+    match (row.kind.as_str(), payload(row)["reason"].as_str().and_then(Reason::parse)) {
+        ("ticket.opened", _) => Text::new("开单，退回责任部门", "Opened and returned to its department"),
+        ("objection.raised", _) => Text::new("提出校核", "Objection raised"),
+        ("ticket.reopened", _) => Text::new("重开", "Opened again"),
+        ("ticket.closed", Some(reason)) => {
+            let title = reason.title();
+            Text { zh: format!("办结：{}", title.zh), en: title.en.map(|title| format!("Closed: {title}")) }
         }
-    });
-    Ok(steps.collect())
+        (other, _) => Text::new(other, other),
+    }
+}
+
+/// The ticket as it was then.
+fn payload(row: &OutboxRow) -> Value {
+    serde_json::from_str(&row.payload).unwrap_or_default()
 }
 
 /// An error of `quality` as its reader is told.

@@ -256,6 +256,7 @@ fn ticket() -> TicketView {
                 said: None,
             },
         ],
+        proofs: Vec::new(),
         clock: Some(clock(9)),
         waits_for: Some(text("市教育局 · 经办人", "Education Bureau · officer")),
         columns: fault_columns(),
