@@ -262,6 +262,7 @@ impl Tickets {
 
     /// Puts a ticket or a notice on its department's docket. A year that is missing from the calendar is an alarm
     /// and no reason to let nobody know of the fault: the item then stands without a term.
+    #[expect(clippy::too_many_arguments, reason = "what, for whom, until when, by whom")]
     async fn put(
         &self,
         tx: &mut Tx,

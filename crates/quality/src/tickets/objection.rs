@@ -75,7 +75,7 @@ impl Tickets {
             return Err(TicketError::AlreadyRaised { ticket: known.id });
         }
         let row = TicketRow {
-            value_digest: digest(&id, &value),
+            value_digest: digest(&id, value.as_deref()),
             id,
             kind: TicketKind::Objection.as_str().to_owned(),
             dataset: place.dataset,
@@ -130,7 +130,7 @@ impl Tickets {
             let table = table_of(source_kind, source).map_err(unread(&ticket.id))?;
             let field = Some(ticket.field.as_str()).filter(|field| !field.is_empty());
             let value = self.value(&ticket.id, &table, &key, field).await?;
-            if digest(&ticket.id, &value) == ticket.row.value_digest {
+            if digest(&ticket.id, value.as_deref()) == ticket.row.value_digest {
                 continue;
             }
             let outcome = if value.is_none() { "gone" } else { "corrected" };
@@ -247,8 +247,8 @@ fn cell(batch: &RecordBatch, column: &str) -> Option<String> {
 }
 
 /// Recognises a value without keeping it.
-fn digest(ticket: &str, value: &Option<String>) -> String {
-    let value = value.as_deref().map_or_else(String::new, |value| format!("={value}"));
+fn digest(ticket: &str, value: Option<&str>) -> String {
+    let value = value.map_or_else(String::new, |value| format!("={value}"));
     hex::encode(Sha256::new().chain_update(ticket).chain_update(value).finalize())
 }
 

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use axum::extract::{Path, Query, State};
 use jiff::Timestamp;
 use serde::Deserialize;
-use yihe_definitions::{Dataset, Pack, Severity};
+use yihe_definitions::{Dataset, Language, Pack, Severity};
 use yihe_quality::{
+    anomaly::{Measure, Options, judge},
     fault_list::{self, FaultFilter, ShownRow, Sight},
     history::FaultState,
     messages, overview,
@@ -163,7 +164,7 @@ async fn view(
                 open: point.open,
             })
             .collect(),
-        unusual: Vec::new(),
+        unusual: unusual(&points),
         rules,
         sight,
         asked,
@@ -171,6 +172,28 @@ async fn view(
         columns,
         has_more,
     })
+}
+
+/// What the last check measured that the checks before it did not let one expect.
+fn unusual(points: &[overview::Point]) -> Vec<Text> {
+    let Some((last, before)) = points.split_last() else { return Vec::new() };
+    #[expect(clippy::cast_precision_loss, reason = "counts are judged by ratio")]
+    let rows = |point: &overview::Point| Some(point.rows as f64);
+    #[expect(clippy::cast_precision_loss, reason = "counts are judged by ratio")]
+    let new = |point: &overview::Point| Some(point.new as f64);
+    let score = |point: &overview::Point| point.score.map(|score| score / 100.0);
+    let measures: [(Text, Measure, &dyn Fn(&overview::Point) -> Option<f64>); 3] = [
+        (Text::new("行数", "Rows"), Measure::Count, &rows),
+        (Text::new("得分", "Score"), Measure::Share, &score),
+        (Text::new("新问题", "New faults"), Measure::Count, &new),
+    ];
+    let sentences = measures.into_iter().filter_map(|(name, measure, of)| {
+        let history: Vec<(Timestamp, f64)> = before.iter().filter_map(|point| Some((point.at, of(point)?))).collect();
+        let anomaly = judge(&history, (last.at, of(last)?), &Options::new(measure))?;
+        let (zh, en) = (anomaly.sentence(Language::Zh), anomaly.sentence(Language::En));
+        Some(Text { zh: format!("{}：{zh}", name.zh), en: name.en.map(|name| format!("{name}: {en}")) })
+    });
+    sentences.collect()
 }
 
 type Lines = (Vec<Text>, Vec<FaultLine>, bool);
