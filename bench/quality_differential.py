@@ -45,7 +45,9 @@ SQL = {
     "status_length": "length(status) <> 2",
     "birth_range": "birth not between date '1900-01-01' and date '2026-11-22'",
     "born_before_update": "updated_at < birth",
-    "id_says_birth": f"{adds_up} and id_no[7:14] <> strftime(birth, '%Y%m%d')",
+    # Fifteen digits are a number of before 1999, whose year has two of them.
+    "id_says_birth": f"({adds_up} and id_no[7:14] <> strftime(birth, '%Y%m%d'))"
+    r" or (regexp_full_match(id_no, '\d{15}') and try_strptime('19' || id_no[7:12], '%Y%m%d')::date <> birth)",
 }
 wrong = 0
 for rule, condition in SQL.items():

@@ -254,7 +254,11 @@ impl TextData {
                     if !known {
                         memory.answers.clear();
                         memory.answers.extend((0..values.len()).map(|at| member(values.value(at))));
+                        memory.any = memory.answers.contains(&true);
                         memory.origin = Some(origin.clone());
+                    }
+                    if !memory.any {
+                        return Bits::none(rows);
                     }
                     let answers = &memory.answers;
                     // A negative key becomes a number beyond every dictionary.
@@ -280,6 +284,8 @@ pub(crate) fn same_buffers(first: &ArrayRef, second: &ArrayRef) -> bool {
 pub struct Memory {
     origin: Option<ArrayRef>,
     answers: Vec<bool>,
+    /// Whether the answer is yes for any value.
+    any: bool,
 }
 
 impl Column {

@@ -38,7 +38,27 @@ struct Automaton {
     stride: u32,
     start: u32,
     /// Of small automata: the next state by `state * 256 + byte`, so that a byte costs one step and not two.
-    direct: Vec<u16>,
+    direct: Option<Direct>,
+}
+
+/// A small automaton by state and byte.
+#[derive(Debug, Clone)]
+pub struct Direct {
+    next: Vec<[u16; 256]>,
+    accepting: Vec<bool>,
+}
+
+impl Direct {
+    /// Whether the whole of `text` matches.
+    #[inline]
+    #[must_use]
+    pub fn matches(&self, text: &[u8]) -> bool {
+        let mut state = 0_u16;
+        for byte in text {
+            state = self.next[usize::from(state)][usize::from(*byte)];
+        }
+        self.accepting[usize::from(state)]
+    }
 }
 
 /// Most states of an automaton that is also kept by byte: 32 KiB, the first cache.
@@ -51,7 +71,7 @@ const INCLUSION_MAX: usize = 4096;
 /// For bytes below 0x80, `byte + (0x80 - first)` has its high bit set where `byte ≥ first`, and
 /// `byte + (0x7f - last)` where `byte > last`; neither carries into the next byte.
 #[derive(Debug, Clone)]
-struct Positions {
+pub struct Positions {
     length: usize,
     /// Where a word begins in the text, and what is added to it.
     words: Vec<(usize, [u64; 4])>,
@@ -89,6 +109,18 @@ impl Pattern {
         }
     }
 
+    /// The form in which eight positions are tested at once, where the pattern has one.
+    #[must_use]
+    pub const fn positions(&self) -> Option<&Positions> {
+        self.positions.as_ref()
+    }
+
+    /// The form by byte, where the pattern is small.
+    #[must_use]
+    pub const fn direct(&self) -> Option<&Direct> {
+        self.automaton.direct.as_ref()
+    }
+
     /// Whether every text that matches this pattern matches `other`. False also where finding out would take long.
     #[must_use]
     pub fn is_within(&self, other: &Self) -> bool {
@@ -120,12 +152,8 @@ impl Pattern {
 impl Automaton {
     #[inline]
     fn matches(&self, text: &[u8]) -> bool {
-        if !self.direct.is_empty() {
-            let mut state = 0_u16;
-            for byte in text {
-                state = self.direct[usize::from(state) << 8 | usize::from(*byte)];
-            }
-            return self.accepting[usize::from(state)];
+        if let Some(direct) = &self.direct {
+            return direct.matches(text);
         }
         let mut state = self.start;
         for byte in text {
@@ -144,8 +172,9 @@ impl Automaton {
     fn with_direct(mut self) -> Self {
         let states = self.accepting.len();
         if states <= DIRECT_STATES_MAX {
-            let steps = (0..states).flat_map(|state| (0..256).map(move |byte| (state, byte)));
-            self.direct = steps.map(|(state, byte)| u16::try_from(self.step(state, byte)).unwrap_or(0)).collect();
+            let row = |state| std::array::from_fn(|byte| u16::try_from(self.step(state, byte)).unwrap_or(0));
+            let next = (0..states).map(row).collect();
+            self.direct = Some(Direct { next, accepting: self.accepting.clone() });
         }
         self
     }
@@ -196,7 +225,7 @@ impl Automaton {
         let stride32 = u32::try_from(stride).map_err(|_| too_big())?;
         let next = next.into_iter().map(|number| u32::try_from(number * stride)).collect::<Result<_, _>>();
         let next = next.map_err(|_| too_big())?;
-        Ok(Self { classes, next, accepting, stride: stride32, start: 0, direct: Vec::new() }.with_direct())
+        Ok(Self { classes, next, accepting, stride: stride32, start: 0, direct: None }.with_direct())
     }
 
     /// States from which a match can still be reached.
@@ -272,8 +301,10 @@ impl Positions {
         Self { length, words: starts.into_iter().map(word).collect() }
     }
 
+    /// Whether the whole of `text` matches.
     #[inline]
-    fn matches(&self, text: &[u8]) -> bool {
+    #[must_use]
+    pub fn matches(&self, text: &[u8]) -> bool {
         if text.len() != self.length {
             return false;
         }

@@ -123,7 +123,7 @@ pub const fn days_from_civil(year: i32, month: i32, day: i32) -> i32 {
     };
     let (of_table, of_year) = (year.wrapping_sub(1792).cast_unsigned() as usize, month.cast_unsigned() as usize);
     if of_table < 512 && of_year < 13 {
-        let leap = month > 2 && year & 3 == 0 && (year % 100 != 0 || year % 400 == 0);
+        let leap = month > 2 && year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
         return FIRST_DAYS[of_table] + BEFORE[of_year] + leap as i32 + day - 1;
     }
     counted(year, month, day)

@@ -60,7 +60,7 @@ fn scalar(text: &str) -> String {
     let word = |character: char| {
         character.is_ascii_alphanumeric() || character == '_' || ('\u{4e00}'..='\u{9fff}').contains(&character)
     };
-    let begins = text.chars().next().is_some_and(|first| first.is_alphabetic());
+    let begins = text.chars().next().is_some_and(char::is_alphabetic);
     let reserved =
         ["true", "false", "null", "yes", "no", "on", "off", "y", "n"].contains(&text.to_ascii_lowercase().as_str());
     if begins && !reserved && text.chars().all(word) {

@@ -2,7 +2,7 @@
 
 use crate::{
     bits::{Bits, Rows},
-    column::{Class, Column, Data, Memory, Reading},
+    column::{Class, Column, Data, Memory, Reading, TextData, each_plain},
     rules::{Batch, Plan, Slot, Verdict, code_list::local_day},
     value,
 };
@@ -91,11 +91,19 @@ impl Citizen {
         let mut evaluated = comparable.clone();
         evaluated.intersect(&citizens);
         let plain = Rows::Some(evaluated.clone());
-        plain.each(rows, |row| {
-            if let Ok(number) = <&[u8; 18]>::try_from(text.value(row)) {
-                compare(row, said_by_18(number));
-            }
-        });
+        each_plain!(
+            text,
+            value => plain.each(rows, |row| {
+                if let Ok(number) = <&[u8; 18]>::try_from(value(row)) {
+                    compare(row, said_by_18(number));
+                }
+            }),
+            TextData::Dictionary { .. } => plain.each(rows, |row| {
+                if let Ok(number) = <&[u8; 18]>::try_from(text.value(row)) {
+                    compare(row, said_by_18(number));
+                }
+            })
+        );
         comparable.subtract(&citizens);
         for row in comparable.iter() {
             if let Some(said) = said_by_15(text.value(row)) {

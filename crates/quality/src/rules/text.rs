@@ -148,7 +148,12 @@ impl TextRule {
         let valid = &column.valid;
         // One loop per test, so that the test is known inside the loop.
         let failed = match &self.test {
-            Test::Pattern(pattern) => text.select(valid, memory, |text| !pattern.matches(text)),
+            // So that the form of the pattern is known inside the loop, too.
+            Test::Pattern(pattern) => match (pattern.positions(), pattern.direct()) {
+                (Some(positions), _) => text.select(valid, memory, |text| !positions.matches(text)),
+                (None, Some(direct)) => text.select(valid, memory, |text| !direct.matches(text)),
+                (None, None) => text.select(valid, memory, |text| !pattern.matches(text)),
+            },
             Test::Length { min, max } => text.select(valid, memory, |text| !(*min..=*max).contains(&characters(text))),
             Test::OneOf(codes) => text.select(valid, memory, |text| !codes.contains(text)),
             Test::Identifier(Identifier::CitizenId) => {
@@ -175,6 +180,13 @@ fn characters(text: &[u8]) -> usize {
     const fn continuations(word: u64) -> u64 {
         const ONES: u64 = 0x0101_0101_0101_0101;
         ((word >> 7) & !(word >> 6) & ONES).wrapping_mul(ONES) >> 56
+    }
+    // Names and codes: two words that may overlap, the overlap shifted out of the second.
+    if let (Some(first), Some(last)) = (text.first_chunk::<8>(), text.last_chunk::<8>())
+        && text.len() <= 16
+    {
+        let rest = u64::from_le_bytes(*last).unbounded_shr((16 - text.len() as u32) * 8);
+        return text.len() - (continuations(u64::from_le_bytes(*first)) + continuations(rest)) as usize;
     }
     let (words, rest) = text.as_chunks::<8>();
     let mut continued = 0;
