@@ -354,6 +354,14 @@ fn the_example_has_every_kind_and_every_kind_is_broken_below() {
     }
 }
 
+/// Help wraps at 100 columns, and a wrapped example is no YAML any more.
+#[test]
+fn the_example_is_narrow_enough_to_be_copied_from_the_help() {
+    for line in include_str!("../../examples/rules.yaml").lines() {
+        assert!(line.chars().count() <= 100, "{line}");
+    }
+}
+
 #[test]
 fn a_table_with_nothing_wrong_fails_no_rule() {
     let baseline = check(&good(), Container::Csv, None).0.baseline;
