@@ -310,16 +310,22 @@ pub fn to_batch(records: &[FaultRecord]) -> RecordBatch {
     };
     let whole = |of: &dyn Fn(&FaultRecord) -> i64| -> ArrayRef {
         let mut builder = Int64Builder::with_capacity(records.len());
-        records.iter().for_each(|record| builder.append_value(of(record)));
+        for record in records {
+            builder.append_value(of(record));
+        }
         Arc::new(builder.finish())
     };
     let instant = |of: &dyn Fn(&FaultRecord) -> Option<i64>| -> ArrayRef {
         let mut builder = TimestampMicrosecondBuilder::with_capacity(records.len());
-        records.iter().for_each(|record| builder.append_option(of(record)));
+        for record in records {
+            builder.append_option(of(record));
+        }
         Arc::new(builder.finish().with_timezone("UTC"))
     };
     let mut found = StringBuilder::new();
-    records.iter().for_each(|record| found.append_option(record.found.as_deref()));
+    for record in records {
+        found.append_option(record.found.as_deref());
+    }
     let columns: Vec<ArrayRef> = vec![
         text(&|record| &record.rule),
         text(&|record| &record.key),

@@ -152,28 +152,6 @@ fn identifier_name(identifier: Identifier) -> Text {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_sentence_says_what_was_found_and_what_was_expected() {
-        let rule =
-            Rule::new("mobile", RuleKind::CheckDigit { column: "mobile".into(), identifier: Identifier::Mobile });
-        let sentence = sentence(&rule, Some("1281"));
-        assert_eq!(sentence.zh, "mobile：实际为“1281”，应为：11 位手机号码");
-        assert_eq!(sentence.en.unwrap(), "mobile: found `1281`, expected an 11-digit mobile number");
-    }
-
-    #[test]
-    fn a_sentence_of_the_rules_own_goes_first() {
-        let mut rule = Rule::new("name", RuleKind::NotNull { column: "name".into() });
-        rule.message = Some(Text::new("姓名必填", "name is required"));
-        assert_eq!(sentence(&rule, None).zh, "姓名必填");
-        assert_eq!(sentence(&rule, Some(" ")).en.unwrap(), "name is required (found ` `)");
-    }
-}
-
 /// What a rule demands of which columns, by their titles: `手机号码：符合格式 …`. A rule's own sentence goes first.
 #[must_use]
 pub fn rule_title(dataset: &yihe_definitions::Dataset, rule: &str) -> Text {
@@ -210,5 +188,27 @@ pub fn ticket_title(dataset: &yihe_definitions::Dataset, rule: &str) -> Text {
     Text {
         zh: format!("数据问题：{} · {}", dataset.title.zh, rule.zh),
         en: dataset.title.en.as_ref().zip(rule.en).map(|(title, rule)| format!("faults: {title} · {rule}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sentence_says_what_was_found_and_what_was_expected() {
+        let rule =
+            Rule::new("mobile", RuleKind::CheckDigit { column: "mobile".into(), identifier: Identifier::Mobile });
+        let sentence = sentence(&rule, Some("1281"));
+        assert_eq!(sentence.zh, "mobile：实际为“1281”，应为：11 位手机号码");
+        assert_eq!(sentence.en.unwrap(), "mobile: found `1281`, expected an 11-digit mobile number");
+    }
+
+    #[test]
+    fn a_sentence_of_the_rules_own_goes_first() {
+        let mut rule = Rule::new("name", RuleKind::NotNull { column: "name".into() });
+        rule.message = Some(Text::new("姓名必填", "name is required"));
+        assert_eq!(sentence(&rule, None).zh, "姓名必填");
+        assert_eq!(sentence(&rule, Some(" ")).en.unwrap(), "name is required (found ` `)");
     }
 }

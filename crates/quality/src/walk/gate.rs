@@ -89,10 +89,8 @@ impl<'a> Gate<'a> {
         let mut found = Vec::new();
         let place = self.places.as_ref().map(|places| places.of_rows(batch)).transpose()?.flatten();
         if let Some(place) = &place {
-            for county in place {
-                if let Some(county) = county {
-                    self.counties.entry(county.clone()).or_default().rows += 1;
-                }
+            for county in place.iter().flatten() {
+                self.counties.entry(county.clone()).or_default().rows += 1;
             }
         }
         for (index, rule) in self.checker.rules().iter().enumerate() {

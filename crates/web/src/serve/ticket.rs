@@ -57,10 +57,8 @@ pub async fn list(State(state): State<Arc<AppState>>, visit: Visit, Query(wanted
     let frame = visit.frame(&state, Part::Tickets).await?;
     let actor = visit.account()?.actor();
     let pack = state.pack();
-    let word = match wanted.state.as_deref() {
-        Some(word @ ("closed" | "all")) => word,
-        _ => "open",
-    };
+    let asked = wanted.state.as_deref().filter(|word| ["closed", "all"].contains(word));
+    let word = asked.unwrap_or("open");
     let filter = TicketFilter { state: (word != "all").then(|| word.to_owned()), ..TicketFilter::default() };
     let page = wanted.page.unwrap_or(1).clamp(1, PAGES_MAX);
     let offset = i64::try_from((page - 1) * PAGE_SIZE).unwrap_or(0);
@@ -365,6 +363,7 @@ fn payload(row: &OutboxRow) -> Value {
 }
 
 /// An error of `quality` as its reader is told.
+#[must_use]
 pub fn refused(error: TicketError) -> Problem {
     let kind = match &error {
         TicketError::NotFound { .. } | TicketError::NotSupplied { .. } => Kind::NotFound,

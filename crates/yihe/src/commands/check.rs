@@ -103,7 +103,9 @@ pub async fn check(app: &App, pack: &Pack, wanted: &[String], output: &Output) -
 /// What the checks did to tickets, in all.
 pub fn tickets(reports: &[CheckReport]) -> TicketChanges {
     let mut all = TicketChanges::default();
-    reports.iter().for_each(|report| all.add(report.tickets));
+    for report in reports {
+        all.add(report.tickets);
+    }
     all
 }
 

@@ -174,6 +174,9 @@ async fn view(
     })
 }
 
+/// Reads a number off a check.
+type Reading<'a> = &'a dyn Fn(&overview::Point) -> Option<f64>;
+
 /// What the last check measured that the checks before it did not let one expect.
 fn unusual(points: &[overview::Point]) -> Vec<Text> {
     let Some((last, before)) = points.split_last() else { return Vec::new() };
@@ -182,7 +185,7 @@ fn unusual(points: &[overview::Point]) -> Vec<Text> {
     #[expect(clippy::cast_precision_loss, reason = "counts are judged by ratio")]
     let new = |point: &overview::Point| Some(point.new as f64);
     let score = |point: &overview::Point| point.score.map(|score| score / 100.0);
-    let measures: [(Text, Measure, &dyn Fn(&overview::Point) -> Option<f64>); 3] = [
+    let measures: [(Text, Measure, Reading<'_>); 3] = [
         (Text::new("行数", "Rows"), Measure::Count, &rows),
         (Text::new("得分", "Score"), Measure::Share, &score),
         (Text::new("新问题", "New faults"), Measure::Count, &new),
