@@ -45,19 +45,22 @@ async fn a_trial_says_what_the_change_does_and_lost_people_are_found() {
             }
         }
     }
-    assert_eq!(report.unlinked, whose.len() as u64);
-    assert!(whose.len() > 50, "too few records to judge by: {}", whose.len());
+    let place = |row: &BTreeMap<String, Option<String>>| {
+        (text(row, "dataset"), batches[&text(row, "batch")].clone(), text(row, "row"))
+    };
+    let unlinked = table_rows(&city.lake, &shape::unlinked_table(registry).expect("a name")).await;
+    assert_eq!(report.unlinked, unlinked.len() as u64);
+    assert!(unlinked.len() > 50, "too few records to judge by: {}", unlinked.len());
     let golden = table_rows(&city.lake, &shape::golden_table(registry).expect("a name")).await;
     let known: std::collections::BTreeSet<String> = golden.iter().map(|row| text(row, &registry.key)).collect();
-    let findable: f64 = whose.values().filter(|key| known.contains(*key)).map(|_| 1.0).sum();
+    let findable: f64 = unlinked.iter().filter(|row| known.contains(&whose[&place(row)])).map(|_| 1.0).sum();
     let (mut right, mut listed, mut certain_wrong) = (0.0, 0.0, 0);
     for row in table_rows(&city.lake, &candidates_table(registry).expect("a name")).await {
         let probability: f64 = text(&row, "probability").parse().expect("a number");
         if text(&row, "rank") != "1" || probability < 0.5 {
             continue;
         }
-        let place = (text(&row, "dataset"), batches[&text(&row, "batch")].clone(), text(&row, "row"));
-        let is_right = whose[&place] == text(&row, "entity");
+        let is_right = whose[&place(&row)] == text(&row, "entity");
         listed += 1.0;
         right += f64::from(u8::from(is_right));
         certain_wrong += u32::from(!is_right && probability >= CERTAIN_FROM);
