@@ -149,7 +149,7 @@ fn run_model(arguments: &LinkRun, output: &Output) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn stage_name<'say>(stage: Stage, output: &'say Output) -> &'say str {
+fn stage_name(stage: Stage, output: &Output) -> &str {
     match stage {
         Stage::Block => output.say("分块", "blocking"),
         Stage::Train => output.say("训练", "training"),
