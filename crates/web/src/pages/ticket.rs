@@ -149,6 +149,8 @@ pub struct NoticeView {
     pub told_at: Timestamp,
     /// When it was acknowledged, and what was said.
     pub acknowledged: Option<(Timestamp, Option<String>)>,
+    /// Proofs of its entries in the ledger.
+    pub proofs: Vec<ProofLink>,
     /// The clock.
     pub clock: Option<ClockView>,
     /// Whether this visitor may acknowledge.
@@ -442,6 +444,7 @@ pub fn notice(frame: &Frame, view: &NoticeView) -> Markup {
                             @match &view.clock { Some(clock) => (clock.card(words)), None => p { (words.of("没有正在计时的时限。", "No clock is running.")) } }
                             p.note { (words.of("告知时间：", "Told: ")) (words.instant(view.told_at)) }
                         }
+                        @if !view.proofs.is_empty() { (proof::card(words, &view.proofs)) }
                         @match &view.acknowledged {
                             Some((at, remark)) => section.card {
                                 h2 { (words.of("已确认知悉", "Acknowledged")) }

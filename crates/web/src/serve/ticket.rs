@@ -149,6 +149,7 @@ pub async fn notice(State(state): State<Arc<AppState>>, visit: Visit, Path(id): 
     let items = state.docket.items_of(&state.store, &ObjectKind::Notice.name(&id), state.clock.today()).await;
     let items = items.map_err(internal)?;
     let open = items.iter().find(|item| item.closed_at.is_none());
+    let told = state.store.outbox_list_by_object(&ObjectKind::Notice.name(&id), HISTORY_MAX).await.map_err(internal)?;
     let view = NoticeView {
         id: known.id.clone(),
         subject: ticket.map_or_else(|| Text::new(&known.ticket, &known.ticket), |ticket| subject(&pack, &ticket)),
@@ -156,6 +157,7 @@ pub async fn notice(State(state): State<Arc<AppState>>, visit: Visit, Path(id): 
         supplies: count(known.supplies),
         receipts,
         told_at: known.told_at,
+        proofs: told.iter().rev().map(|row| proof::link(happened(row), row)).collect(),
         acknowledged: known.acknowledged_at.map(|at| (at, known.remark.clone())),
         clock: open.and_then(clock_view),
         may_acknowledge: own && (account.roles.contains(&Role::Officer) || account.roles.contains(&Role::Head)),
@@ -348,6 +350,9 @@ fn happened(row: &OutboxRow) -> Text {
     match (row.kind.as_str(), payload(row)["reason"].as_str().and_then(Reason::parse)) {
         ("ticket.opened", _) => Text::new("开单，退回责任部门", "Opened and returned to its department"),
         ("objection.raised", _) => Text::new("提出校核", "Objection raised"),
+        ("notice.told", _) => Text::new("告知更正", "Told of the correction"),
+        ("notice.extended", _) => Text::new("补充告知", "Told of further supplies"),
+        ("notice.acknowledged", _) => Text::new("确认知悉", "Acknowledged"),
         ("ticket.reopened", _) => Text::new("重开", "Opened again"),
         ("ticket.closed", Some(reason)) => {
             let title = reason.title();

@@ -284,6 +284,7 @@ fn notice() -> NoticeView {
         supplies: 1,
         receipts: vec![("0199a1".into(), "HY-2026-000001".into(), at("2026-11-18T02:00:00Z"))],
         told_at: at("2026-11-20T02:00:00Z"),
+        proofs: proofs(),
         acknowledged: None,
         clock: Some(clock(8)),
         may_acknowledge: true,
