@@ -175,6 +175,21 @@ async fn faults_are_returned_corrected_and_asked_about_again_when_they_come_back
     assert_eq!(history["checks"].as_array().map(Vec::len), Some(4), "{history}");
     assert_eq!(history["checks"][3]["reopened"], 1, "{history}");
 
+    // The same by SQL, which reads and does nothing else, and in the scores.
+    let sql = |query: &str| json(data, &["sql", query])["rows"].clone();
+    let states = sql("SELECT state, count(*) AS n FROM yihe.faults GROUP BY state ORDER BY state");
+    assert_eq!(states, serde_json::json!([{ "state": "corrected", "n": 2 }, { "state": "open", "n": 1 }]));
+    let reopened = sql("SELECT rule, times FROM yihe.tickets WHERE state = 'open'");
+    assert_eq!(reopened, serde_json::json!([{ "rule": "mobile_form", "times": 2 }]));
+    let runs = sql("SELECT count(DISTINCT run) AS runs FROM yihe.metrics WHERE dataset = 'pupils'");
+    assert_eq!(runs[0]["runs"], 4);
+    for refused in ["DROP TABLE yihe.tickets", "SELECT * FROM nowhere", "SELEC 1", "SELECT 1; SELECT 2"] {
+        let output = yihe(data, &["sql", refused]).output().expect("the binary runs");
+        assert_eq!(output.status.code(), Some(3), "{refused}: {}", said(&output));
+    }
+    let scores = json(data, &["quality", "show"]);
+    assert!(scores["city"]["value"].as_f64().is_some_and(|value| value < 100.0), "{scores}");
+
     let report = json(data, &["ledger", "verify"]);
     assert_eq!(report["sound"], true, "{report}");
 }
