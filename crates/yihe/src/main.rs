@@ -49,5 +49,7 @@ fn main() -> ExitCode {
 fn start_log(config: &config::Config) {
     let filter = tracing_subscriber::EnvFilter::try_new(&config.log)
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    // Statistics that the engine cannot use for skipping files cost a little time; an operator can do nothing.
+    let filter = filter.add_directive("datafusion_common::pruning=error".parse().expect("a directive"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
 }
