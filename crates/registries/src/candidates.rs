@@ -103,12 +103,12 @@ impl Builder {
         if entities > GOLDEN_MAX {
             return Err(RegistryError::TooLarge { registry: registry.id.clone(), entities, most: GOLDEN_MAX });
         }
-        let known = self.golden_records(registry, &golden).await?;
+        let (known, keys) = self.golden_records(registry, &golden).await?;
         let (lost, places) = self.unlinked_records(registry).await?;
         report.unlinked = places.len() as u64;
         let mut rows = Vec::new();
         if !places.is_empty() && known.rows > 0 {
-            let (model, found) = link(registry, known, lost, threads)?;
+            let (model, found) = link(registry, known, &keys, lost, threads)?;
             report.model = Some(model);
             rows = found;
         }
@@ -129,25 +129,32 @@ impl Builder {
         Ok(report)
     }
 
-    /// The golden table as a table to link: the key first, then the fields.
-    async fn golden_records(&self, registry: &Registry, golden: &TableName) -> Result<Table, RegistryError> {
+    /// The golden table as a table to link, its fields only, and the keys as they are.
+    async fn golden_records(
+        &self,
+        registry: &Registry,
+        golden: &TableName,
+    ) -> Result<(Table, Vec<String>), RegistryError> {
         let failed =
             |action| move |source: LakeError| RegistryError::Lake { action, registry: registry.id.clone(), source };
         let mut names = vec![registry.key.clone()];
         names.extend(registry.fields.iter().map(|field| field.name.clone()));
         let scan = Scan { columns: Some(names.clone()), ordered: true, ..Scan::default() };
-        let mut columns: Vec<ColumnBuilder> = names.iter().map(|name| ColumnBuilder::new(name)).collect();
-        let mut rows = 0;
+        let mut columns: Vec<ColumnBuilder> = names[1..].iter().map(|name| ColumnBuilder::new(name)).collect();
+        let mut keys = Vec::new();
         let mut stream = self.lake.scan(golden, scan).await.map_err(failed("read the golden table"))?;
         while let Some(batch) = stream.next().await {
             let batch = batch.map_err(failed("read the golden table"))?;
-            rows += batch.num_rows();
-            for (column, values) in columns.iter_mut().zip(batch.columns()) {
-                push_all(column, values)
-                    .map_err(|source| RegistryError::Spool { registry: registry.id.clone(), source })?;
+            let spool_failed = |source| RegistryError::Spool { registry: registry.id.clone(), source };
+            // A key is a name to be given back to the letter; what is compared is normalised.
+            let texts = cast(batch.column(0), &DataType::Utf8).map_err(spool_failed)?;
+            keys.extend(texts.as_string::<i32>().iter().map(|key| key.unwrap_or_default().to_owned()));
+            for (column, values) in columns.iter_mut().zip(&batch.columns()[1..]) {
+                push_all(column, values).map_err(spool_failed)?;
             }
         }
-        Ok(Table { name: registry.id.clone(), columns: columns.into_iter().map(ColumnBuilder::finish).collect(), rows })
+        let columns = columns.into_iter().map(ColumnBuilder::finish).collect();
+        Ok((Table { name: registry.id.clone(), columns, rows: keys.len() }, keys))
     }
 
     /// Every member's records without a usable key, with the registry's names of columns, and where they are.
@@ -155,10 +162,8 @@ impl Builder {
         let failed =
             |action| move |source: LakeError| RegistryError::Lake { action, registry: registry.id.clone(), source };
         let spool_failed = |source: ArrowError| RegistryError::Spool { registry: registry.id.clone(), source };
-        let mut columns: Vec<ColumnBuilder> = std::iter::once(registry.key.as_str())
-            .chain(registry.fields.iter().map(|field| field.name.as_str()))
-            .map(ColumnBuilder::new)
-            .collect();
+        let mut columns: Vec<ColumnBuilder> =
+            registry.fields.iter().map(|field| ColumnBuilder::new(&field.name)).collect();
         let mut places = Vec::new();
         for (member, (table, version)) in
             registry.members.iter().zip(self.inputs(registry).await.map_err(failed("read versions"))?)
@@ -190,9 +195,8 @@ impl Builder {
                         batch: batches.value(row).to_owned(),
                         row: rows.as_ref().map_or(0, |rows| rows.as_primitive::<Int64Type>().value(row)),
                     });
-                    columns[0].push(None);
                 }
-                for (column, field) in columns[1..].iter_mut().zip(&registry.fields) {
+                for (column, field) in columns.iter_mut().zip(&registry.fields) {
                     let values =
                         member.fields.get(&field.name).map(|name| text(name)).transpose().map_err(spool_failed)?;
                     for &row in &lost {
@@ -222,12 +226,12 @@ fn push_all(column: &mut ColumnBuilder, values: &ArrayRef) -> Result<(), ArrowEr
 fn link(
     registry: &Registry,
     known: Table,
+    keys: &[String],
     lost: Table,
     threads: usize,
 ) -> Result<(Model, Vec<Candidate>), RegistryError> {
     let failed = |source| RegistryError::Linkage { registry: registry.id.clone(), source };
-    let (first, keys) = (known.rows, known.columns[0].clone());
-    // The key is what these records do not have; it is no evidence.
+    let first = known.rows;
     let names: Vec<(String, String)> =
         registry.fields.iter().map(|field| (field.name.clone(), field.name.clone())).collect();
     let records = Records::two(known, lost, &names).map_err(failed)?;
@@ -238,7 +242,7 @@ fn link(
         .pairs
         .iter()
         .map(|pair| Candidate {
-            entity: keys.value(pair.left as usize).unwrap_or_default().to_owned(),
+            entity: keys[pair.left as usize].clone(),
             lost: pair.right as usize - first,
             probability: pair.probability(),
             rank: 1,
@@ -247,9 +251,14 @@ fn link(
     found.sort_by(|a, b| {
         a.lost.cmp(&b.lost).then(b.probability.total_cmp(&a.probability)).then_with(|| a.entity.cmp(&b.entity))
     });
-    for at in 1..found.len() {
-        if found[at].lost == found[at - 1].lost {
-            found[at].rank = found[at - 1].rank + 1;
+    for rivals in found.chunk_by_mut(|a, b| a.lost == b.lost) {
+        // A record is of one entity at most, and an entity is in the registry once: its candidates share what is
+        // likely. Of two namesakes neither is probable when nothing but the name is known.
+        let odds = |probability: f64| probability / (1.0 - probability).max(1e-12);
+        let all: f64 = rivals.iter().map(|rival| odds(rival.probability)).sum();
+        for (rank, rival) in (1..).zip(rivals) {
+            rival.probability = odds(rival.probability) / (1.0 + all);
+            rival.rank = rank;
         }
     }
     Ok((outcome.model, found))
