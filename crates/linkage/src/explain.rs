@@ -7,7 +7,7 @@ use crate::{
     records::Records,
     run,
     score::Scorer,
-    train::{self, probability},
+    train::probability,
 };
 
 /// The reasons for a pair's probability, in the order of the model; the weights add up to the odds.
@@ -50,8 +50,7 @@ pub fn explain(model: &Model, records: &Records, left: u32, right: u32) -> Resul
         return Err(LinkageError::NothingToCompare { reason });
     }
     let comparer = Comparer::new(model, records)?;
-    let marginals = train::marginals(model, &comparer, records);
-    let parameters = run::given(model, &marginals);
+    let parameters = run::given(model, &comparer, records);
     let scorer = Scorer::new(model, &comparer, records, &parameters);
     let (left, right) = (left.min(right), left.max(right));
     let pair = scorer.pair(left, right);
@@ -65,7 +64,7 @@ pub fn explain(model: &Model, records: &Records, left: u32, right: u32) -> Resul
             let reached = level(pair.pattern, at);
             let words =
                 reached.checked_sub(1).map_or_else(|| "missing".to_owned(), |index| comparison.levels[index].name());
-            let weight = scorer.part(at, left, right, pair.pattern);
+            let weight = scorer.part(at, left, pair.pattern);
             Step {
                 column: comparison.column.clone(),
                 left: value(left),

@@ -4,7 +4,7 @@ use crate::{
     block::{self, Cost},
     error::LinkageError,
     field::Field,
-    model::{COMPARISONS_MAX, Comparison, Key, Level, Model, Part, Reads, Renamed, Rule, Test},
+    model::{COMPARISONS_MAX, Comparison, Key, Level, Model, Part, Renamed, Rule, Test},
     profile::{Meaning, Profile, profile},
     records::{Column, MISSING, Records, Table},
 };
@@ -536,10 +536,4 @@ fn part_of(column: &Column, rows: &[usize]) -> Column {
         part.ids.push(if id == MISSING { MISSING } else { numbers[id as usize] });
     }
     part
-}
-
-/// How a column is read for a constraint or a key of its own.
-#[must_use]
-pub fn reads(profiles: &[Profile], column: &str) -> Option<Reads> {
-    profiles.iter().find(|profile| profile.name == column).map(|profile| profile.meaning.reads())
 }

@@ -98,12 +98,12 @@ pub fn run(model: &Model, records: &Records, options: &Options, progress: Progre
     };
 
     let learn = options.train_again || !model.is_trained();
-    let marginals = train::marginals(model, &comparer, records);
     let (parameters, compared_before) = if learn {
         let (counts, compared) = train::count(model, &comparer, &candidates, options.threads, &tell(Stage::Train));
+        let marginals = train::marginals(model, &comparer, records);
         (train::maximise(model, records, &marginals, &counts), compared)
     } else {
-        (given(model, &marginals), None)
+        (given(model, &comparer, records), None)
     };
 
     let scorer = Scorer::new(model, &comparer, records, &parameters);
@@ -156,7 +156,7 @@ fn constraints(model: &Model, records: &Records) -> Result<Vec<Field>, LinkageEr
 }
 
 /// The parameters that a model's file has.
-pub(crate) fn given(model: &Model, marginals: &train::Marginals) -> Parameters {
+pub(crate) fn given(model: &Model, comparer: &Comparer, records: &Records) -> Parameters {
     let values = |of: fn(&crate::model::Level) -> Option<f64>| -> Vec<Vec<f64>> {
         let levels = |comparison: &crate::model::Comparison| {
             comparison.levels.iter().map(|level| of(level).unwrap_or(1e-9).max(1e-9)).collect()
@@ -164,7 +164,9 @@ pub(crate) fn given(model: &Model, marginals: &train::Marginals) -> Parameters {
         model.comparisons.iter().map(levels).collect()
     };
     let u = values(|level| level.u);
-    let chance = u.iter().zip(&marginals.share).map(|(u, share)| (u[0] / share[0].max(1e-12)).min(1.0)).collect();
+    // Sampling all pairs would only tell what the file says already; equal values are counted without it.
+    let share = |at| train::exact_share(comparer, at, records).max(1e-12);
+    let chance = u.iter().enumerate().map(|(at, u)| (u[0] / share(at)).min(1.0)).collect();
     let kin = model.kin_prior.map(|prior| Kin { prior: prior.clamp(1e-15, 0.5), k: values(|level| level.k) });
     Parameters { prior: model.prior.unwrap_or(1e-4).clamp(1e-15, 0.5), m: values(|level| level.m), u, chance, kin }
 }

@@ -58,17 +58,17 @@ impl<'run> Scorer<'run> {
         Self { comparer, weights: Weights::new(parameters), personal, rarity }
     }
 
-    /// Odds, in bits, that two records are the same.
+    /// Odds, in bits, that two records of this pattern are the same; what they agree on is the first's value.
     #[must_use]
-    pub fn weight(&self, left: u32, right: u32, pattern: Pattern) -> f64 {
+    pub fn weight(&self, left: u32, pattern: Pattern) -> f64 {
         let comparisons = 0..self.weights.same.len();
-        let same = comparisons.clone().fold(self.weights.prior, |sum, at| sum + self.part(at, left, right, pattern));
+        let same = comparisons.clone().fold(self.weights.prior, |sum, at| sum + self.part(at, left, pattern));
         same - self.kin(left, pattern)
     }
 
     /// What one comparison adds to the odds against strangers.
     #[must_use]
-    pub fn part(&self, at: usize, left: u32, _right: u32, pattern: Pattern) -> f64 {
+    pub fn part(&self, at: usize, left: u32, pattern: Pattern) -> f64 {
         let reached = level(pattern, at);
         let weight = self.weights.same[at][reached];
         if reached == 1 { weight + self.rarity(at, left) } else { weight }
@@ -106,7 +106,7 @@ impl<'run> Scorer<'run> {
     #[must_use]
     pub fn pair(&self, left: u32, right: u32) -> Pair {
         let pattern = self.comparer.pattern(left as usize, right as usize);
-        Pair { left, right, weight: self.weight(left, right, pattern), pattern }
+        Pair { left, right, weight: self.weight(left, pattern), pattern }
     }
 
     /// Pairs of at least this weight among those that were compared before, by rows.
@@ -114,12 +114,7 @@ impl<'run> Scorer<'run> {
     pub fn pairs_of(&self, compared: &[Compared], at_least: f64) -> Vec<Pair> {
         let mut pairs: Vec<Pair> = compared
             .iter()
-            .map(|&Compared { left, right, pattern }| Pair {
-                left,
-                right,
-                weight: self.weight(left, right, pattern),
-                pattern,
-            })
+            .map(|&Compared { left, right, pattern }| Pair { left, right, weight: self.weight(left, pattern), pattern })
             .filter(|pair| pair.weight >= at_least)
             .collect();
         pairs.sort_unstable_by_key(|pair| (pair.left, pair.right));

@@ -134,7 +134,7 @@ pub fn marginals(model: &Model, comparer: &Comparer, records: &Records) -> Margi
 }
 
 /// Share of all pairs with two values that have the same one.
-fn exact_share(comparer: &Comparer, comparison: usize, records: &Records) -> f64 {
+pub(crate) fn exact_share(comparer: &Comparer, comparison: usize, records: &Records) -> f64 {
     let field = &comparer.fields[comparer.comparisons[comparison].field];
     let mut first = vec![0_u32; field.values.len()];
     let mut second = vec![0_u32; field.values.len()];
