@@ -1,5 +1,6 @@
-//! Metadata: definitions, batches, runs, figures, tickets, catalogue entries, requests, grants, use records, the
-//! docket, accounts; on SQLite (one file, no server) or PostgreSQL, with one SQL text for both.
+//! Metadata: definitions, batches, runs, figures, tickets, decisions on who is whom, catalogue entries, requests,
+//! grants, use records, the docket, accounts; on SQLite (one file, no server) or PostgreSQL, with one SQL text for
+//! both.
 //!
 //! Reads are methods of [`Store`], named `<noun>_<verb>`; writes are methods of [`Tx`]. Whatever the
 //! ledger knows is written together with its outbox row: the methods that change an
@@ -32,7 +33,10 @@ pub mod definition;
 pub mod docket;
 pub mod entry;
 pub mod grant;
+pub mod label;
+pub mod link;
 pub mod metric;
+pub mod protection;
 pub mod request;
 pub mod run;
 pub mod session;
@@ -58,10 +62,13 @@ pub use entry::{EntryFilter, EntryRow, EntryTally, EntryWord};
 pub use error::StoreError;
 pub use grant::{GrantFilter, GrantRow};
 pub use identity::{Identity, SeededIdentity, SystemIdentity};
+pub use label::LabelRow;
 pub use ledger::{LedgerDatabase, LedgerOutbox, LedgerPayload, ObjectState};
+pub use link::{DecisionFilter, DecisionRow};
 pub use metric::{Metric, MetricRun};
 pub use object::ObjectKind;
 pub use outbox::OutboxRow;
+pub use protection::ProtectionRow;
 pub use request::{RequestFilter, RequestRow};
 pub use run::{NewRun, Run, RunBegun, RunState};
 pub use session::{ApiToken, Session, token_digest};

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// In order; a number is never reused and a text never changed once released.
-const MIGRATIONS: [(i64, &str); 10] = [
+const MIGRATIONS: [(i64, &str); 11] = [
     (1, include_str!("../migrations/0001_outbox.sql")),
     (2, include_str!("../migrations/0002_definition.sql")),
     (3, include_str!("../migrations/0003_batch.sql")),
@@ -23,6 +23,7 @@ const MIGRATIONS: [(i64, &str); 10] = [
     (8, include_str!("../migrations/0008_account.sql")),
     (9, include_str!("../migrations/0009_ticket.sql")),
     (10, include_str!("../migrations/0010_calls.sql")),
+    (11, include_str!("../migrations/0011_link.sql")),
 ];
 
 /// Applies what is missing. Two servers may start at once: the table is locked on PostgreSQL,

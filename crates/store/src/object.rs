@@ -46,11 +46,17 @@ pub enum ObjectKind {
     Ticket,
     /// A notice of a correction.
     Notice,
+    /// A decision on who is whom.
+    Decision,
+    /// A reviewer's answer on a pair.
+    Label,
+    /// The protection of an entity.
+    Protection,
 }
 
 impl ObjectKind {
     /// Every kind.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 14] = [
         Self::Definition,
         Self::Batch,
         Self::Run,
@@ -62,6 +68,9 @@ impl ObjectKind {
         Self::Item,
         Self::Ticket,
         Self::Notice,
+        Self::Decision,
+        Self::Label,
+        Self::Protection,
     ];
 
     /// The word in an object's name.
@@ -79,6 +88,9 @@ impl ObjectKind {
             Self::Item => "item",
             Self::Ticket => "ticket",
             Self::Notice => "notice",
+            Self::Decision => "decision",
+            Self::Label => "label",
+            Self::Protection => "protection",
         }
     }
 
@@ -108,6 +120,9 @@ impl ObjectKind {
             Self::Item => "docket_item",
             Self::Ticket => "ticket",
             Self::Notice => "notice",
+            Self::Decision => "link_decision",
+            Self::Label => "link_label",
+            Self::Protection => "protected_entity",
         }
     }
 
@@ -123,7 +138,10 @@ impl ObjectKind {
             | Self::Calls
             | Self::Item
             | Self::Ticket
-            | Self::Notice => "id",
+            | Self::Notice
+            | Self::Decision
+            | Self::Label
+            | Self::Protection => "id",
         }
     }
 
@@ -163,6 +181,17 @@ impl ObjectKind {
             Self::Notice => {
                 "id, ticket, department, outcome, supplies, receipts, told_at, acknowledged_at, acknowledged_by, \
                  remark, version"
+            }
+            Self::Decision => {
+                "id, registry, kind, dataset, record_key, entity_key, other_key, reason, decided_by, decided_at, \
+                 model, probability_ppm, revoked_at, revoked_by, revoked_reason, version"
+            }
+            Self::Label => {
+                "id, registry, dataset, record_key, entity_key, reviewer, answer, answered_at, seconds, \
+                 probability_ppm, version"
+            }
+            Self::Protection => {
+                "id, registry, entity_key, basis, since, until, noted_by, noted_at, lifted_at, lifted_by, version"
             }
         }
     }

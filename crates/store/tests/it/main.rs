@@ -13,5 +13,6 @@ mod docket;
 mod entries;
 mod exchange;
 mod ledger;
+mod links;
 mod runs;
 mod schema;

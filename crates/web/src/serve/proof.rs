@@ -89,7 +89,10 @@ async fn may_see(state: &AppState, visit: &Visit, object: &str, act: &str) -> Re
         | ObjectKind::Definition
         | ObjectKind::Batch
         | ObjectKind::Run
-        | ObjectKind::Item => Ok(false),
+        | ObjectKind::Item
+        | ObjectKind::Decision
+        | ObjectKind::Label
+        | ObjectKind::Protection => Ok(false),
     }
 }
 
