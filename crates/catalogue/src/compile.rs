@@ -298,17 +298,23 @@ fn department(departments: &[Department], id: &str, source_id: &str) -> Result<D
 
 /// A registry names its key but gives it no title; what the key is follows from the entity.
 fn key_item(registry: &Registry) -> (Text, yihe_definitions::Sensitivity) {
-    match registry.entity {
-        yihe_definitions::EntityKind::Person => {
-            (Text::new("公民身份号码", "citizen identity number"), yihe_definitions::Sensitivity::CitizenId)
-        }
-        yihe_definitions::EntityKind::Organisation => {
-            (Text::new("统一社会信用代码", "unified social credit code"), yihe_definitions::Sensitivity::Plain)
-        }
-        yihe_definitions::EntityKind::Place => {
-            (Text::new("区划代码", "division code"), yihe_definitions::Sensitivity::Plain)
-        }
-    }
+    use yihe_definitions::{EntityKind, Sensitivity};
+    let parts = registry.entity.key_parts();
+    let joined = |words: Vec<&str>, between: &str| words.join(between);
+    let title = Text::new(
+        joined(parts.iter().map(|(zh, _)| *zh).collect(), "+"),
+        joined(parts.iter().map(|(_, en)| *en).collect(), " + "),
+    );
+    let sensitivity = match registry.entity {
+        // The party of a decision may be a person.
+        EntityKind::Person | EntityKind::CreditRecord => Sensitivity::CitizenId,
+        EntityKind::Organisation
+        | EntityKind::Place
+        | EntityKind::Certificate
+        | EntityKind::RealEstateUnit
+        | EntityKind::Indicator => Sensitivity::Plain,
+    };
+    (title, sensitivity)
 }
 
 /// 摘要 where the pack has none: what the items say, and no more.

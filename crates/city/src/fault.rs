@@ -256,7 +256,7 @@ impl Faults {
             .iter()
             .flat_map(|registry| registry.members.iter().map(move |member| (registry, member)))
             .find(|(_, member)| member.dataset == dataset.id)
-            .map(|(registry, member)| (registry.entity, list.column(&member.key)));
+            .and_then(|(registry, member)| Some((registry.entity, list.column(member.key.single()?))));
         list.unreadable();
         list.rule_breaking(member_key.map(|(_, key)| key));
         if let Some((entity, key)) = member_key {
@@ -424,7 +424,11 @@ impl List<'_> {
                 self.add(6_000, Fault::Legacy15 { column: key }, None, false);
             }
             EntityKind::Organisation => self.add(1_500, Fault::WrongCheck { column: key }, None, true),
-            EntityKind::Place => {}
+            EntityKind::Place
+            | EntityKind::Certificate
+            | EntityKind::RealEstateUnit
+            | EntityKind::CreditRecord
+            | EntityKind::Indicator => {}
         }
     }
 

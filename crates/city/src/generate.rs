@@ -375,7 +375,7 @@ impl<'a> Maker<'a> {
     fn registry_key(&self, dataset: &str) -> Option<usize> {
         let members = self.pack.registries.iter().flat_map(|registry| &registry.members);
         let member = members.into_iter().find(|member| member.dataset == dataset)?;
-        self.tables[dataset].dataset.columns.iter().position(|column| column.name == member.key)
+        self.tables[dataset].dataset.columns.iter().position(|column| Some(column.name.as_str()) == member.key.single())
     }
 }
 

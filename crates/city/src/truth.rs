@@ -397,6 +397,7 @@ pub(crate) fn key_of(world: &World, kind: EntityKind, entity: u64, into: &mut St
         EntityKind::Place => {
             into.push_str(&world.places[usize::try_from(entity).expect("below the number of places")].code);
         }
+        EntityKind::Certificate | EntityKind::RealEstateUnit | EntityKind::CreditRecord | EntityKind::Indicator => {}
     }
 }
 
@@ -406,5 +407,6 @@ pub(crate) fn entities(world: &World, kind: EntityKind) -> u64 {
         EntityKind::Person => world.people,
         EntityKind::Organisation => world.bodies,
         EntityKind::Place => world.places.len() as u64,
+        EntityKind::Certificate | EntityKind::RealEstateUnit | EntityKind::CreditRecord | EntityKind::Indicator => 0,
     }
 }

@@ -37,7 +37,7 @@ pub use dataset::{
 pub use department::Department;
 pub use division::{Division, DivisionList};
 pub use pack::{Document, Fault, Pack, PackError};
-pub use registry::{EntityKind, Field, Member, Registry};
+pub use registry::{EntityKind, Field, KEY_PARTS_BETWEEN, Member, MemberKey, Registry, Review, Standing};
 pub use release::{Release, Releases};
 pub use rule::{Dimension, Rule, RuleKind, Severity};
 pub use scheme::{Grade, Scheme};

@@ -180,7 +180,7 @@ impl Builder {
                     let column = column.ok_or_else(|| ArrowError::SchemaError(format!("no column `{name}`")))?;
                     Ok(cast(column, &DataType::Utf8)?.as_string::<i32>().clone())
                 };
-                let keys = text(&member.key).map_err(spool_failed)?;
+                let keys = key::delivered(&member.key, &batch).map_err(spool_failed)?;
                 let usable = |row: usize| keys.is_valid(row) && key::usable(registry.entity, keys.value(row)).is_some();
                 let lost: Vec<usize> = (0..batch.num_rows()).filter(|&row| !usable(row)).collect();
                 if lost.is_empty() {

@@ -103,9 +103,9 @@ pub(crate) async fn gather(
 
 /// The columns to read of a member: key, change day, place, fields. Each once.
 pub(crate) fn columns_of(registry: &Registry, member: &Member) -> Vec<String> {
-    let mut columns = vec!["_batch".to_owned(), "_row".to_owned(), member.key.clone()];
+    let mut columns = vec!["_batch".to_owned(), "_row".to_owned()];
     let fields = registry.fields.iter().filter_map(|field| member.fields.get(&field.name));
-    for column in member.changed_on.iter().chain(fields) {
+    for column in member.key.columns().iter().chain(&member.changed_on).chain(fields) {
         if !columns.contains(column) {
             columns.push(column.clone());
         }
@@ -122,8 +122,7 @@ fn split(registry: &Registry, member: &Member, batch: &RecordBatch, schema: &Sch
     let column =
         |name: &str| batch.column_by_name(name).ok_or_else(|| ArrowError::SchemaError(format!("no column `{name}`")));
     let text = |array: &ArrayRef| cast(array, &DataType::Utf8);
-    let found = text(column(&member.key)?)?;
-    let found = found.as_string::<i32>();
+    let found = key::delivered(&member.key, batch)?;
     let batches = text(column("_batch")?)?;
     let rows = cast(column("_row")?, &DataType::Int64)?;
 
@@ -156,7 +155,7 @@ fn split(registry: &Registry, member: &Member, batch: &RecordBatch, schema: &Sch
     }
     let places = UInt32Array::from(unlinked);
     let dataset: ArrayRef = Arc::new(StringArray::from_iter_values(std::iter::repeat_n(&member.dataset, places.len())));
-    let found: ArrayRef = Arc::new(found.clone());
+    let found: ArrayRef = Arc::new(found);
     let lost = vec![dataset, pick(&batches, &places)?, pick(&rows, &places)?, pick(&found, &places)?];
     Ok(Split {
         linked: RecordBatch::try_new(Arc::clone(schema), columns)?,

@@ -12,7 +12,7 @@
 //!
 //! Reading order: [`clock`] → [`spelling`] → [`citizen_id`] → [`organisation_code`] → [`credit_code`] →
 //! [`certificate_id`] → [`item_code`] → [`real_estate_unit`] → [`mobile`] → [`division_code`] →
-//! [`resource_code`] → [`dates`] → [`working_days`] → [`divisions`].
+//! [`resource_code`] → [`period`] → [`composite_key`] → [`dates`] → [`working_days`] → [`divisions`].
 //!
 //! # Recipe: a new identifier
 //! 1. Find the clause; add the term to `docs/glossary.md`.
@@ -32,6 +32,9 @@ pub mod mobile;
 pub mod organisation_code;
 pub mod real_estate_unit;
 pub mod resource_code;
+
+pub mod composite_key;
+pub mod period;
 
 pub mod dates;
 pub mod divisions;

@@ -1,8 +1,11 @@
 //! Real-estate unit numbers (不动产单元代码).
 
-use std::str::FromStr;
+use std::{borrow::Cow, str::FromStr};
 
-use crate::text_form::{ascii, character_at, text_form};
+use crate::{
+    normalise_key,
+    text_form::{ascii, character_at, text_form},
+};
 
 /// 28 characters: 6 county, 3 cadastral area, 3 cadastral sub-area, 2 parcel feature, 5 parcel number
 /// (together the 19-character parcel code, 宗地代码), 1 fixture feature, 8 fixture unit.
@@ -76,6 +79,27 @@ pub fn is_valid(text: &[u8]) -> bool {
     check(text).is_ok()
 }
 
+/// What stands behind a parcel code when the land alone is meant: no fixture.
+const LAND_ALONE: &str = "W00000000";
+
+/// Brings a unit number to its one spelling; a parcel code of 19 characters becomes the number of the land alone.
+/// `None` when the result is no unit number.
+///
+/// ```
+/// use yihe_vocabulary::real_estate_unit::normalise;
+/// let land = "371302001001GB00001W00000000";
+/// assert_eq!(normalise("371302001001gb00001").as_deref(), Some(land));
+/// assert_eq!(normalise(land).as_deref(), Some(land));
+/// ```
+#[must_use]
+pub fn normalise(text: &str) -> Option<Cow<'_, str>> {
+    let mut number = normalise_key(text);
+    if number.len() == 19 {
+        number = Cow::Owned(format!("{number}{LAND_ALONE}"));
+    }
+    is_valid(number.as_bytes()).then_some(number)
+}
+
 impl RealEstateUnit {
     /// The 28 characters.
     #[must_use]
@@ -122,6 +146,13 @@ mod tests {
         assert!(!unit.is_virtual());
         assert!("371302000000GB00001F00010023".parse::<RealEstateUnit>().unwrap().is_virtual());
         assert!(is_valid(b"371302001001JA00001W00000000"));
+    }
+
+    #[test]
+    fn land_alone_is_a_unit_without_a_fixture() {
+        assert_eq!(normalise(" 371302001001JA00001 ").as_deref(), Some("371302001001JA00001W00000000"));
+        assert_eq!(normalise("371302001001XB00001"), None);
+        assert_eq!(normalise("371302001001GB00001W"), None);
     }
 
     #[test]

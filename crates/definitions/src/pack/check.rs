@@ -1,11 +1,12 @@
 //! What one document may demand of another.
 
+mod registry;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Fault, Pack, Places};
 use crate::{
     dataset::{Dataset, Format, Publication, ShareMethod, Sharing},
-    registry::Registry,
     release::{RELEASE_KINDS_MAX, Release},
     text::Text,
 };
@@ -30,7 +31,7 @@ pub(super) fn check(pack: &Pack, places: &Places, faults: &mut Vec<Fault>) {
         pack.datasets.iter().map(|dataset| (dataset.id.as_str(), dataset)).collect();
     for registry in &pack.registries {
         let mut found = Found { kind: "registry", id: &registry.id, places, faults };
-        check_registry(registry, &departments, &datasets, &mut found);
+        registry::check(registry, &departments, &datasets, &mut found);
     }
     for (index, release) in pack.releases.iter().enumerate() {
         let mut found = Found { kind: "release", id: &release.id, places, faults };
@@ -225,76 +226,6 @@ fn check_release(release: &Release, before: &[Release], found: &mut Found<'_>) {
     }
     for kind in release.requires.iter().filter(|kind| release.unless.contains(kind)) {
         found.say(format!("`{kind}` 同时列为条件与撤销"), format!("found `{kind}` both in requires and in unless"));
-    }
-}
-
-fn check_registry(
-    registry: &Registry,
-    departments: &BTreeSet<&str>,
-    datasets: &BTreeMap<&str, &Dataset>,
-    found: &mut Found<'_>,
-) {
-    if !is_identifier(&registry.id) {
-        found.name(&registry.id);
-    }
-    if !departments.contains(registry.department.as_str()) {
-        found.unknown("部门", "department", &registry.department);
-    }
-    let fields: BTreeSet<&str> = registry.fields.iter().map(|field| field.name.as_str()).collect();
-    let mut members = BTreeMap::new();
-    for member in &registry.members {
-        let Some(dataset) = datasets.get(member.dataset.as_str()) else {
-            found.unknown("数据集", "dataset", &member.dataset);
-            continue;
-        };
-        members.insert(member.dataset.as_str(), member);
-        for (field, column) in &member.fields {
-            if !fields.contains(field.as_str()) {
-                found.unknown("字段", "field", field);
-            }
-            let known = dataset.columns.iter().find(|known| known.name == *column);
-            let expected = registry.fields.iter().find(|known| known.name == *field);
-            match (known, expected) {
-                (None, _) => found.unknown("列", "column", &format!("{}.{column}", member.dataset)),
-                (Some(known), Some(expected)) if known.column_type != expected.column_type => found.say(
-                    format!(
-                        "{}.{column} 的类型为 {}，字段 {field} 为 {}",
-                        member.dataset, known.column_type, expected.column_type
-                    ),
-                    format!(
-                        "{}.{column} is {}, field {field} is {}",
-                        member.dataset, known.column_type, expected.column_type
-                    ),
-                ),
-                (Some(_), _) => {}
-            }
-        }
-        for column in std::iter::once(&member.key).chain(&member.changed_on) {
-            if !dataset.columns.iter().any(|known| known.name == *column) {
-                found.unknown("列", "column", &format!("{}.{column}", member.dataset));
-            }
-        }
-    }
-    for field in &registry.fields {
-        if field.authority.is_empty() {
-            found.say(
-                format!("字段 `{}` 没有数源", field.name),
-                format!("field `{}` has no authority (art. 19)", field.name),
-            );
-        }
-        for dataset in &field.authority {
-            match members.get(dataset.as_str()) {
-                None => found.unknown("成员数据集", "member dataset", dataset),
-                Some(member) if !member.fields.contains_key(&field.name) => found.say(
-                    format!("{dataset} 不提供字段 `{}`，不能做它的数源", field.name),
-                    format!("{dataset} does not feed `{}` and cannot be its authority", field.name),
-                ),
-                Some(_) => {}
-            }
-        }
-    }
-    if let Some(publication) = &registry.publication {
-        check_publication(publication, found);
     }
 }
 

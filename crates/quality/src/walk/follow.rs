@@ -8,7 +8,10 @@
 
 mod spool;
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashMap},
+};
 
 use arrow::{
     array::{Array, ArrayRef, AsArray, RecordBatch, StringArray},
@@ -22,7 +25,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use yihe_definitions::{Dataset, EntityKind, Mode, Pack, Rule};
 use yihe_lake::{CommitKey, Lake, LakeError, Layout, Scan, TableName, bucket_of};
 use yihe_store::Batch;
-use yihe_vocabulary::citizen_id;
+use yihe_vocabulary::{citizen_id, composite_key, normalise_key, real_estate_unit};
 
 use super::{KEY_RULE, gate::GateFault, severity_word};
 use crate::{
@@ -55,10 +58,10 @@ pub struct Followed {
     pub told: Vec<Told>,
 }
 
-/// A registry that the dataset feeds, and the column that holds its key.
+/// A registry that the dataset feeds, and the columns that hold its key.
 struct Feeds {
     entity: EntityKind,
-    column: String,
+    columns: Vec<String>,
 }
 
 /// The faults of one dataset while a check passes.
@@ -117,7 +120,9 @@ impl Follow {
             version,
             buckets,
             key: dataset.key.clone(),
-            feeds: memberships.map(|(entity, member)| Feeds { entity, column: member.key.clone() }).collect(),
+            feeds: memberships
+                .map(|(entity, member)| Feeds { entity, columns: member.key.columns().to_vec() })
+                .collect(),
             rules,
             standing: Vec::new(),
             fresh: HashMap::new(),
@@ -176,10 +181,10 @@ impl Follow {
         let rows = rows.as_primitive::<arrow::datatypes::Int64Type>();
         let keys: Vec<StringArray> =
             self.key.iter().map(|name| texts(column(name)?)).collect::<Result<_, QualityError>>()?;
-        let entities: Vec<Option<StringArray>> = self
+        let entities: Vec<Option<Vec<StringArray>>> = self
             .feeds
             .iter()
-            .map(|feeds| batch.column_by_name(&feeds.column).map(texts).transpose())
+            .map(|feeds| feeds.columns.iter().map(|name| batch.column_by_name(name).map(texts).transpose()).collect())
             .collect::<Result<_, _>>()?;
 
         let mut faults: Vec<&GateFault> = faults.iter().collect();
@@ -212,9 +217,10 @@ impl Follow {
             let entities: Vec<Option<String>> = entities
                 .iter()
                 .zip(&self.feeds)
-                .map(|(column, feeds)| {
-                    let column = column.as_ref()?;
-                    column.is_valid(row).then(|| entity_key(feeds.entity, column.value(row))).flatten()
+                .map(|(columns, feeds)| {
+                    let part = |column: &StringArray| column.is_valid(row).then(|| column.value(row).to_owned());
+                    let parts: Option<Vec<String>> = columns.as_ref()?.iter().map(part).collect();
+                    entity_key(feeds.entity, &parts?)
                 })
                 .collect();
             for fault in failing {
@@ -385,8 +391,12 @@ impl Follow {
         self.feeds
             .iter()
             .map(|feeds| {
-                let at = self.key.iter().position(|column| *column == feeds.column)?;
-                entity_key(feeds.entity, parts.get(at)?)
+                let part = |name: &String| {
+                    let at = self.key.iter().position(|column| column == name)?;
+                    parts.get(at).cloned()
+                };
+                let parts: Option<Vec<String>> = feeds.columns.iter().map(part).collect();
+                entity_key(feeds.entity, &parts?)
             })
             .collect()
     }
@@ -418,14 +428,30 @@ fn key_of(keys: &[StringArray], row: usize) -> Option<String> {
     Some(serde_json::to_string(&parts).expect("texts are always JSON"))
 }
 
-/// The key of the entity as registries write it.
-fn entity_key(kind: EntityKind, text: &str) -> Option<String> {
-    match kind {
-        EntityKind::Person => {
+/// The key of the entity as registries write it; `parts` has one text for each column of the member's key.
+fn entity_key(kind: EntityKind, parts: &[String]) -> Option<String> {
+    match (kind, parts) {
+        (EntityKind::Person, [text]) => {
             let mut number = [0; 18];
             citizen_id::normalise_into(text, &mut number).then(|| number.iter().map(|byte| char::from(*byte)).collect())
         }
-        EntityKind::Organisation | EntityKind::Place => Some(text.trim().to_ascii_uppercase()),
+        (EntityKind::Organisation | EntityKind::Place | EntityKind::Certificate, [text]) => {
+            Some(normalise_key(text).into_owned())
+        }
+        (EntityKind::RealEstateUnit, [text]) => real_estate_unit::normalise(text).map(Cow::into_owned),
+        (EntityKind::CreditRecord, [party, document]) => composite_key::credit_record(party, document),
+        (EntityKind::Indicator, [code, period, division]) => composite_key::indicator(code, period, division),
+        // A checked definition gives each kind as many columns as its key has parts.
+        (
+            EntityKind::Person
+            | EntityKind::Organisation
+            | EntityKind::Place
+            | EntityKind::Certificate
+            | EntityKind::RealEstateUnit
+            | EntityKind::CreditRecord
+            | EntityKind::Indicator,
+            _,
+        ) => None,
     }
 }
 
