@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use arrow::array::{Date32Array, Int64Array, RecordBatch, StringArray};
+use arrow::array::{AsArray, Date32Array, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use futures::TryStreamExt;
 use serde_json::Map;
@@ -58,6 +58,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let some = rows / 100;
     let updating = time(upsert(&lake, &checked, "bench:some", 1, some, 97)).await?;
     report("upsert 1 % of the keys, spread", some, updating);
+
+    let growing = time(grow(&lake, &checked, some)).await?;
+    report("grow by 1 % of new keys", some, growing);
 
     let scan = || Scan { columns: Some(vec!["county".into(), "income".into()]), ..Scan::default() };
     let scanning = time(async { drain(lake.scan(&checked, scan()).await?).await }).await?;
@@ -123,6 +126,15 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 type Outcome = Result<usize, Box<dyn std::error::Error>>;
 
+/// Adds `rows` keys that nobody has, spread among those there are.
+async fn grow(lake: &Lake, table: &TableName, rows: u64) -> Outcome {
+    let mut writer = lake.grower(table, CommitKey::new("bench:grow")?, &[]).await?;
+    for at in (0..rows).step_by(usize::try_from(BATCH_ROWS)?) {
+        writer.write(among(&citizens(at, BATCH_ROWS.min(rows - at), 97, 0)?)?).await?;
+    }
+    Ok(usize::try_from(writer.commit(Map::new()).await?.rows)?)
+}
+
 async fn upsert(lake: &Lake, table: &TableName, key: &str, round: i64, rows: u64, step: u64) -> Outcome {
     let mut writer = lake.upserter(table, CommitKey::new(key)?, &[]).await?;
     for at in (0..rows).step_by(usize::try_from(BATCH_ROWS)?) {
@@ -183,6 +195,14 @@ fn schema() -> SchemaRef {
         Field::new("phone", DataType::Utf8, true),
         Field::new("income", DataType::Int64, true),
     ]))
+}
+
+/// The same rows with keys that nobody has, each next to one that somebody has.
+fn among(batch: &RecordBatch) -> Result<RecordBatch, arrow::error::ArrowError> {
+    let ids = batch.column(0).as_string::<i32>().iter().flatten().map(|id| format!("{id}+"));
+    let mut columns = batch.columns().to_vec();
+    columns[0] = Arc::new(StringArray::from_iter_values(ids));
+    RecordBatch::try_new(batch.schema(), columns)
 }
 
 /// Citizens `first`, `first + 1`, …, each number multiplied by `step`; ids arrive scattered.

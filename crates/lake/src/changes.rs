@@ -34,7 +34,7 @@ impl Lake {
     /// within each: the column `_change`, then the columns of `to`. An update has the new row, a
     /// delete the old one. A row that was changed and changed back is none.
     ///
-    /// It compares files, so buckets that were not rewritten cost nothing; memory is a few batches.
+    /// It compares files, so what was not rewritten costs nothing; memory is a few batches of each file.
     ///
     /// # Errors
     /// [`LakeError::NotAllowed`] for tables without a key; [`LakeError::NoTable`],
@@ -73,10 +73,15 @@ fn all_buckets(old: &Table, new: &Table, sender: &Sender) -> Result<(), LakeErro
     let nothing = Vec::new();
     for bucket in buckets {
         let (old_files, new_files) = (before.get(&bucket).unwrap_or(&nothing), after.get(&bucket).unwrap_or(&nothing));
-        if old_files == new_files {
+        // A file never changes, and no key of a bucket is in two of its files: what both have is no change.
+        let only = |files: &[PathBuf], others: &[PathBuf]| -> Vec<PathBuf> {
+            files.iter().filter(|file| !others.contains(file)).cloned().collect()
+        };
+        let (old_only, new_only) = (only(old_files, new_files), only(new_files, old_files));
+        if old_only.is_empty() && new_only.is_empty() {
             continue;
         }
-        let mut compare = Comparison::open(new, old_files, new_files)?;
+        let mut compare = Comparison::open(new, &old_only, &new_only)?;
         while let Some(batch) = compare.next_batch(&schema)? {
             if sender.blocking_send(Ok(batch)).is_err() {
                 return Ok(());

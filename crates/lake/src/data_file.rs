@@ -26,6 +26,8 @@ use tokio::task::JoinHandle;
 
 use crate::error::LakeError;
 
+/// What our files say of who wrote them, before the version.
+pub(crate) const CREATED_BY: &str = "yihe-lake";
 /// Most rows of one row group. Small enough that a scan's threads share a file evenly.
 pub(crate) const ROW_GROUP_ROWS: usize = 131_072;
 /// Rows of one page: what a look-up by key must decode.
@@ -163,7 +165,7 @@ fn properties(shape: &FileShape) -> WriterProperties {
         .map(|column_idx| SortingColumn { column_idx, descending: false, nulls_first: false })
         .collect::<Vec<_>>();
     let mut builder = WriterProperties::builder()
-        .set_created_by(concat!("yihe-lake ", env!("CARGO_PKG_VERSION")).to_owned())
+        .set_created_by(format!("{CREATED_BY} {}", env!("CARGO_PKG_VERSION")))
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).expect("level 1 exists")))
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
         .set_data_page_row_count_limit(PAGE_ROWS)

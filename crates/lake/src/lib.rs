@@ -7,7 +7,7 @@
 //!
 //! Tables are Delta tables in `<root>/<zone>/<name>/`, readable by other engines: reader version 1,
 //! flat columns, no deletion vectors. A table either keeps rows in the order of their commits, or
-//! identifies them by a key and keeps them in hash buckets, one sorted file each.
+//! identifies them by a key and keeps them in hash buckets: one sorted file each, or a few where a table grows.
 //!
 //! ```
 //! # use std::sync::Arc;
@@ -59,6 +59,7 @@ mod table;
 
 // Rows in.
 mod merge;
+mod runs;
 mod spill;
 mod write;
 

@@ -212,7 +212,8 @@ struct Entry {
 }
 
 impl FooterCache {
-    fn get(&self, path: &Path) -> Result<ArrowReaderMetadata, LakeError> {
+    /// The footer with its page indexes, of a file that never changes.
+    pub(crate) fn get(&self, path: &Path) -> Result<ArrowReaderMetadata, LakeError> {
         let now = self.clock.fetch_add(1, Ordering::Relaxed);
         if let Some(entry) = locked(&self.entries).get_mut(path) {
             entry.used = now;

@@ -47,7 +47,7 @@ pub struct Vacuumed {
 impl Lake {
     /// Merges the small files of a table without a key, in order. Rows and their order stay.
     ///
-    /// Keyed tables need none: an upsert leaves one file in each bucket it touches.
+    /// Keyed tables need none: writing keeps the files of a bucket few by itself.
     ///
     /// # Errors
     /// [`LakeError::NotAllowed`] for keyed tables; [`LakeError::NoTable`], [`LakeError::Contended`],
@@ -59,7 +59,7 @@ impl Lake {
             return Err(LakeError::NotAllowed {
                 table: table.clone(),
                 operation: "compact",
-                reason: "its buckets are one file each already",
+                reason: "writing keeps its buckets' files few already",
             });
         }
         for group in groups(&current.files) {

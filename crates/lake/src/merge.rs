@@ -12,11 +12,14 @@ use arrow::error::ArrowError;
 use arrow::row::{RowConverter, Rows, SortField};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 
 use crate::commit::Changed;
-use crate::data_file::{FileShape, FileWriter, WrittenFile};
+use crate::data_file::{CREATED_BY, DataFile, FileShape, FileWriter, WrittenFile};
 use crate::error::LakeError;
+use crate::lookup::FooterCache;
 use crate::name::TableName;
+use crate::runs;
 
 /// Rows handled at a time.
 const BATCH_ROWS: usize = 8_192;
@@ -38,26 +41,47 @@ pub(crate) struct BucketMerge<'a> {
     /// Columns whose greatest value wins among new rows of one key.
     pub order: &'a [String],
     pub effect: Effect,
-    /// The bucket's files, each in key order.
-    pub old: Vec<PathBuf>,
+    /// The bucket's files, each in key order; no key is in two of them.
+    pub old: Vec<Arc<DataFile>>,
     /// New rows in order of arrival. For [`Effect::Delete`] they have the key's columns only.
     pub new: Vec<RecordBatch>,
     /// Path of the file to write, below the table's folder.
     pub path: String,
+    /// Where the footers of old files are, when files that hold none of the new keys may stay as they are;
+    /// `None` when the bucket is to be one file afterwards.
+    pub beside: Option<&'a FooterCache>,
+}
+
+/// What merging a bucket came to.
+#[derive(Default)]
+pub(crate) struct Merged {
+    /// The file written; `None` when no row is left of those that were replaced, or nothing changed.
+    pub written: Option<WrittenFile>,
+    pub changed: Changed,
+    /// Old files whose rows are in the new one, or gone.
+    pub replaced: Vec<Arc<DataFile>>,
 }
 
 impl BucketMerge<'_> {
-    /// Writes the bucket anew. No file comes back when no row is left; `None` when nothing changes.
-    pub(crate) fn run(self) -> Result<(Option<WrittenFile>, Changed), LakeError> {
+    /// Writes the bucket anew, or of its old files only those that must be.
+    pub(crate) fn run(self) -> Result<Merged, LakeError> {
         let arranging = |source| LakeError::Arrow { action: "merge", table: self.table.clone(), source };
         let mut keys = KeyOrder::new(&self.shape.schema, &self.shape.key).map_err(arranging)?;
         let winners = Winners::choose(&mut keys, &self.new, self.order).map_err(arranging)?;
+        let replaced = match self.beside {
+            Some(footers) if self.effect == Effect::Put && !self.old.is_empty() => {
+                let places: Vec<_> = (0..winners.len()).map(|at| winners.place(at, 0)).collect();
+                let sought = runs::Sought::new(self.shape, &self.new, &places).map_err(arranging)?;
+                runs::to_rewrite(&self.old, &self.shape.folder, footers, &sought)?
+            }
+            _ => self.old.clone(),
+        };
         let mut changed = Changed::default();
         let mut writer = FileWriter::create(self.shape, self.path.clone(), Some(self.bucket))?;
         let mut next = 0;
-        let mut readers = Vec::with_capacity(self.old.len());
-        for path in &self.old {
-            readers.push(SortedFile::open(path, &self.shape.schema)?);
+        let mut readers = Vec::with_capacity(replaced.len());
+        for file in &replaced {
+            readers.push(SortedFile::open(&self.shape.folder.join(&file.path), &self.shape.schema)?);
         }
         let mut old_rows = OldRows::new(readers, &mut keys)?;
         let mut places: Vec<(usize, usize)> = Vec::with_capacity(BATCH_ROWS * 2);
@@ -104,10 +128,11 @@ impl BucketMerge<'_> {
             changed.inserted += rest.len() as u64;
             write_places(&mut writer, &sources, &rest, arranging)?;
         }
-        if writer.rows() == 0 || changed == Changed::default() {
-            return Ok((None, changed));
+        if changed == Changed::default() {
+            return Ok(Merged::default());
         }
-        Ok((Some(writer.finish()?), changed))
+        let written = if writer.rows() == 0 { None } else { Some(writer.finish()?) };
+        Ok(Merged { written, changed, replaced })
     }
 }
 
@@ -230,11 +255,41 @@ fn too_many() -> ArrowError {
 
 /// The old rows of a bucket as one sequence in key order.
 ///
-/// A bucket normally is one file. Should another engine have added files to it, they are read
-/// whole and sorted, for nothing is known of their order.
+/// A bucket is one file, or a few whose keys differ ([`runs`]). Files that another engine added are read whole and
+/// sorted, for nothing is known of their order.
 pub(crate) enum OldRows {
     One(Option<SortedFile>),
+    Sorted(Vec<Cursor>),
     Many { batches: Vec<RecordBatch>, places: Vec<(usize, usize)>, next: usize },
+}
+
+/// A sorted file with the rows that are its turn.
+pub(crate) struct Cursor {
+    file: SortedFile,
+    current: Option<(RecordBatch, Rows)>,
+    next: usize,
+}
+
+impl Cursor {
+    /// Loads rows when those before are used up; false at the end of the file.
+    fn fill(&mut self, keys: &mut KeyOrder) -> Result<bool, LakeError> {
+        while self.current.as_ref().is_none_or(|(batch, _)| self.next >= batch.num_rows()) {
+            let Some(batch) = self.file.next_batch().transpose()? else { return Ok(false) };
+            let rows = keys.rows(&batch).map_err(unread)?;
+            self.current = Some((batch, rows));
+            self.next = 0;
+        }
+        Ok(true)
+    }
+
+    fn key(&self) -> Option<arrow::row::Row<'_>> {
+        let (batch, rows) = self.current.as_ref()?;
+        (self.next < batch.num_rows()).then(|| rows.row(self.next))
+    }
+}
+
+fn unread(source: ArrowError) -> LakeError {
+    LakeError::Parquet { path: PathBuf::new(), source: source.into() }
 }
 
 impl OldRows {
@@ -242,18 +297,17 @@ impl OldRows {
         if files.len() <= 1 {
             return Ok(Self::One(files.pop()));
         }
+        if files.iter().all(|file| file.is_sorted_by(&keys.names)) {
+            let cursor = |file| Cursor { file, current: None, next: 0 };
+            return Ok(Self::Sorted(files.into_iter().map(cursor).collect()));
+        }
         let mut batches = Vec::new();
         for mut file in files {
             while let Some(batch) = file.next_batch().transpose()? {
                 batches.push(batch);
             }
         }
-        let failed = |source| LakeError::Parquet { path: PathBuf::new(), source };
-        let rows = batches
-            .iter()
-            .map(|batch| keys.rows(batch))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|source| failed(source.into()))?;
+        let rows = batches.iter().map(|batch| keys.rows(batch)).collect::<Result<Vec<_>, _>>().map_err(unread)?;
         let mut places: Vec<(usize, usize)> = batches
             .iter()
             .enumerate()
@@ -264,10 +318,10 @@ impl OldRows {
     }
 
     pub(crate) fn next_batch(&mut self, keys: &mut KeyOrder) -> Option<Result<(RecordBatch, Rows), LakeError>> {
-        let failed = |source: ArrowError| LakeError::Parquet { path: PathBuf::new(), source: source.into() };
         let batch = match self {
             Self::One(None) => return None,
             Self::One(Some(file)) => file.next_batch()?,
+            Self::Sorted(cursors) => next_of(cursors, keys).transpose()?,
             Self::Many { batches, places, next } => {
                 let part = places.get(*next..(*next + BATCH_ROWS).min(places.len()))?;
                 if part.is_empty() {
@@ -275,14 +329,43 @@ impl OldRows {
                 }
                 *next += part.len();
                 let sources: Vec<&RecordBatch> = batches.iter().collect();
-                interleave_record_batch(&sources, part).map_err(failed)
+                interleave_record_batch(&sources, part).map_err(unread)
             }
         };
         Some(batch.and_then(|batch| {
-            let rows = keys.rows(&batch).map_err(failed)?;
+            let rows = keys.rows(&batch).map_err(unread)?;
             Ok((batch, rows))
         }))
     }
+}
+
+/// The next rows of several sorted files in key order: until one file's batch is used up, or as many as are
+/// handled at a time.
+fn next_of(cursors: &mut Vec<Cursor>, keys: &mut KeyOrder) -> Result<Option<RecordBatch>, LakeError> {
+    let mut at = 0;
+    while at < cursors.len() {
+        if cursors[at].fill(keys)? {
+            at += 1;
+        } else {
+            cursors.remove(at);
+        }
+    }
+    let mut places: Vec<(usize, usize)> = Vec::with_capacity(BATCH_ROWS);
+    while places.len() < BATCH_ROWS {
+        let keyed = cursors.iter().enumerate().filter_map(|(source, cursor)| Some((cursor.key()?, source)));
+        let Some((_, least)) = keyed.min() else { break };
+        places.push((least, cursors[least].next));
+        cursors[least].next += 1;
+        if cursors[least].key().is_none() {
+            break;
+        }
+    }
+    if places.is_empty() {
+        return Ok(None);
+    }
+    let sources: Vec<&RecordBatch> =
+        cursors.iter().filter_map(|cursor| cursor.current.as_ref()).map(|(batch, _)| batch).collect();
+    interleave_record_batch(&sources, &places).map(Some).map_err(unread)
 }
 
 /// A data file read in order, with the table's columns.
@@ -290,6 +373,8 @@ pub(crate) struct SortedFile {
     path: PathBuf,
     reader: ParquetRecordBatchReader,
     schema: SchemaRef,
+    /// Columns by which we wrote it in order; empty for other engines' files.
+    sorted_by: Vec<String>,
 }
 
 impl SortedFile {
@@ -306,8 +391,13 @@ impl SortedFile {
             .map(|(index, _)| index)
             .collect();
         let mask = ProjectionMask::roots(builder.parquet_schema(), known);
+        let sorted_by = sorted_by(builder.metadata());
         let reader = builder.with_projection(mask).with_batch_size(BATCH_ROWS).build().map_err(failed)?;
-        Ok(Self { path: path.to_owned(), reader, schema: Arc::clone(schema) })
+        Ok(Self { path: path.to_owned(), reader, schema: Arc::clone(schema), sorted_by })
+    }
+
+    fn is_sorted_by(&self, key: &[String]) -> bool {
+        !key.is_empty() && self.sorted_by == key
     }
 
     pub(crate) fn next_batch(&mut self) -> Option<Result<RecordBatch, LakeError>> {
@@ -315,6 +405,23 @@ impl SortedFile {
         let adapted = batch.and_then(|batch| adapt(&batch, &self.schema));
         Some(adapted.map_err(|source| LakeError::parquet("read", &self.path, source.into())))
     }
+}
+
+/// The columns by which every row group says that it is sorted, where we wrote the file.
+fn sorted_by(metadata: &ParquetMetaData) -> Vec<String> {
+    let ours = metadata.file_metadata().created_by().is_some_and(|by| by.starts_with(CREATED_BY));
+    let columns = metadata.file_metadata().schema_descr();
+    let names = |group: &RowGroupMetaData| -> Vec<String> {
+        let sorting = group.sorting_columns().map_or(&[][..], Vec::as_slice);
+        let ascending = sorting.iter().filter(|by| !by.descending);
+        ascending
+            .filter_map(|by| usize::try_from(by.column_idx).ok())
+            .map(|at| columns.column(at).name().to_owned())
+            .collect()
+    };
+    let mut groups = metadata.row_groups().iter().map(names);
+    let Some(first) = groups.next().filter(|_| ours) else { return Vec::new() };
+    if groups.all(|other| other == first) { first } else { Vec::new() }
 }
 
 /// Gives a file's rows the table's columns: those the file is older than are null.

@@ -14,7 +14,7 @@ use crate::data_file::{BackgroundWriter, DataFile, FileWriter, WrittenFile};
 use crate::error::LakeError;
 use crate::lake::Lake;
 use crate::layout::{BUCKET_COLUMN, buckets_of};
-use crate::merge::{BucketMerge, Effect};
+use crate::merge::{BucketMerge, Effect, Merged};
 use crate::name::{CommitKey, TableName};
 use crate::spill::{Buckets, Spill};
 use crate::table::{Table, fit_to};
@@ -42,8 +42,19 @@ pub struct Writer {
 enum Mode {
     Append,
     Replace,
-    Upsert { order: Vec<String> },
+    Upsert {
+        order: Vec<String>,
+        /// Whether files that hold none of the keys given may stay beside the new one.
+        beside: bool,
+    },
     Delete,
+}
+
+/// How buckets are merged.
+struct How {
+    effect: Effect,
+    order: Vec<String>,
+    beside: bool,
 }
 
 /// Where the rows given so far are.
@@ -82,7 +93,20 @@ impl Lake {
     /// column that is not there; [`LakeError::NoTable`], [`LakeError::Log`].
     pub async fn upserter(&self, table: &TableName, key: CommitKey, order: &[&str]) -> Result<Writer, LakeError> {
         let order = order.iter().map(|&name| name.to_owned()).collect();
-        self.writer(table, key, Mode::Upsert { order }).await
+        self.writer(table, key, Mode::Upsert { order, beside: false }).await
+    }
+
+    /// As [`Lake::upserter`], for tables that grow: a bucket's file that holds none of the keys given stays as it
+    /// is, and the new rows lie in a file beside it, until there is as much new as old. Adding a hundredth then
+    /// costs about a hundredth, whatever lies there already.
+    ///
+    /// A scan in order gives such a bucket's rows file by file, each in key order.
+    ///
+    /// # Errors
+    /// As [`Lake::upserter`].
+    pub async fn grower(&self, table: &TableName, key: CommitKey, order: &[&str]) -> Result<Writer, LakeError> {
+        let order = order.iter().map(|&name| name.to_owned()).collect();
+        self.writer(table, key, Mode::Upsert { order, beside: true }).await
     }
 
     /// Puts the rows given in the place of all rows there are, in one commit.
@@ -112,7 +136,7 @@ impl Lake {
             Mode::Append if keyed => return refused("append", "its rows have a key: upsert them"),
             Mode::Upsert { .. } if !keyed => return refused("upsert", "its rows have no key"),
             Mode::Delete if !keyed => return refused("delete by key", "its rows have no key"),
-            Mode::Upsert { order } => {
+            Mode::Upsert { order, .. } => {
                 if let Some(absent) = order.iter().find(|column| schema.field_with_name(column).is_err()) {
                     return Err(LakeError::NoColumn { table: name.clone(), column: absent.clone() });
                 }
@@ -291,11 +315,11 @@ impl Writer {
         if let Some(done) = self.lake.committed_in(&current, &self.key).await? {
             return Ok(done);
         }
-        let (effect, order) = match &self.mode {
-            Mode::Upsert { order } => (Effect::Put, order.clone()),
-            Mode::Delete => (Effect::Delete, Vec::new()),
-            Mode::Append | Mode::Replace => (Effect::Put, Vec::new()),
-        };
+        let how = Arc::new(match &self.mode {
+            Mode::Upsert { order, beside } => How { effect: Effect::Put, order: order.clone(), beside: *beside },
+            Mode::Delete => How { effect: Effect::Delete, order: Vec::new(), beside: false },
+            Mode::Append | Mode::Replace => How { effect: Effect::Put, order: Vec::new(), beside: false },
+        });
         let replacing = matches!(self.mode, Mode::Replace);
         let mut tasks = Vec::with_capacity(buckets.occupied.len());
         for &bucket in &buckets.occupied {
@@ -304,12 +328,13 @@ impl Writer {
             } else {
                 current.files.iter().filter(|file| file.bucket == Some(bucket)).cloned().collect()
             };
-            let (buckets, current, order) = (Arc::clone(buckets), Arc::clone(&current), order.clone());
-            tasks.push(async move {
-                blocking(move || rewrite_bucket(&current, &buckets, bucket, effect, &order, old)).await?
-            });
+            let (buckets, current, how) = (Arc::clone(buckets), Arc::clone(&current), Arc::clone(&how));
+            let lake = self.lake.clone();
+            tasks.push(
+                async move { blocking(move || rewrite_bucket(&lake, &current, &buckets, bucket, &how, old)).await? },
+            );
         }
-        let outcomes: Vec<Rewritten> = stream::iter(tasks)
+        let outcomes: Vec<Merged> = stream::iter(tasks)
             .buffer_unordered(self.lake.inner.options.threads.max(1))
             .inspect_ok(|_| self.lake.fault("lake.after_data_file"))
             .try_collect()
@@ -337,10 +362,8 @@ impl Writer {
             draft.changed.inserted += outcome.changed.inserted;
             draft.changed.updated += outcome.changed.updated;
             draft.changed.deleted += outcome.changed.deleted;
-            if outcome.changed != Changed::default() {
-                draft.adds.extend(outcome.written);
-                draft.removes.extend(outcome.old);
-            }
+            draft.adds.extend(outcome.written);
+            draft.removes.extend(outcome.replaced);
         }
         if replacing {
             draft.changed.deleted = current.files.iter().map(|file| file.rows).sum();
@@ -352,38 +375,32 @@ impl Writer {
     }
 }
 
-struct Rewritten {
-    written: Option<WrittenFile>,
-    changed: Changed,
-    old: Vec<Arc<DataFile>>,
-}
-
 fn rewrite_bucket(
+    lake: &Lake,
     table: &Table,
     buckets: &Buckets,
     bucket: u32,
-    effect: Effect,
-    order: &[String],
+    how: &How,
     old: Vec<Arc<DataFile>>,
-) -> Result<Rewritten, LakeError> {
+) -> Result<Merged, LakeError> {
     let shape = table.shape();
     let mut new = buckets.read(bucket)?;
-    if effect == Effect::Put && buckets.schema() != table.schema {
+    if how.effect == Effect::Put && buckets.schema() != table.schema {
         // Columns were added since the writer was opened.
         new = new.iter().map(|batch| table.fit(batch)).collect::<Result<_, _>>()?;
     }
-    let (written, changed) = BucketMerge {
+    BucketMerge {
         table: &table.name,
         shape: &shape,
         bucket,
-        order,
-        effect,
-        old: old.iter().map(|file| table.folder.join(&file.path)).collect(),
+        order: &how.order,
+        effect: how.effect,
+        old,
         new,
         path: format!("{BUCKET_COLUMN}={bucket}/part-{}.parquet", Uuid::now_v7()),
+        beside: how.beside.then_some(&lake.inner.footers),
     }
-    .run()?;
-    Ok(Rewritten { written, changed, old })
+    .run()
 }
 
 /// Runs blocking work on a thread meant for it.

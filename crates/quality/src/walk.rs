@@ -453,7 +453,7 @@ impl Walk {
         let writer = match dataset.source.mode {
             Mode::Full => self.lake.replacer(checked, key).await,
             Mode::Increment if dataset.key.is_empty() => self.lake.appender(checked, key).await,
-            Mode::Increment => self.lake.upserter(checked, key, &order).await,
+            Mode::Increment => self.lake.grower(checked, key, &order).await,
         };
         writer.map_err(|source| WalkError::Lake {
             action: "write the checked table",

@@ -1,6 +1,7 @@
 //! The lake against real folders and files.
 
 mod crash;
+mod growing;
 mod maintenance;
 mod property;
 mod rights;

@@ -1,0 +1,197 @@
+//! Tables that grow: new keys beside what lies there, at the cost of what is new.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Date32Array, Decimal128Array, Int32Array, Int64Array, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Schema};
+use proptest::prelude::*;
+use serde_json::Map;
+use yihe_lake::{CHANGE_COLUMN, Commit, Lake, Layout, Scan, TableName, Zone};
+
+use crate::support::{TestLake, collect, key, keyed, many, persons, rows, scan_rows, scores, table, upsert};
+
+async fn grow(lake: &Lake, table: &TableName, commit: &str, batch: RecordBatch) -> Commit {
+    let mut writer = lake.grower(table, key(commit), &[]).await.expect("a grower");
+    writer.write(batch).await.expect("rows fit");
+    writer.commit(Map::new()).await.expect("commits")
+}
+
+#[tokio::test]
+async fn new_keys_cost_what_is_new_and_known_ones_the_file_they_are_in() {
+    let test = TestLake::open();
+    let checked = keyed(&test.lake, "person", 1).await;
+    // Even numbers, so that new keys lie among the old ones.
+    let even = |count: u32, score| {
+        let rows: Vec<_> = (0..count).map(|number| (number * 2, "王小明", score)).collect();
+        persons(&rows)
+    };
+    upsert(&test.lake, &checked, "u:0", even(300_000, 1)).await;
+    let odd: Vec<_> = (0..3_000).map(|number| (number * 200 + 1, "李四", 2)).collect();
+    let added = grow(&test.lake, &checked, "u:1", persons(&odd)).await;
+    assert_eq!((added.rows, added.changed.inserted, added.changed.updated), (3_000, 3_000, 0), "only what is new");
+
+    let again = grow(&test.lake, &checked, "u:2", persons(&[(201, "李四", 3)])).await;
+    assert_eq!((again.rows, again.changed.updated), (3_000, 1), "the small file has it, the large one stays");
+    let base = grow(&test.lake, &checked, "u:3", persons(&[(200, "王小明", 3)])).await;
+    assert_eq!((base.rows, base.changed.updated), (303_000, 1), "the large file has it, the small one goes with it");
+
+    assert_eq!(test.lake.count(&checked, None).await.expect("counts"), 303_000);
+    for (id, score) in [("000201", "3"), ("000200", "3"), ("000401", "2"), ("000400", "1")] {
+        let found = rows(&test.lake.lookup(&checked, &[id]).await.expect("looks up"));
+        assert_eq!(found.len(), 1, "{id}");
+        assert_eq!(found[0][3], score, "{id}");
+    }
+}
+
+#[tokio::test]
+async fn many_small_additions_leave_few_files_and_one_row_for_each_key() {
+    let test = TestLake::open();
+    let checked = keyed(&test.lake, "person", 1).await;
+    let mut written = 0;
+    for round in 0..100_u32 {
+        let rows: Vec<_> = (0..50).map(|number| (number * 100 + round, "王小明", 1)).collect();
+        written += grow(&test.lake, &checked, &format!("u:{round}"), persons(&rows)).await.rows;
+    }
+    assert_eq!(test.lake.count(&checked, None).await.expect("counts"), 5_000);
+    assert_eq!(scores(&test.reopened(), &checked).await.len(), 5_000);
+    // The logarithmic method: a row is written about once for each doubling, not once for each addition.
+    assert!(written < 50 * 100 * 8, "{written} rows written for 5,000");
+    let whole = upsert(&test.lake, &checked, "whole", persons(&[(0, "王小明", 9)])).await;
+    assert_eq!(whole.rows, 5_000, "an upsert makes the bucket one file again");
+    let sorted =
+        scan_rows(&test.lake, &checked, Scan { columns: Some(vec!["id".into()]), ordered: true, ..Scan::default() });
+    assert!(sorted.await.is_sorted(), "of files whose rows lie among one another");
+}
+
+#[tokio::test]
+async fn changes_between_versions_are_the_new_rows() {
+    let test = TestLake::open();
+    let checked = keyed(&test.lake, "person", 2).await;
+    let first = upsert(&test.lake, &checked, "u:1", many(0, 10_000, 1)).await.version;
+    let added = grow(&test.lake, &checked, "u:2", many(10_000, 100, 1)).await.version;
+    let changed = grow(&test.lake, &checked, "u:3", persons(&[(10_050, "王小明", 5), (3, "王小明", 1)])).await.version;
+    let kinds = async |from, to| {
+        let found = rows(&collect(test.lake.changes(&checked, from, to).await.expect("compares")).await);
+        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+        for row in found {
+            *counts.entry(row[0].clone()).or_default() += 1;
+        }
+        counts
+    };
+    assert_eq!(CHANGE_COLUMN, "_change");
+    assert_eq!(kinds(first, added).await, BTreeMap::from([("insert".to_owned(), 100)]));
+    assert_eq!(kinds(added, changed).await, BTreeMap::from([("update".to_owned(), 1)]));
+    assert_eq!(kinds(first, changed).await, BTreeMap::from([("insert".to_owned(), 100)]));
+    assert_eq!(kinds(changed, first).await, BTreeMap::from([("delete".to_owned(), 100)]));
+}
+
+#[tokio::test]
+async fn keys_of_every_type_are_recognised() {
+    let test = TestLake::open();
+    let schema = Arc::new(Schema::new(vec![
+        Field::new("text", DataType::Utf8, false),
+        Field::new("day", DataType::Date32, false),
+        Field::new("small", DataType::Int32, false),
+        Field::new("large", DataType::Int64, false),
+        Field::new("amount", DataType::Decimal128(18, 2), false),
+        Field::new("value", DataType::Int64, true),
+    ]));
+    let some = |numbers: std::ops::Range<i32>, value: i64| {
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(numbers.clone().map(|n| Some(format!("k{}", n % 10))).collect::<StringArray>()),
+            Arc::new(numbers.clone().map(Some).collect::<Date32Array>()),
+            Arc::new(numbers.clone().map(Some).collect::<Int32Array>()),
+            Arc::new(numbers.clone().map(|n| Some(i64::from(n))).collect::<Int64Array>()),
+            Arc::new(
+                numbers
+                    .clone()
+                    .map(|n| Some(i128::from(n)))
+                    .collect::<Decimal128Array>()
+                    .with_precision_and_scale(18, 2)
+                    .expect("fits"),
+            ),
+            Arc::new(numbers.map(|_| Some(value)).collect::<Int64Array>()),
+        ];
+        RecordBatch::try_new(Arc::clone(&schema), columns).expect("columns fit")
+    };
+    for (name, columns) in [
+        ("text_and_day", vec!["text", "day"]),
+        ("small", vec!["small"]),
+        ("large", vec!["large"]),
+        ("amount", vec!["amount"]),
+        ("all", vec!["amount", "text", "small", "day", "large"]),
+    ] {
+        let target = table(Zone::Checked, name);
+        test.lake.create(&target, Arc::clone(&schema), Layout::keyed(columns, 2)).await.expect("creates");
+        upsert(&test.lake, &target, "u:1", some(0..5_000, 1)).await;
+        let added = grow(&test.lake, &target, "u:2", some(5_000..5_100, 1)).await;
+        assert_eq!((added.rows, added.changed.inserted), (100, 100), "{name}");
+        let both = grow(&test.lake, &target, "u:3", some(4_990..5_010, 2)).await;
+        assert_eq!((both.changed.inserted, both.changed.updated), (0, 20), "{name}");
+        assert_eq!(test.lake.count(&target, None).await.expect("counts"), 5_100, "{name}");
+    }
+}
+
+/// A step of a table's life.
+#[derive(Debug, Clone)]
+enum Step {
+    Grow(Vec<u32>),
+    Upsert(Vec<u32>),
+    Delete(Vec<u32>),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let few = || proptest::collection::vec(0..400_u32, 1..12);
+    let many = || proptest::collection::vec(0..400_u32, 40..120);
+    let step = prop_oneof![
+        6 => few().prop_map(Step::Grow),
+        2 => many().prop_map(Step::Grow),
+        1 => few().prop_map(Step::Upsert),
+        2 => few().prop_map(Step::Delete),
+    ];
+    proptest::collection::vec(step, 1..25)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_is_done_a_map_would_hold_the_same(steps in steps()) {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("runs");
+        runtime.block_on(async {
+            let test = TestLake::open();
+            let checked = keyed(&test.lake, "person", 2).await;
+            let mut model: BTreeMap<u32, i64> = BTreeMap::new();
+            for (at, step) in (1_i64..).zip(&steps) {
+                let commit = format!("s:{at}");
+                let given = |numbers: &[u32]| numbers.iter().map(|number| (*number, "张三", at)).collect::<Vec<_>>();
+                let before = model.clone();
+                let done = match step {
+                    Step::Grow(numbers) | Step::Upsert(numbers) => {
+                        model.extend(numbers.iter().map(|number| (*number, at)));
+                        let batch = persons(&given(numbers));
+                        if matches!(step, Step::Grow(_)) {
+                            grow(&test.lake, &checked, &commit, batch).await
+                        } else {
+                            upsert(&test.lake, &checked, &commit, batch).await
+                        }
+                    }
+                    Step::Delete(numbers) => {
+                        model.retain(|number, _| !numbers.contains(number));
+                        let ids: Vec<String> = numbers.iter().map(|number| format!("{number:06}")).collect();
+                        let batch = RecordBatch::try_from_iter([("id", Arc::new(StringArray::from(ids)) as ArrayRef)]);
+                        let mut writer = test.lake.deleter(&checked, key(&commit)).await.expect("a deleter");
+                        writer.write(batch.expect("a batch")).await.expect("fits");
+                        writer.commit(Map::new()).await.expect("commits")
+                    }
+                };
+                let inserted = model.keys().filter(|number| !before.contains_key(number)).count() as u64;
+                let deleted = before.keys().filter(|number| !model.contains_key(number)).count() as u64;
+                assert_eq!((done.changed.inserted, done.changed.deleted), (inserted, deleted));
+                let expected: Vec<_> = model.iter().map(|(number, score)| (format!("{number:06}"), *score)).collect();
+                assert_eq!(scores(&test.lake, &checked).await, expected);
+            }
+        });
+    }
+}
