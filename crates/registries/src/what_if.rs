@@ -37,8 +37,23 @@ pub struct FieldChange {
     pub gained: u64,
     /// Entities whose value would stay and come from another department.
     pub moved: u64,
-    /// Keys of entities with another value, the lowest first in each partition.
-    pub examples: Vec<String>,
+    /// Entities with another value, the lowest keys first in each partition.
+    pub examples: Vec<Example>,
+}
+
+/// An entity whose value would be another one. Personal data: whoever shows it masks it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Example {
+    /// The entity's key.
+    pub key: String,
+    /// The value as it is.
+    pub before: String,
+    /// Dataset it is taken from.
+    pub before_from: String,
+    /// The value as it would be.
+    pub after: String,
+    /// Dataset it would be taken from.
+    pub after_from: String,
 }
 
 impl FieldChange {
@@ -145,7 +160,13 @@ fn compare(
                 (Some(before), Some(after)) if before != after => {
                     change.altered += 1;
                     if change.examples.len() < EXAMPLES_MAX {
-                        change.examples.push(keys.value(row).to_owned());
+                        change.examples.push(Example {
+                            key: keys.value(row).to_owned(),
+                            before,
+                            before_from: at(&from_now, row).unwrap_or_default(),
+                            after,
+                            after_from: at(&from_then, row).unwrap_or_default(),
+                        });
                     }
                 }
                 (Some(_), None) => change.lost += 1,

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// In order; a number is never reused and a text never changed once released.
-const MIGRATIONS: [(i64, &str); 11] = [
+const MIGRATIONS: [(i64, &str); 12] = [
     (1, include_str!("../migrations/0001_outbox.sql")),
     (2, include_str!("../migrations/0002_definition.sql")),
     (3, include_str!("../migrations/0003_batch.sql")),
@@ -24,6 +24,7 @@ const MIGRATIONS: [(i64, &str); 11] = [
     (9, include_str!("../migrations/0009_ticket.sql")),
     (10, include_str!("../migrations/0010_calls.sql")),
     (11, include_str!("../migrations/0011_link.sql")),
+    (12, include_str!("../migrations/0012_disclosure.sql")),
 ];
 
 /// Applies what is missing. Two servers may start at once: the table is locked on PostgreSQL,

@@ -52,11 +52,13 @@ pub enum ObjectKind {
     Label,
     /// The protection of an entity.
     Protection,
+    /// A record shown in clear.
+    Disclosure,
 }
 
 impl ObjectKind {
     /// Every kind.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Definition,
         Self::Batch,
         Self::Run,
@@ -71,6 +73,7 @@ impl ObjectKind {
         Self::Decision,
         Self::Label,
         Self::Protection,
+        Self::Disclosure,
     ];
 
     /// The word in an object's name.
@@ -91,6 +94,7 @@ impl ObjectKind {
             Self::Decision => "decision",
             Self::Label => "label",
             Self::Protection => "protection",
+            Self::Disclosure => "disclosure",
         }
     }
 
@@ -123,6 +127,7 @@ impl ObjectKind {
             Self::Decision => "link_decision",
             Self::Label => "link_label",
             Self::Protection => "protected_entity",
+            Self::Disclosure => "disclosure",
         }
     }
 
@@ -141,7 +146,8 @@ impl ObjectKind {
             | Self::Notice
             | Self::Decision
             | Self::Label
-            | Self::Protection => "id",
+            | Self::Protection
+            | Self::Disclosure => "id",
         }
     }
 
@@ -193,6 +199,7 @@ impl ObjectKind {
             Self::Protection => {
                 "id, registry, entity_key, basis, since, until, noted_by, noted_at, lifted_at, lifted_by, version"
             }
+            Self::Disclosure => "id, registry, entity, record, reason, department, account, at",
         }
     }
 }

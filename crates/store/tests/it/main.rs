@@ -9,6 +9,7 @@ mod batches;
 mod calls;
 mod conflicts;
 mod definitions;
+mod disclosures;
 mod docket;
 mod entries;
 mod exchange;

@@ -8,6 +8,7 @@ use axum::{
     response::IntoResponse,
 };
 use yihe_ledger::hashes::TreeHash;
+use yihe_registries::sight::{Standing, standing};
 use yihe_store::{ObjectKind, OutboxRow};
 
 use super::{
@@ -82,6 +83,12 @@ async fn may_see(state: &AppState, visit: &Visit, object: &str, act: &str) -> Re
             let Some(notice) = state.store.notice_find(id).await.map_err(internal)? else { return Ok(false) };
             let known = state.tickets.notices(Some(&notice.ticket), &actor, 0, yihe_store::PAGE_ROWS_MAX).await;
             Ok(known.map_err(ticket_refused)?.iter().any(|known| known.id == id))
+        }
+        ObjectKind::Disclosure => {
+            let Some(shown) = state.store.disclosure_find(id).await.map_err(internal)? else { return Ok(false) };
+            let pack = state.pack();
+            let Some(registry) = pack.registry(&shown.registry) else { return Ok(false) };
+            Ok(standing(&actor, registry, &pack) == Standing::Keeper)
         }
         // Batches of calls are many departments' at once: each call is handed out by itself.
         ObjectKind::Calls

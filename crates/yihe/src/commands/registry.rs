@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use arrow::{array::RecordBatch, util::display::array_value_to_string};
 use futures::StreamExt;
-use serde_json::json;
+use serde_json::{Value, json};
 use yihe_definitions::{Pack, Registry as Definition, Sensitivity};
 use yihe_lake::Scan;
-use yihe_registries::{BuildReport, key, shape};
+use yihe_quality::fault_list::mask_of;
+use yihe_registries::{BuildReport, key, shape, sight::key_sensitivity, what_if::FieldChange};
 
 use crate::{
     app::App,
@@ -165,12 +166,37 @@ async fn what_if(
         .map(|field| {
             json!({
                 "field": field.field, "altered": field.altered, "gained": field.gained, "lost": field.lost,
-                "moved": field.moved, "examples": field.examples,
+                "moved": field.moved, "examples": examples(registry, field),
             })
         })
         .collect();
     output.object(&json!({ "registry": registry.id, "entities": outcome.entities, "fields": fields }));
     Ok(Exit::Done)
+}
+
+/// Entities that would change, masked as a page masks them: nobody named a purpose for seeing them.
+fn examples(registry: &Definition, change: &FieldChange) -> Vec<Value> {
+    let field = registry.fields.iter().find(|field| field.name == change.field);
+    let sensitivity = field.map_or(Sensitivity::Hidden, |field| field.sensitivity);
+    change
+        .examples
+        .iter()
+        .map(|example| {
+            json!({
+                "key": masked(key_sensitivity(registry.entity), &example.key),
+                "before": masked(sensitivity, &example.before), "before_from": example.before_from,
+                "after": masked(sensitivity, &example.after), "after_from": example.after_from,
+            })
+        })
+        .collect()
+}
+
+/// A value as it is shown to somebody who has stated no reason.
+fn masked(sensitivity: Sensitivity, value: &str) -> String {
+    match mask_of(sensitivity) {
+        None => value.to_owned(),
+        Some(mask) => mask.apply(value).unwrap_or_else(|| "***".to_owned()),
+    }
 }
 
 /// Lists the likely entities of records without a usable key.
