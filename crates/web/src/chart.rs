@@ -32,46 +32,57 @@ pub enum Tone {
     Warn,
 }
 
+/// Most points of a line; the last ones are drawn.
+const POINTS_MAX: usize = 366;
+
+/// One point of a line.
+struct Point {
+    value: f64,
+    /// The value as the table says it.
+    shown: String,
+    /// When, as the picture's foot says it.
+    when: String,
+    /// When, as the table says it.
+    row: Markup,
+}
+
+/// A line with its area between two values, and the same values as a table.
+struct Line<'a> {
+    title: &'a str,
+    unit: &'a str,
+    heading: &'a str,
+    /// The value at the picture's foot and at its top.
+    foot: f64,
+    top: f64,
+    /// Whether foot and top are written beside the picture.
+    has_scale: bool,
+    points: Vec<Point>,
+}
+
 /// One value per day as a line with its area, and the same values as a table.
 ///
 /// Returns a sentence instead of a picture when there are fewer than two days. At most 366 days are drawn, the last ones.
 #[must_use]
+#[expect(clippy::cast_precision_loss, reason = "a height in a picture of 120 units")]
 pub fn by_day(words: Words, title: &str, unit: &str, days: &[(Date, u64)]) -> Markup {
-    const WIDTH: u64 = 600;
-    const HEIGHT: u64 = 120;
-    let days = &days[days.len().saturating_sub(366)..];
-    let (Some(first), Some(last), true) = (days.first(), days.last(), days.len() > 1) else {
-        return html! { p.note { (words.of("还没有足够的日子可画。", "Not enough days to draw yet.")) } };
-    };
+    let days = &days[days.len().saturating_sub(POINTS_MAX)..];
     let peak = days.iter().map(|(_, value)| *value).max().unwrap_or(0).max(1);
-    let across = days.len() as u64 - 1;
-    let points: Vec<String> = days
-        .iter()
-        .zip(0_u64..)
-        .map(|((_, value), index)| format!("{},{}", index * WIDTH / across, 10 + HEIGHT - value * HEIGHT / peak))
-        .collect();
-    let line = points.join(" ");
-    html! {
-        figure {
-            svg.chart viewBox="0 0 600 156" role="img" aria-label=(title) {
-                polygon.spark-area points=(format!("0,{0} {line} {WIDTH},{0}", HEIGHT + 10)) {}
-                polyline.spark-line points=(line) {}
-                line.axis x1="0" x2="600" y1="130" y2="130" {}
-                text x="0" y="150" { (words.day(first.0)) }
-                text x="600" y="150" text-anchor="end" { (words.day(last.0)) }
-            }
-            details {
-                summary { (words.of("看表格", "Show as a table")) }
-                div.scroll {
-                    table {
-                        caption { (title) }
-                        thead { tr { th scope="col" { (words.of("日期", "Day")) } th.num scope="col" { (unit) } } }
-                        tbody { @for (day, value) in days { tr { th scope="row" { (words.day(*day)) } td.num { (words.count(*value)) } } } }
-                    }
-                }
-            }
-        }
-    }
+    let point = |(day, value): &(Date, u64)| Point {
+        value: *value as f64,
+        shown: words.count(*value),
+        when: words.day(*day),
+        row: html! { (words.day(*day)) },
+    };
+    let line = Line {
+        title,
+        unit,
+        heading: words.of("日期", "Day"),
+        foot: 0.0,
+        top: peak as f64,
+        has_scale: false,
+        points: days.iter().map(point).collect(),
+    };
+    line.draw(words, words.of("还没有足够的日子可画。", "Not enough days to draw yet."))
 }
 
 /// A value out of 100 at each of several instants as a line, and the same values as a table. The picture's foot is
@@ -80,43 +91,63 @@ pub fn by_day(words: Words, title: &str, unit: &str, days: &[(Date, u64)]) -> Ma
 /// Returns a sentence instead of a picture when there are fewer than two points. At most 366 are drawn, the last ones.
 #[must_use]
 pub fn trend(words: Words, title: &str, unit: &str, points: &[(Timestamp, f64)]) -> Markup {
-    const WIDTH: usize = 600;
-    const HEIGHT: f64 = 120.0;
-    let points = &points[points.len().saturating_sub(366)..];
-    let (Some(first), Some(last), true) = (points.first(), points.last(), points.len() > 1) else {
-        return html! { p.note { (words.of("检查两次以后，这里画出得分的变化。", "After two checks the change of the score is drawn here.")) } };
-    };
+    let points = &points[points.len().saturating_sub(POINTS_MAX)..];
     let lowest = points.iter().map(|(_, value)| *value).fold(100.0_f64, f64::min).clamp(0.0, 100.0);
-    let foot = ((lowest / 5.0).floor() * 5.0).min(95.0);
-    let across = points.len() - 1;
-    let line: Vec<String> = points
-        .iter()
-        .enumerate()
-        .map(|(index, (_, value))| {
-            let height = (value.clamp(foot, 100.0) - foot) / (100.0 - foot) * HEIGHT;
-            format!("{},{:.1}", index * WIDTH / across, 14.0 + HEIGHT - height)
-        })
-        .collect();
-    let line = line.join(" ");
-    let shown = |value: f64| format!("{:.2}", (value * 100.0).floor() / 100.0);
-    html! {
-        figure {
-            svg.chart viewBox="0 0 600 160" role="img" aria-label=(format!("{title} {} → {}", shown(first.1), shown(last.1))) {
-                polygon.spark-area points=(format!("0,134 {line} {WIDTH},134")) {}
-                polyline.spark-line points=(line) {}
-                line.axis x1="0" x2="600" y1="134" y2="134" {}
-                text x="0" y="11" { "100" }
-                text x="0" y="128" { (format!("{foot:.0}")) }
-                text x="0" y="154" { (words.instant_text(first.0)) }
-                text x="600" y="154" text-anchor="end" { (words.instant_text(last.0)) }
-            }
-            details {
-                summary { (words.of("看表格", "Show as a table")) }
-                div.scroll {
-                    table {
-                        caption { (title) }
-                        thead { tr { th scope="col" { (words.of("时间", "When")) } th.num scope="col" { (unit) } } }
-                        tbody { @for (at, value) in points { tr { th scope="row" { (words.instant(*at)) } td.num { (shown(*value)) } } } }
+    let point = |(at, value): &(Timestamp, f64)| Point {
+        value: *value,
+        shown: format!("{:.2}", (value * 100.0).floor() / 100.0),
+        when: words.instant_text(*at),
+        row: words.instant(*at),
+    };
+    let line = Line {
+        title,
+        unit,
+        heading: words.of("时间", "When"),
+        foot: ((lowest / 5.0).floor() * 5.0).min(95.0),
+        top: 100.0,
+        has_scale: true,
+        points: points.iter().map(point).collect(),
+    };
+    let nothing =
+        words.of("检查两次以后，这里画出得分的变化。", "After two checks the change of the score is drawn here.");
+    line.draw(words, nothing)
+}
+
+impl Line<'_> {
+    fn draw(&self, words: Words, nothing: &str) -> Markup {
+        const WIDTH: usize = 600;
+        const HEIGHT: f64 = 120.0;
+        let (Some(first), Some(last), true) = (self.points.first(), self.points.last(), self.points.len() > 1) else {
+            return html! { p.note { (nothing) } };
+        };
+        let across = self.points.len() - 1;
+        let height = |value: f64| (value.clamp(self.foot, self.top) - self.foot) / (self.top - self.foot) * HEIGHT;
+        let corner = |(index, point): (usize, &Point)| {
+            format!("{},{:.1}", index * WIDTH / across, 14.0 + HEIGHT - height(point.value))
+        };
+        let line = self.points.iter().enumerate().map(corner).collect::<Vec<_>>().join(" ");
+        let label = format!("{} {} → {}", self.title, first.shown, last.shown);
+        html! {
+            figure {
+                svg.chart viewBox="0 0 600 160" role="img" aria-label=(label) {
+                    polygon.spark-area points=(format!("0,134 {line} {WIDTH},134")) {}
+                    polyline.spark-line points=(line) {}
+                    line.axis x1="0" x2="600" y1="134" y2="134" {}
+                    @if self.has_scale {
+                        text x="0" y="11" { (format!("{:.0}", self.top)) }
+                        text x="0" y="128" { (format!("{:.0}", self.foot)) }
+                    }
+                    text x="0" y="154" { (first.when) }
+                    text x="600" y="154" text-anchor="end" { (last.when) }
+                }
+                details {
+                    summary { (words.of("看表格", "Show as a table")) }
+                    div.scroll {
+                        table {
+                            caption { (self.title) }
+                            thead { tr { th scope="col" { (self.heading) } th.num scope="col" { (self.unit) } } }
+                            tbody { @for point in &self.points { tr { th scope="row" { (point.row) } td.num { (point.shown) } } } }
+                        }
                     }
                 }
             }

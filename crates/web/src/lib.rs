@@ -37,6 +37,7 @@ pub mod chart;
 pub mod language;
 pub mod layout;
 pub mod pages;
+pub mod table;
 
 pub use router::{router, serve as serve_on};
 pub use state::{AppState, Settings};

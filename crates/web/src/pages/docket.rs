@@ -6,6 +6,7 @@ use super::ClockView;
 use crate::{
     language::{Text, Words},
     layout::{self, Frame},
+    table::{Head, table},
 };
 
 /// Items on one page.
@@ -67,27 +68,20 @@ fn items(words: Words, id: &str, items: &[Item], nothing: &str) -> Markup {
         return html! { p.empty { (nothing) } };
     }
     html! {
-        div.scroll role="group" tabindex="0" aria-labelledby=(id) {
-            table {
-                thead {
-                    tr {
-                        th scope="col" { (words.of("事项", "Task")) }
-                        th scope="col" { (words.of("内容", "About")) }
-                        th scope="col" { (words.of("等谁办", "Waits for")) }
-                        th scope="col" { (words.of("时限", "Clock")) }
-                    }
-                }
-                tbody {
-                    @for item in items {
-                        tr {
-                            th.nowrap scope="row" { a href=(item.href) { (words.text(&item.task)) } }
-                            td { (words.text(&item.subject)) }
-                            td { (words.text(&item.who)) }
-                            td.nowrap { @match &item.clock { Some(clock) => (clock.short(words)), None => "–" } }
-                        }
-                    }
+        (table(id, &[
+            Head::Text(words.of("事项", "Task")),
+            Head::Text(words.of("内容", "About")),
+            Head::Text(words.of("等谁办", "Waits for")),
+            Head::Text(words.of("时限", "Clock")),
+        ], &html! {
+            @for item in items {
+                tr {
+                    th.nowrap scope="row" { a href=(item.href) { (words.text(&item.task)) } }
+                    td { (words.text(&item.subject)) }
+                    td { (words.text(&item.who)) }
+                    td.nowrap { @match &item.clock { Some(clock) => (clock.short(words)), None => "–" } }
                 }
             }
-        }
+        }))
     }
 }

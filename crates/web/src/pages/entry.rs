@@ -9,6 +9,7 @@ use crate::{
     chart::{Tone, bar},
     language::{Text, Words},
     layout::{self, Frame},
+    table::{Head, table},
 };
 
 /// What the page shows.
@@ -192,30 +193,23 @@ fn proof(words: Words, view: &EntryView) -> Markup {
 
 fn columns(words: Words, lines: &[ColumnLine]) -> Markup {
     html! {
-        div.scroll role="group" tabindex="0" aria-labelledby="columns" {
-            table {
-                thead {
-                    tr {
-                        th scope="col" { (words.of("名称", "Title")) }
-                        th scope="col" { (words.of("标识", "Name")) }
-                        th scope="col" { (words.of("类型", "Type")) }
-                        th scope="col" { (words.of("敏感度", "Sensitivity")) }
-                        th scope="col" { (words.of("代码表", "Codes")) }
-                    }
-                }
-                tbody {
-                    @for line in lines {
-                        tr {
-                            th scope="row" { (words.text(&line.title)) @if line.is_key { " " span.tag.river { (words.of("主键", "key")) } } }
-                            td.code { (line.name) }
-                            td.code.nowrap { (line.column_type) }
-                            td { @match &line.sensitivity { Some(text) => span.tag.warn { (words.text(text)) }, None => (words.of("一般", "plain")) } }
-                            td { @match &line.codes { Some(codes) => (words.text(codes)), None => "–" } }
-                        }
-                    }
+        (table("columns", &[
+            Head::Text(words.of("名称", "Title")),
+            Head::Text(words.of("标识", "Name")),
+            Head::Text(words.of("类型", "Type")),
+            Head::Text(words.of("敏感度", "Sensitivity")),
+            Head::Text(words.of("代码表", "Codes")),
+        ], &html! {
+            @for line in lines {
+                tr {
+                    th scope="row" { (words.text(&line.title)) @if line.is_key { " " span.tag.river { (words.of("主键", "key")) } } }
+                    td.code { (line.name) }
+                    td.code.nowrap { (line.column_type) }
+                    td { @match &line.sensitivity { Some(text) => span.tag.warn { (words.text(text)) }, None => (words.of("一般", "plain")) } }
+                    td { @match &line.codes { Some(codes) => (words.text(codes)), None => "–" } }
                 }
             }
-        }
+        }))
     }
 }
 
@@ -224,29 +218,22 @@ fn metrics(words: Words, lines: &[MetricLine]) -> Markup {
         return html! { p.empty { (words.of("尚未检查。", "Not checked yet.")) } };
     }
     html! {
-        div.scroll role="group" tabindex="0" aria-labelledby="quality" {
-            table {
-                thead {
-                    tr {
-                        th scope="col" { (words.of("规则", "Rule")) }
-                        th scope="col" { (words.of("维度", "Dimension")) }
-                        th.num scope="col" { (words.of("通过 / 检查", "Passed / looked at")) }
-                        th.num scope="col" { (words.of("得分", "Score")) }
-                    }
-                }
-                tbody {
-                    @for line in lines {
-                        tr {
-                            th scope="row" { (words.text(&line.rule)) }
-                            td.nowrap { (words.text(&line.dimension)) }
-                            td.num { (words.count(line.passed)) " / " (words.count(line.rows))
-                                (bar(line.passed, line.rows, if line.passed < line.rows { Tone::Warn } else { Tone::Plain })) }
-                            td.num { @if line.rows == 0 { "–" } @else { (words.percent(ratio(line.passed, line.rows))) } }
-                        }
-                    }
+        (table("quality", &[
+            Head::Text(words.of("规则", "Rule")),
+            Head::Text(words.of("维度", "Dimension")),
+            Head::Number(words.of("通过 / 检查", "Passed / looked at")),
+            Head::Number(words.of("得分", "Score")),
+        ], &html! {
+            @for line in lines {
+                tr {
+                    th scope="row" { (words.text(&line.rule)) }
+                    td.nowrap { (words.text(&line.dimension)) }
+                    td.num { (words.count(line.passed)) " / " (words.count(line.rows))
+                        (bar(line.passed, line.rows, if line.passed < line.rows { Tone::Warn } else { Tone::Plain })) }
+                    td.num { @if line.rows == 0 { "–" } @else { (words.percent(ratio(line.passed, line.rows))) } }
                 }
             }
-        }
+        }))
     }
 }
 

@@ -8,6 +8,7 @@ use crate::{
     chart::{self, Tone, bar},
     language::{Text, Words},
     layout::{self, Frame},
+    table::{Head, table},
 };
 
 /// What the home page shows.
@@ -249,32 +250,25 @@ fn departments(words: Words, lines: &[DepartmentLine]) -> Markup {
     }
     let most = lines.iter().map(|line| line.rows + line.quarantined).max().unwrap_or(0);
     html! {
-        div.scroll role="group" tabindex="0" aria-labelledby="departments" {
-            table {
-                thead {
-                    tr {
-                        th scope="col" { (words.of("部门", "Department")) }
-                        th.num scope="col" { (words.of("已供 / 承诺", "Delivered / promised")) }
-                        th.num scope="col" { (words.of("接收行数", "Rows accepted")) }
-                        th.num scope="col" { (words.of("隔离", "Quarantined")) }
-                        th.num scope="col" { (words.of("质量得分", "Quality")) }
-                        th scope="col" { (words.of("最近一批", "Last batch")) }
-                    }
-                }
-                tbody {
-                    @for line in lines {
-                        tr {
-                            th scope="row" { a href={ "/catalogue?department=" (line.id) } { (words.text(&line.name)) } }
-                            td.num { (words.count(line.delivered)) " / " (words.count(line.promised)) (bar(line.delivered, line.promised, tone(line))) }
-                            td.num { (words.count(line.rows)) (bar(line.rows, most, Tone::Plain)) }
-                            td.num { (words.count(line.quarantined)) }
-                            td.num { @match line.score { Some(score) => (words.percent(score)), None => "–" } }
-                            td.nowrap { @match line.last_at { Some(at) => (words.instant(at)), None => (words.of("未供数", "nothing yet")) } }
-                        }
-                    }
+        (table("departments", &[
+            Head::Text(words.of("部门", "Department")),
+            Head::Number(words.of("已供 / 承诺", "Delivered / promised")),
+            Head::Number(words.of("接收行数", "Rows accepted")),
+            Head::Number(words.of("隔离", "Quarantined")),
+            Head::Number(words.of("质量得分", "Quality")),
+            Head::Text(words.of("最近一批", "Last batch")),
+        ], &html! {
+            @for line in lines {
+                tr {
+                    th scope="row" { a href={ "/catalogue?department=" (line.id) } { (words.text(&line.name)) } }
+                    td.num { (words.count(line.delivered)) " / " (words.count(line.promised)) (bar(line.delivered, line.promised, tone(line))) }
+                    td.num { (words.count(line.rows)) (bar(line.rows, most, Tone::Plain)) }
+                    td.num { (words.count(line.quarantined)) }
+                    td.num { @match line.score { Some(score) => (words.percent(score)), None => "–" } }
+                    td.nowrap { @match line.last_at { Some(at) => (words.instant(at)), None => (words.of("未供数", "nothing yet")) } }
                 }
             }
-        }
+        }))
     }
 }
 
@@ -289,28 +283,21 @@ fn registries(words: Words, lines: &[RegistryLine]) -> Markup {
     }
     let most = lines.iter().map(|line| line.records).max().unwrap_or(0);
     html! {
-        div.scroll role="group" tabindex="0" aria-labelledby="registries" {
-            table {
-                thead {
-                    tr {
-                        th scope="col" { (words.of("基础库", "Registry")) }
-                        th.num scope="col" { (words.of("记录", "Records")) }
-                        th.num scope="col" { (words.of("数据来源", "Sources")) }
-                        th.num scope="col" { (words.of("冲突值", "Conflicts")) }
-                    }
-                }
-                tbody {
-                    @for line in lines {
-                        tr {
-                            th scope="row" { (words.text(&line.title)) (bar(line.records, most, Tone::Plain)) }
-                            td.num { (words.count(line.records)) }
-                            td.num { (words.count(line.members)) }
-                            td.num { (words.count(line.conflicts)) }
-                        }
-                    }
+        (table("registries", &[
+            Head::Text(words.of("基础库", "Registry")),
+            Head::Number(words.of("记录", "Records")),
+            Head::Number(words.of("数据来源", "Sources")),
+            Head::Number(words.of("冲突值", "Conflicts")),
+        ], &html! {
+            @for line in lines {
+                tr {
+                    th scope="row" { (words.text(&line.title)) (bar(line.records, most, Tone::Plain)) }
+                    td.num { (words.count(line.records)) }
+                    td.num { (words.count(line.members)) }
+                    td.num { (words.count(line.conflicts)) }
                 }
             }
-        }
+        }))
     }
 }
 
@@ -330,26 +317,19 @@ fn waiting(words: Words, lines: &[WaitingLine]) -> Markup {
         return html! { p.empty { (words.of("没有等待办理的事项。", "Nothing waits for anybody.")) } };
     }
     html! {
-        div.scroll role="group" tabindex="0" aria-labelledby="waiting" {
-            table {
-                thead {
-                    tr {
-                        th scope="col" { (words.of("事项", "What")) }
-                        th scope="col" { (words.of("等谁办", "Waits for")) }
-                        th scope="col" { (words.of("时限", "Clock")) }
-                    }
-                }
-                tbody {
-                    @for line in lines {
-                        tr {
-                            th scope="row" { @match &line.href { Some(href) => a href=(href) { (words.text(&line.title)) }, None => (words.text(&line.title)) } span.under { (words.text(&line.task)) } }
-                            td { (words.text(&line.who)) }
-                            td.nowrap { @match &line.clock { Some(clock) => (clock.short(words)), None => "–" } }
-                        }
-                    }
+        (table("waiting", &[
+            Head::Text(words.of("事项", "What")),
+            Head::Text(words.of("等谁办", "Waits for")),
+            Head::Text(words.of("时限", "Clock")),
+        ], &html! {
+            @for line in lines {
+                tr {
+                    th scope="row" { @match &line.href { Some(href) => a href=(href) { (words.text(&line.title)) }, None => (words.text(&line.title)) } span.under { (words.text(&line.task)) } }
+                    td { (words.text(&line.who)) }
+                    td.nowrap { @match &line.clock { Some(clock) => (clock.short(words)), None => "–" } }
                 }
             }
-        }
+        }))
     }
 }
 

@@ -10,6 +10,7 @@ use crate::{
     chart::{self, Tone, bar},
     language::{Text, Words},
     layout::{self, Frame},
+    table::{Head, table},
 };
 
 /// A score with its grade.
@@ -201,24 +202,19 @@ fn dimensions(words: Words, score: &ScoreView) -> Markup {
         return html! { p.empty { (words.of("还没有评价过的维度。", "No dimension was measured yet.")) } };
     }
     html! {
-        div.scroll role="group" tabindex="0" aria-labelledby="dimensions" {
-            table {
-                thead { tr {
-                    th scope="col" { (words.of("维度", "Dimension")) }
-                    th.num scope="col" { (words.of("得分", "Score")) }
-                    th.num scope="col" { (words.of("权重", "Weight")) }
-                } }
-                tbody {
-                    @for (dimension, value, share) in &score.dimensions {
-                        tr {
-                            th scope="row" { (words.text(&dimension_title(*dimension))) }
-                            td.num { (points(*value)) (hundredth_bar(*value)) }
-                            td.num { (words.percent(*share)) }
-                        }
-                    }
+        (table("dimensions", &[
+            Head::Text(words.of("维度", "Dimension")),
+            Head::Number(words.of("得分", "Score")),
+            Head::Number(words.of("权重", "Weight")),
+        ], &html! {
+            @for (dimension, value, share) in &score.dimensions {
+                tr {
+                    th scope="row" { (words.text(&dimension_title(*dimension))) }
+                    td.num { (points(*value)) (hundredth_bar(*value)) }
+                    td.num { (words.percent(*share)) }
                 }
             }
-        }
+        }))
     }
 }
 
@@ -234,31 +230,31 @@ fn part_table(words: Words, id: &str, lines: &[PartLine], heading: &str) -> Mark
     }
     let faults = lines.iter().any(|line| line.open.is_some());
     let tickets = lines.iter().any(|line| line.tickets.is_some());
+    let mut heads = vec![
+        Head::Text(heading),
+        Head::Number(words.of("得分", "Score")),
+        Head::Text(words.of("等级", "Grade")),
+        Head::Number(words.of("数据行", "Rows")),
+    ];
+    if faults {
+        heads.push(Head::Number(words.of("未更正", "Standing")));
+    }
+    if tickets {
+        heads.push(Head::Number(words.of("待办工单", "Open tickets")));
+    }
     html! {
-        div.scroll role="group" tabindex="0" aria-labelledby=(id) {
-            table {
-                thead { tr {
-                    th scope="col" { (heading) }
-                    th.num scope="col" { (words.of("得分", "Score")) }
-                    th scope="col" { (words.of("等级", "Grade")) }
-                    th.num scope="col" { (words.of("数据行", "Rows")) }
-                    @if faults { th.num scope="col" { (words.of("未更正", "Standing")) } }
-                    @if tickets { th.num scope="col" { (words.of("待办工单", "Open tickets")) } }
-                } }
-                tbody {
-                    @for line in lines {
-                        tr {
-                            th scope="row" { a href=(line.href) { (words.text(&line.name)) } }
-                            td.num { @match line.score.value { Some(value) => { (points(value)) (hundredth_bar(value)) } None => "–" } }
-                            td.nowrap { (grade_tag(words, &line.score)) }
-                            td.num { (words.count(line.rows)) }
-                            @if faults { td.num { @match line.open { Some(open) => (words.count(open)), None => "–" } } }
-                            @if tickets { td.num { @match line.tickets { Some(open) => (words.count(open)), None => "–" } } }
-                        }
-                    }
+        (table(id, &heads, &html! {
+            @for line in lines {
+                tr {
+                    th scope="row" { a href=(line.href) { (words.text(&line.name)) } }
+                    td.num { @match line.score.value { Some(value) => { (points(value)) (hundredth_bar(value)) } None => "–" } }
+                    td.nowrap { (grade_tag(words, &line.score)) }
+                    td.num { (words.count(line.rows)) }
+                    @if faults { td.num { @match line.open { Some(open) => (words.count(open)), None => "–" } } }
+                    @if tickets { td.num { @match line.tickets { Some(open) => (words.count(open)), None => "–" } } }
                 }
             }
-        }
+        }))
     }
 }
 
@@ -267,24 +263,19 @@ fn worst_table(words: Words, lines: &[WorstLine]) -> Markup {
         return html! { p.empty { (words.of("没有未更正的问题。", "No fault stands.")) } };
     }
     html! {
-        div.scroll role="group" tabindex="0" aria-labelledby="worst" {
-            table {
-                thead { tr {
-                    th scope="col" { (words.of("数据集", "Dataset")) }
-                    th scope="col" { (words.of("规则", "Rule")) }
-                    th.num scope="col" { (words.of("未更正 / 评价", "Standing / judged")) }
-                } }
-                tbody {
-                    @for line in lines {
-                        tr {
-                            td { (words.text(&line.dataset)) }
-                            th scope="row" { a href=(line.href) { (words.text(&line.rule)) } }
-                            td.num { (words.count(line.failed)) " / " (words.count(line.rows)) (bar(line.failed, line.rows, Tone::Warn)) }
-                        }
-                    }
+        (table("worst", &[
+            Head::Text(words.of("数据集", "Dataset")),
+            Head::Text(words.of("规则", "Rule")),
+            Head::Number(words.of("未更正 / 评价", "Standing / judged")),
+        ], &html! {
+            @for line in lines {
+                tr {
+                    td { (words.text(&line.dataset)) }
+                    th scope="row" { a href=(line.href) { (words.text(&line.rule)) } }
+                    td.num { (words.count(line.failed)) " / " (words.count(line.rows)) (bar(line.failed, line.rows, Tone::Warn)) }
                 }
             }
-        }
+        }))
     }
 }
 

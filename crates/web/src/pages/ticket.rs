@@ -6,11 +6,12 @@ use maud::{Markup, html};
 use super::{
     ClockView,
     proof::{self, ProofLink},
-    quality::dataset::FaultLine,
+    quality::dataset::{FaultLine, fault_cells},
 };
 use crate::{
     language::{Text, Words},
     layout::{self, Frame},
+    table::{Head, of_class, table},
 };
 
 /// Longest text that can be written along, in characters.
@@ -191,28 +192,23 @@ pub fn list(frame: &Frame, view: &TicketsView) -> Markup {
 
 fn lines(words: Words, lines: &[TicketLine]) -> Markup {
     html! {
-        div.scroll role="group" tabindex="0" aria-labelledby="list" {
-            table {
-                thead { tr {
-                    th scope="col" { (words.of("事由", "About")) }
-                    th scope="col" { (words.of("责任部门", "Answers")) }
-                    th scope="col" { (words.of("状态", "State")) }
-                    th.num scope="col" { (words.of("未更正", "Standing")) }
-                    th scope="col" { (words.of("开单", "Opened")) }
-                } }
-                tbody {
-                    @for line in lines {
-                        tr {
-                            th scope="row" { a href={ "/tickets/" (line.id) } { (words.text(&line.subject)) } }
-                            td { (words.text(&line.department)) }
-                            td.nowrap { span class=(state_class(line.is_open)) { (words.text(&line.state)) } }
-                            td.num { (words.count(line.rows)) }
-                            td.nowrap { (words.instant(line.opened_at)) }
-                        }
-                    }
+        (table("list", &[
+            Head::Text(words.of("事由", "About")),
+            Head::Text(words.of("责任部门", "Answers")),
+            Head::Text(words.of("状态", "State")),
+            Head::Number(words.of("未更正", "Standing")),
+            Head::Text(words.of("开单", "Opened")),
+        ], &html! {
+            @for line in lines {
+                tr {
+                    th scope="row" { a href={ "/tickets/" (line.id) } { (words.text(&line.subject)) } }
+                    td { (words.text(&line.department)) }
+                    td.nowrap { span class=(state_class(line.is_open)) { (words.text(&line.state)) } }
+                    td.num { (words.count(line.rows)) }
+                    td.nowrap { (words.instant(line.opened_at)) }
                 }
             }
-        }
+        }))
     }
 }
 
@@ -298,32 +294,17 @@ fn step_line(words: Words, step: &StepLine) -> Markup {
 }
 
 fn evidence(words: Words, view: &TicketView) -> Markup {
+    let mut heads: Vec<Head<'_>> = view.columns.iter().map(|column| Head::Own(words.text(column))).collect();
+    heads.push(Head::Text(words.of("首次发现", "First seen")));
     html! {
-        div.scroll role="group" tabindex="0" aria-labelledby="evidence" {
-            table.faults {
-                thead { tr {
-                    @for column in &view.columns { th scope="col" { (words.text(column)) } }
-                    th scope="col" { (words.of("首次发现", "First seen")) }
-                } }
-                tbody {
-                    @for line in &view.faults {
-                        tr {
-                            @if line.cells.is_empty() {
-                                td colspan=(view.columns.len().max(1)) { @match &line.found { Some(found) => span.badcell { (found) }, None => "–" } }
-                            } @else {
-                                @for (value, is_bad) in &line.cells {
-                                    td class=[is_bad.then_some("bad")] {
-                                        @if *is_bad { span.visually-hidden { (words.of("有误：", "at fault: ")) } }
-                                        @match value { Some(value) => (value), None => { @if *is_bad { span.under { (words.of("（空）", "(empty)")) } } @else { "–" } } }
-                                    }
-                                }
-                            }
-                            td.nowrap { (words.instant(line.first_seen_at)) }
-                        }
-                    }
+        (of_class("evidence", Some("faults"), &heads, &html! {
+            @for line in &view.faults {
+                tr {
+                    (fault_cells(words, line, view.columns.len()))
+                    td.nowrap { (words.instant(line.first_seen_at)) }
                 }
             }
-        }
+        }))
         p.actions {
             @if let Some(href) = &view.all_href { a href=(href) { (words.of("查看全部", "See all of them")) } }
             @if let Some(href) = &view.workbook_href { a.button.quiet href=(href) { (words.of("下载工作簿（xlsx）", "Download as a workbook (xlsx)")) } }
@@ -333,28 +314,23 @@ fn evidence(words: Words, view: &TicketView) -> Markup {
 
 fn notices(words: Words, lines: &[NoticeLine]) -> Markup {
     html! {
-        div.scroll role="group" tabindex="0" aria-labelledby="told" {
-            table {
-                thead { tr {
-                    th scope="col" { (words.of("部门", "Department")) }
-                    th scope="col" { (words.of("结果", "Outcome")) }
-                    th.num scope="col" { (words.of("供给次数", "Supplies")) }
-                    th scope="col" { (words.of("告知", "Told")) }
-                    th scope="col" { (words.of("确认知悉", "Acknowledged")) }
-                } }
-                tbody {
-                    @for line in lines {
-                        tr {
-                            th scope="row" { a href={ "/notices/" (line.id) } { (words.text(&line.department)) } }
-                            td { (words.text(&line.outcome)) }
-                            td.num { (words.count(line.supplies)) }
-                            td.nowrap { (words.instant(line.told_at)) }
-                            td.nowrap { @match line.acknowledged_at { Some(at) => (words.instant(at)), None => span.tag.warn { (words.of("待确认", "waits")) } } }
-                        }
-                    }
+        (table("told", &[
+            Head::Text(words.of("部门", "Department")),
+            Head::Text(words.of("结果", "Outcome")),
+            Head::Number(words.of("供给次数", "Supplies")),
+            Head::Text(words.of("告知", "Told")),
+            Head::Text(words.of("确认知悉", "Acknowledged")),
+        ], &html! {
+            @for line in lines {
+                tr {
+                    th scope="row" { a href={ "/notices/" (line.id) } { (words.text(&line.department)) } }
+                    td { (words.text(&line.outcome)) }
+                    td.num { (words.count(line.supplies)) }
+                    td.nowrap { (words.instant(line.told_at)) }
+                    td.nowrap { @match line.acknowledged_at { Some(at) => (words.instant(at)), None => span.tag.warn { (words.of("待确认", "waits")) } } }
                 }
             }
-        }
+        }))
     }
 }
 
@@ -426,16 +402,13 @@ pub fn notice(frame: &Frame, view: &NoticeView) -> Markup {
                         section.card aria-labelledby="supplies" {
                             h2 #supplies { (words.of("本部门收到旧值的使用记录", "Supplies in which your department had the old value")) }
                             p { (words.many(view.supplies, "次供给。请核对据此办理的事项，需要时重新查询。", "supply. Look at what was done with it and ask again where needed.", "supplies. Look at what was done with them and ask again where needed.")) }
-                            div.scroll role="group" tabindex="0" aria-labelledby="supplies" {
-                                table {
-                                    thead { tr {
-                                        th scope="col" { (words.of("回执", "Receipt")) }
-                                        th scope="col" { (words.of("办件编号", "Case")) }
-                                        th scope="col" { (words.of("供给时间", "Supplied")) }
-                                    } }
-                                    tbody { @for (receipt, case_number, at) in &view.receipts { tr { th.code scope="row" { (receipt) } td { (case_number) } td.nowrap { (words.instant(*at)) } } } }
-                                }
-                            }
+                            (table("supplies", &[
+                                Head::Text(words.of("回执", "Receipt")),
+                                Head::Text(words.of("办件编号", "Case")),
+                                Head::Text(words.of("供给时间", "Supplied")),
+                            ], &html! {
+                                @for (receipt, case_number, at) in &view.receipts { tr { th.code scope="row" { (receipt) } td { (case_number) } td.nowrap { (words.instant(*at)) } } }
+                            }))
                         }
                     }
                     aside.stack aria-label=(words.of("时限与办理", "Clock and acting")) {

@@ -9,6 +9,7 @@ use crate::{
     chart::{Tone, bar},
     language::{Text, Words},
     layout::{self, Frame},
+    table::{Head, of_class, table},
 };
 
 /// Faults on one page.
@@ -198,30 +199,25 @@ fn checks(words: Words, lines: &[CheckLine]) -> Markup {
         return html! { p.empty { (words.of("尚未检查。", "Not checked yet.")) } };
     }
     html! {
-        div.scroll role="group" tabindex="0" aria-labelledby="checks" {
-            table {
-                thead { tr {
-                    th scope="col" { (words.of("检查时间", "Checked")) }
-                    th.num scope="col" { (words.of("行", "Rows")) }
-                    th.num scope="col" { (words.of("新发现", "New")) }
-                    th.num scope="col" { (words.of("复现", "Came back")) }
-                    th.num scope="col" { (words.of("已了结", "Ended")) }
-                    th.num scope="col" { (words.of("未更正", "Standing")) }
-                } }
-                tbody {
-                    @for line in lines.iter().rev().take(12) {
-                        tr {
-                            th.nowrap scope="row" { (words.instant(line.at)) }
-                            td.num { (words.count(line.rows)) }
-                            td.num { (words.count(line.new)) }
-                            td.num { (words.count(line.reopened)) }
-                            td.num { (words.count(line.ended)) }
-                            td.num { (words.count(line.open)) }
-                        }
-                    }
+        (table("checks", &[
+            Head::Text(words.of("检查时间", "Checked")),
+            Head::Number(words.of("行", "Rows")),
+            Head::Number(words.of("新发现", "New")),
+            Head::Number(words.of("复现", "Came back")),
+            Head::Number(words.of("已了结", "Ended")),
+            Head::Number(words.of("未更正", "Standing")),
+        ], &html! {
+            @for line in lines.iter().rev().take(12) {
+                tr {
+                    th.nowrap scope="row" { (words.instant(line.at)) }
+                    td.num { (words.count(line.rows)) }
+                    td.num { (words.count(line.new)) }
+                    td.num { (words.count(line.reopened)) }
+                    td.num { (words.count(line.ended)) }
+                    td.num { (words.count(line.open)) }
                 }
             }
-        }
+        }))
     }
 }
 
@@ -230,37 +226,32 @@ fn rules(words: Words, view: &DatasetView) -> Markup {
         return html! { p.empty { (words.of("这个数据集没有规则。", "This dataset has no rules.")) } };
     }
     html! {
-        div.scroll role="group" tabindex="0" aria-labelledby="rules" {
-            table {
-                thead { tr {
-                    th scope="col" { (words.of("规则", "Rule")) }
-                    th scope="col" { (words.of("维度", "Dimension")) }
-                    th scope="col" { (words.of("后果", "Means")) }
-                    th.num scope="col" { (words.of("未更正 / 评价", "Standing / judged")) }
-                    th scope="col" { (words.of("工单", "Ticket")) }
-                } }
-                tbody {
-                    @for line in &view.rules {
-                        tr {
-                            th scope="row" {
-                                @if view.sight == RowSight::Nothing || line.failed == 0 { (words.text(&line.title)) }
-                                @else { a href={ (href(view, Some(&line.id), "", 1)) "#rows" } { (words.text(&line.title)) } }
-                            }
-                            td.nowrap { (words.text(&dimension_title(line.dimension))) }
-                            td.nowrap { (words.text(&line.severity)) }
-                            td.num { (words.count(line.failed)) " / " (words.count(line.rows)) (bar(line.failed, line.rows, Tone::Warn)) }
-                            td.nowrap {
-                                @match &line.ticket {
-                                    Some(id) if view.sight != RowSight::Nothing => a href={ "/tickets/" (id) } { (words.of("待办", "open")) },
-                                    Some(_) => (words.of("待办", "open")),
-                                    None => "–",
-                                }
-                            }
+        (table("rules", &[
+            Head::Text(words.of("规则", "Rule")),
+            Head::Text(words.of("维度", "Dimension")),
+            Head::Text(words.of("后果", "Means")),
+            Head::Number(words.of("未更正 / 评价", "Standing / judged")),
+            Head::Text(words.of("工单", "Ticket")),
+        ], &html! {
+            @for line in &view.rules {
+                tr {
+                    th scope="row" {
+                        @if view.sight == RowSight::Nothing || line.failed == 0 { (words.text(&line.title)) }
+                        @else { a href={ (href(view, Some(&line.id), "", 1)) "#rows" } { (words.text(&line.title)) } }
+                    }
+                    td.nowrap { (words.text(&dimension_title(line.dimension))) }
+                    td.nowrap { (words.text(&line.severity)) }
+                    td.num { (words.count(line.failed)) " / " (words.count(line.rows)) (bar(line.failed, line.rows, Tone::Warn)) }
+                    td.nowrap {
+                        @match &line.ticket {
+                            Some(id) if view.sight != RowSight::Nothing => a href={ "/tickets/" (id) } { (words.of("待办", "open")) },
+                            Some(_) => (words.of("待办", "open")),
+                            None => "–",
                         }
                     }
                 }
             }
-        }
+        }))
     }
 }
 
@@ -274,6 +265,9 @@ fn rows(words: Words, view: &DatasetView) -> Markup {
         ("gone", "已消失", "gone"),
         ("all", "全部", "all"),
     ];
+    let mut heads = vec![Head::Text(words.of("问题", "Fault"))];
+    heads.extend(view.columns.iter().map(|column| Head::Own(words.text(column))));
+    heads.extend([Head::Text(words.of("首次发现", "First seen")), Head::Text(words.of("最近发现", "Last seen"))]);
     html! {
         nav aria-label=(words.of("按状态筛选", "Filter by state")) {
             ul.chips {
@@ -287,17 +281,7 @@ fn rows(words: Words, view: &DatasetView) -> Markup {
         @if view.faults.is_empty() {
             p.empty { (words.of("没有。", "None.")) }
         } @else {
-            div.scroll role="group" tabindex="0" aria-labelledby="rows" {
-                table.faults {
-                    thead { tr {
-                        th scope="col" { (words.of("问题", "Fault")) }
-                        @for column in &view.columns { th scope="col" { (words.text(column)) } }
-                        th scope="col" { (words.of("首次发现", "First seen")) }
-                        th scope="col" { (words.of("最近发现", "Last seen")) }
-                    } }
-                    tbody { @for line in &view.faults { (fault(words, view, line)) } }
-                }
-            }
+            (of_class("rows", Some("faults"), &heads, &html! { @for line in &view.faults { (fault(words, view, line)) } }))
             p.actions {
                 a.button.quiet href=(workbook_href(view)) { (words.of("下载工作簿（xlsx）", "Download as a workbook (xlsx)")) }
             }
@@ -316,18 +300,25 @@ fn fault(words: Words, view: &DatasetView, line: &FaultLine) -> Markup {
                 (words.text(&line.rule))
                 span.under { (words.text(&line.state)) @if line.times > 1 { " · " (words.many(line.times, "次", "time", "times")) } }
             }
-            @if line.cells.is_empty() {
-                td colspan=(view.columns.len().max(1)) { @match &line.found { Some(found) => span.badcell { (found) }, None => "–" } }
-            } @else {
-                @for (value, is_bad) in &line.cells {
-                    td class=[is_bad.then_some("bad")] {
-                        @if *is_bad { span.visually-hidden { (words.of("有误：", "at fault: ")) } }
-                        @match value { Some(value) => (value), None => { @if *is_bad { span.under { (words.of("（空）", "(empty)")) } } @else { "–" } } }
-                    }
-                }
-            }
+            (fault_cells(words, line, view.columns.len()))
             td.nowrap { (words.instant(line.first_seen_at)) }
             td.nowrap { (words.instant(line.last_seen_at)) }
+        }
+    }
+}
+
+/// The cells of a fault, the bad ones marked; what was found where the delivered row is not shown.
+pub(crate) fn fault_cells(words: Words, line: &FaultLine, columns: usize) -> Markup {
+    html! {
+        @if line.cells.is_empty() {
+            td colspan=(columns.max(1)) { @match &line.found { Some(found) => span.badcell { (found) }, None => "–" } }
+        } @else {
+            @for (value, is_bad) in &line.cells {
+                td class=[is_bad.then_some("bad")] {
+                    @if *is_bad { span.visually-hidden { (words.of("有误：", "at fault: ")) } }
+                    @match value { Some(value) => (value), None => { @if *is_bad { span.under { (words.of("（空）", "(empty)")) } } @else { "–" } } }
+                }
+            }
         }
     }
 }
