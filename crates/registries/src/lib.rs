@@ -9,7 +9,7 @@
 //! Deliberately absent: correcting a department's record (its owner does, through the docket), joining a
 //! record without a usable key to an entity by itself (it is listed as unlinked), and reading files.
 //!
-//! Reading order: [`key`] → [`shape`] → [`gather`] → [`resolve`] → [`build`] → [`what_if`] → [`candidates`] → [`sight`].
+//! Reading order: [`key`] → [`shape`] → [`gather`] → [`resolve`] → [`build`] → [`what_if`] → [`candidates`] → [`sight`] → [`tally`].
 //!
 //! # Recipe: a new kind of entity
 //! 1. Add the variant to `definitions::EntityKind` and its normalisation to [`key`].
@@ -22,6 +22,7 @@ pub mod key;
 pub mod resolve;
 pub mod shape;
 pub mod sight;
+pub mod tally;
 pub mod what_if;
 
 mod error;

@@ -7,4 +7,5 @@ pub mod city;
 pub mod health;
 pub mod openapi;
 pub mod quality;
+pub mod registry;
 pub mod share;

@@ -1,4 +1,4 @@
-//! Files that pages name: the style sheet and the mark in the browser's tab.
+//! Files that pages name: the style sheet, the mark in the browser's tab, and the one script.
 //!
 //! Their addresses contain a digest of their content, so a browser may keep them for ever and still sees a
 //! new release at once.
@@ -19,10 +19,11 @@ pub struct Asset {
 }
 
 /// Every embedded file. Few, so a look-up is a walk.
-pub static ASSETS: LazyLock<[Asset; 2]> = LazyLock::new(|| {
+pub static ASSETS: LazyLock<[Asset; 3]> = LazyLock::new(|| {
     [
         asset("style", "css", "text/css; charset=utf-8", include_str!("style.css")),
         asset("mark", "svg", "image/svg+xml", include_str!("mark.svg")),
+        asset("review", "js", "text/javascript; charset=utf-8", include_str!("review.js")),
     ]
 });
 
@@ -36,6 +37,12 @@ pub fn style() -> &'static str {
 #[must_use]
 pub fn mark() -> &'static str {
     &ASSETS[1].path
+}
+
+/// Address of the script for judging pairs and waiting for a trial.
+#[must_use]
+pub fn review() -> &'static str {
+    &ASSETS[2].path
 }
 
 fn asset(stem: &str, extension: &str, media_type: &'static str, body: &'static str) -> Asset {

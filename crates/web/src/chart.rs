@@ -155,6 +155,64 @@ impl Line<'_> {
     }
 }
 
+/// A bar of a waterfall.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Fall {
+    /// From nothing to this much.
+    Total(f64),
+    /// This much more or less than the bar before came to.
+    Step(f64),
+}
+
+impl Fall {
+    /// See [`Fall::Total`].
+    #[must_use]
+    pub const fn total(value: f64) -> Self {
+        Self::Total(value)
+    }
+
+    /// See [`Fall::Step`].
+    #[must_use]
+    pub const fn step(change: f64) -> Self {
+        Self::Step(change)
+    }
+}
+
+/// One picture for each bar, all on one scale, to stand in the rows of a table whose cells say the numbers.
+/// Readers aloud skip them.
+#[must_use]
+pub fn waterfall(falls: &[Fall]) -> Vec<Markup> {
+    let mut spans = Vec::with_capacity(falls.len());
+    let mut reached = 0.0_f64;
+    for fall in falls {
+        let (from, to) = match *fall {
+            Fall::Total(value) => (0.0, value),
+            Fall::Step(change) => (reached, reached + change),
+        };
+        reached = to;
+        spans.push((from, to));
+    }
+    let least = spans.iter().map(|(from, to)| from.min(*to)).fold(0.0_f64, f64::min);
+    let most = spans.iter().map(|(from, to)| from.max(*to)).fold(0.0_f64, f64::max);
+    let scale = 200.0 / (most - least).max(f64::MIN_POSITIVE);
+    let place = |value: f64| (value - least) * scale;
+    let picture = |(fall, (from, to)): (&Fall, &(f64, f64))| {
+        let class = match fall {
+            Fall::Total(_) => "fall-total",
+            Fall::Step(change) if *change < 0.0 => "fall-against",
+            Fall::Step(_) => "fall-for",
+        };
+        let (left, right) = (place(from.min(*to)), place(from.max(*to)));
+        html! {
+            svg.waterfall viewBox="0 0 200 16" preserveAspectRatio="none" aria-hidden="true" focusable="false" {
+                line.axis x1=(format!("{:.1}", place(0.0))) x2=(format!("{:.1}", place(0.0))) y1="0" y2="16" {}
+                rect class=(class) x=(format!("{left:.1}")) y="3" width=(format!("{:.1}", (right - left).max(1.0))) height="10" {}
+            }
+        }
+    };
+    falls.iter().zip(&spans).map(picture).collect()
+}
+
 /// `part` of `whole` in hundredths, with one decimal; 0 of 0 is 0.
 fn permille(part: u64, whole: u64) -> String {
     if whole == 0 {
@@ -167,6 +225,17 @@ fn permille(part: u64, whole: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_waterfall_begins_each_step_where_the_last_one_ended() {
+        let drawn = waterfall(&[Fall::total(-10.0), Fall::step(15.0), Fall::step(-5.0), Fall::total(0.0)]);
+        let texts: Vec<String> = drawn.into_iter().map(maud::PreEscaped::into_string).collect();
+        // The scale goes from -10 to 5: 200 units.
+        assert!(texts[0].contains(r#"class="fall-total" x="0.0" y="3" width="133.3""#), "{}", texts[0]);
+        assert!(texts[1].contains(r#"class="fall-for" x="0.0" y="3" width="200.0""#), "{}", texts[1]);
+        assert!(texts[2].contains(r#"class="fall-against" x="133.3" y="3" width="66.7""#), "{}", texts[2]);
+        assert!(texts[3].contains(r#"x="133.3" y="3" width="1.0""#), "nothing is still seen: {}", texts[3]);
+    }
 
     #[test]
     fn a_bar_is_never_longer_than_its_ground() {

@@ -51,6 +51,8 @@ pub enum Part {
     Home,
     /// The catalogue and its entries.
     Catalogue,
+    /// The base registries.
+    Registries,
     /// Scores and faults.
     Quality,
     /// Requests and what waits.
@@ -133,6 +135,7 @@ fn masthead(frame: &Frame) -> Markup {
                     ul {
                         (link(Part::Home, "/", words.of("首页", "Home")))
                         (link(Part::Catalogue, "/catalogue", words.of("数据目录", "Catalogue")))
+                        (link(Part::Registries, "/registries", words.of("基础库", "Registries")))
                         (link(Part::Quality, "/quality", words.of("数据质量", "Quality")))
                         @if frame.visitor.as_ref().is_some_and(|visitor| visitor.standing == Standing::Party) {
                             (link(Part::Docket, "/docket", words.of("待办", "Docket")))

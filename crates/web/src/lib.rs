@@ -7,6 +7,8 @@
 //! rooms decide, the doors ask. No handler reads a table past `exchange`, and none logs a path, for keys of
 //! records stand in paths.
 //!
+//! What takes longer than a request may is begun on the [`desk`] and looked at later.
+//!
 //! Reading order: [`routes`] → [`router`] → [`guard`] → [`visit`] → [`serve`] and [`api`] → [`pages`].
 //!
 //! # Recipe: a new page
@@ -17,6 +19,7 @@
 //! 4. Add one line to the table in `routes.rs`; the refusal test and the API description follow from it.
 //! 5. Add its address to the browser test, which demands no finding of axe.
 
+pub mod desk;
 pub mod form;
 pub mod guard;
 pub mod passphrase;

@@ -15,6 +15,7 @@ pub mod proof;
 pub mod objection;
 pub mod quality;
 pub mod refusal;
+pub mod registry;
 pub mod request;
 pub mod ticket;
 

@@ -75,7 +75,7 @@ const FAULTS: Query = &[
 ];
 
 /// The table.
-pub static ROUTES: [Route; 51] = [
+pub static ROUTES: [Route; 59] = [
     page("/", Who::Anyone, "The city's numbers", &[], || get(serve::home::show)),
     page("/catalogue", Who::Anyone, "Searches the catalogue", SEARCH, || get(serve::catalogue::show)),
     page("/catalogue/{*code}", Who::Anyone, "An entry of the catalogue", &[], || get(serve::entry::show)),
@@ -98,6 +98,10 @@ pub static ROUTES: [Route; 51] = [
     page("/grants", Who::Roles(PARTIES), "Grants of the account's department", &[], || get(serve::grants::show)),
     form("/grants/{id}/{act}", Who::Roles(PARTIES), "Makes a token, or suspends, resumes or ends a grant", || {
         post(serve::grants::act)
+    }),
+    page("/registries", Who::Anyone, "The base registries", &[], || get(serve::registry::list)),
+    page("/registries/{id}", Who::Anyone, "A base registry: fields with their sources, departments", &[], || {
+        get(serve::registry::show)
     }),
     page("/quality", Who::Anyone, "The quality of the city's data", &[], || get(serve::quality::city)),
     page("/quality/departments/{id}", Who::Anyone, "The quality of a department's data", &[], || {
@@ -122,6 +126,19 @@ pub static ROUTES: [Route; 51] = [
         query: FAULTS,
         handler: || get(serve::quality::workbook::download),
     },
+    page(
+        "/registries/{id}/what-if",
+        Who::Roles(PARTIES),
+        "The form that tries another order of authority",
+        &[("field", "Field")],
+        || get(serve::registry::trial::form),
+    ),
+    form("/registries/{id}/what-if", Who::Roles(PARTIES), "Begins a trial of another order of authority", || {
+        post(serve::registry::trial::begin)
+    }),
+    page("/registries/{id}/what-if/{trial}", Who::Roles(PARTIES), "What a trial came to", &[], || {
+        get(serve::registry::trial::show)
+    }),
     page(
         "/tickets",
         Who::Roles(PARTIES),
@@ -205,6 +222,25 @@ pub static ROUTES: [Route; 51] = [
         "Score, rules and history of a dataset",
         &[],
         || get(api::quality::dataset),
+    ),
+    api_route(Method::GET, "/api/v1/registries", Who::Anyone, "The base registries with their figures", &[], || {
+        get(api::registry::list)
+    }),
+    api_route(
+        Method::GET,
+        "/api/v1/registries/{id}",
+        Who::Anyone,
+        "Fields with their sources, departments",
+        &[],
+        || get(api::registry::show),
+    ),
+    api_route(
+        Method::GET,
+        "/api/v1/registries/{id}/what-if/{trial}",
+        Who::Roles(PARTIES),
+        "What a trial of another order of authority came to, examples masked",
+        &[],
+        || get(api::registry::trial),
     ),
     api_route(
         Method::POST,

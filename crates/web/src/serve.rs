@@ -16,6 +16,7 @@ pub mod objection;
 pub mod problems;
 pub mod proof;
 pub mod quality;
+pub mod registry;
 pub mod request;
 pub mod ticket;
 

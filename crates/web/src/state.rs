@@ -12,7 +12,7 @@ use yihe_quality::tickets::Tickets;
 use yihe_store::{Account, Store, WorklistFilter};
 use yihe_vocabulary::Clock;
 
-use crate::{problem::Problem, session::Transport, throttle::Throttle};
+use crate::{desk::Desk, problem::Problem, session::Transport, throttle::Throttle};
 
 /// Everything behind the doors.
 #[derive(Debug)]
@@ -35,6 +35,8 @@ pub struct AppState {
     pub clock: Arc<dyn Clock>,
     /// What the city decided, as applied. Read by [`AppState::pack`].
     pub pack: RwLock<Arc<Pack>>,
+    /// Long work on registries.
+    pub desk: Desk,
     /// Wrong sign-ins.
     pub throttle: Throttle,
     /// Names and switches.

@@ -27,10 +27,13 @@ use yihe_ledger::{
     seal::{Event, Salt, seal},
 };
 use yihe_quality::{tickets::Tickets, walk::Walk};
+use yihe_registries::Builder;
 use yihe_store::{Account, Actor, BatchBegun, BatchLanding, NewBatch, Role, SeededIdentity, Store};
 use yihe_vocabulary::{FixedClock, WorkingCalendar, working_days::WorkingYear};
 use yihe_web::{
-    AppState, Settings, passphrase, router,
+    AppState, Settings,
+    desk::Desk,
+    passphrase, router,
     session::Transport,
     throttle::{Patience, Throttle},
 };
@@ -75,6 +78,7 @@ impl House {
             Tickets::new(store.clone(), lake.clone(), docket.clone(), AUTHORITY, &terms).expect("the law's terms");
         let state = Arc::new(AppState {
             tickets,
+            desk: Desk::new(builder(&lake, &store, &clock)),
             log: Some(ledger(folder.path(), &store).await),
             lake,
             catalogue,
@@ -363,6 +367,18 @@ pub fn form_token(page: &str) -> String {
 /// A form's body.
 pub fn encode(fields: &[(&str, &str)]) -> String {
     url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish()
+}
+
+/// What resolves registries.
+fn builder(lake: &Lake, store: &Store, clock: &Arc<FixedClock>) -> Builder {
+    Builder {
+        lake: lake.clone(),
+        store: store.clone(),
+        clock: clock.clone(),
+        actor: Actor { department: AUTHORITY.to_owned(), ..Actor::system() },
+        holder: "test".to_owned(),
+        faults: Arc::new(|_| {}),
+    }
 }
 
 fn now() -> Timestamp {

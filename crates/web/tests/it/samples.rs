@@ -20,6 +20,15 @@ use yihe_web::{
             Body, BodyView, PartLine, ScoreView, WorstLine,
             dataset::{Asked as AskedRows, CheckLine, DatasetView, FaultLine, RowSight, RuleLine},
         },
+        registry::{
+            DepartmentLine as RegistryDepartment, FieldLine, Figures, RegistriesView, RegistryView, SourceLine,
+            ThemeLine,
+            agreement::{AgreementView, DisputedLine, ReviewerLine},
+            pair::{PairView, Step as PairStep, Verdict, level_title},
+            record::{DecisionLine, DisclosureLine, GoldenField, Loser, Origin, RecordLine, RecordView},
+            review::{PairLine, ReviewView},
+            trial::{ChangeLine, ExampleLine, FieldChoice, FieldSources, TrialFormView, TrialState, TrialView},
+        },
         request::{Act, ActField, FieldKind, GrantLine, Need, Outcome, RequestView, Step, StepState, Weight},
         ticket::{NoticeLine, NoticeView, StepLine, TicketAct, TicketLine, TicketView, TicketsView},
     },
@@ -78,6 +87,41 @@ pub fn pages(language: Language) -> Vec<(&'static str, String)> {
             pages::quality::dataset::page(&mine(Part::Quality, "/quality/datasets/d"), &quality_dataset())
                 .into_string(),
         ),
+        ("registries", pages::registry::list(&open(Part::Registries, "/registries"), &registries()).into_string()),
+        (
+            "registry",
+            pages::registry::page(&mine(Part::Registries, "/registries/population"), &registry()).into_string(),
+        ),
+        (
+            "registry_record",
+            pages::registry::record::page(&mine(Part::Registries, "/registries/population/records/e"), &record())
+                .into_string(),
+        ),
+        (
+            "registry_pair",
+            pages::registry::pair::page(&mine(Part::Registries, "/registries/population/pairs/p"), &pair())
+                .into_string(),
+        ),
+        (
+            "registry_review",
+            pages::registry::review::page(&mine(Part::Registries, "/registries/population/review"), &review())
+                .into_string(),
+        ),
+        (
+            "registry_agreement",
+            pages::registry::agreement::page(&mine(Part::Registries, "/registries/population/a"), &agreement())
+                .into_string(),
+        ),
+        (
+            "registry_trial_form",
+            pages::registry::trial::form(&mine(Part::Registries, "/registries/population/what-if"), &trial_form())
+                .into_string(),
+        ),
+        (
+            "registry_trial",
+            pages::registry::trial::page(&mine(Part::Registries, "/registries/population/what-if/t"), &trial())
+                .into_string(),
+        ),
         ("tickets", pages::ticket::list(&mine(Part::Tickets, "/tickets"), &tickets()).into_string()),
         ("ticket", pages::ticket::page(&mine(Part::Tickets, "/tickets/t1"), &ticket()).into_string()),
         ("notice", pages::ticket::notice(&mine(Part::Docket, "/notices/n1"), &notice()).into_string()),
@@ -86,6 +130,317 @@ pub fn pages(language: Language) -> Vec<(&'static str, String)> {
         ("login", pages::login::page(&open(Part::Elsewhere, "/login"), &login()).into_string()),
         ("refusal", pages::refusal::page(&open(Part::Elsewhere, "/x"), &unprocessable, "4bf92f35").into_string()),
     ]
+}
+
+fn figures() -> Figures {
+    Figures {
+        id: "population".into(),
+        title: text("人口基础库", "Population registry"),
+        department: text("市公安局", "Public Security Bureau"),
+        entities: Some(10_983_412),
+        records: 61_204_518,
+        unlinked: 20_116,
+        conflicts: 412_905,
+        doubtful: Some(318),
+        members: 10,
+        built_at: Some(at("2026-11-20T19:20:00Z")),
+    }
+}
+
+fn registries() -> RegistriesView {
+    let places = Figures {
+        id: "places".into(),
+        title: text("地名地址基础库", "Registry of places"),
+        department: text("市民政局", "Civil Affairs Bureau"),
+        entities: None,
+        records: 0,
+        unlinked: 0,
+        conflicts: 0,
+        doubtful: None,
+        members: 4,
+        built_at: None,
+    };
+    let theme = ThemeLine {
+        title: text("老年人", "Older people"),
+        about: text("年满六十岁的在世人口", "The living of sixty years and more"),
+        rows: Some(2_310_044),
+    };
+    RegistriesView { registries: vec![figures(), places], themes: vec![theme] }
+}
+
+fn registry() -> RegistryView {
+    let source = |department: (&str, &str), dataset: (&str, &str), rank, taken| SourceLine {
+        department: text(department.0, department.1),
+        dataset: text(dataset.0, dataset.1),
+        rank,
+        taken,
+    };
+    let insurance = ("市医疗保障局", "Healthcare Security Bureau");
+    RegistryView {
+        figures: figures(),
+        key: text("公民身份号码", "citizen identity number"),
+        standing: yihe_registries::sight::Standing::Keeper,
+        fields: vec![
+            FieldLine {
+                name: "mobile".into(),
+                title: text("手机号码", "Mobile"),
+                group: None,
+                filled: 9_100_000,
+                conflicts: 301_222,
+                sources: vec![
+                    source(insurance, ("参保人员", "Insured persons"), Some(1), 8_200_000),
+                    source(("市公安局", "Public Security Bureau"), ("居住证", "Residence permits"), Some(2), 900_000),
+                    source(("市卫生健康委", "Health Commission"), ("健康档案", "Health records"), None, 0),
+                ],
+            },
+            FieldLine {
+                name: "household_address".into(),
+                title: text("户籍地址", "Registered address"),
+                group: Some("household".into()),
+                filled: 10_983_412,
+                conflicts: 0,
+                sources: vec![source(
+                    ("市公安局", "Public Security Bureau"),
+                    ("户籍人口", "Household register"),
+                    Some(1),
+                    10_983_412,
+                )],
+            },
+        ],
+        departments: vec![
+            RegistryDepartment {
+                name: text("市公安局", "Public Security Bureau"),
+                source_of: 7,
+                taken: 70_114_000,
+                lost: 1_204,
+            },
+            RegistryDepartment {
+                name: text("市卫生健康委", "Health Commission"),
+                source_of: 0,
+                taken: 0,
+                lost: 210_000,
+            },
+        ],
+        is_counted: true,
+        message: None,
+    }
+}
+
+fn origin(department: (&str, &str), dataset: (&str, &str), changed: &str, row: i64) -> Origin {
+    Origin {
+        department: text(department.0, department.1),
+        dataset: text(dataset.0, dataset.1),
+        changed_on: Some(day(changed)),
+        place: Some(("0199f3a1-77aa".into(), row)),
+    }
+}
+
+fn record() -> RecordView {
+    let household =
+        || origin(("市公安局", "Public Security Bureau"), ("户籍人口", "Household register"), "2026-03-01", 18);
+    let insurance =
+        || origin(("市医疗保障局", "Healthcare Security Bureau"), ("参保人员", "Insured persons"), "2026-10-09", 4_021);
+    RecordView {
+        registry: "population".into(),
+        title: text("人口基础库", "Population registry"),
+        entity: "E3k9m2c7xq5v8t1n4w6y0bzd5fgh".into(),
+        key_title: text("公民身份号码", "Citizen identity number"),
+        key: "371302********0016".into(),
+        other_keys: vec!["371302********001X".into()],
+        standing: Some(text("在世", "living")),
+        is_protected: false,
+        cleared_for: None,
+        may_clear: true,
+        fields: vec![
+            GoldenField {
+                title: text("姓名", "Name"),
+                group: None,
+                value: Some("W**".into()),
+                is_masked: true,
+                from: Some(household()),
+                losers: vec![Loser {
+                    value: "W**".into(),
+                    from: insurance(),
+                    reason: text("次序在后（脱敏后相同，原值不同）", "believed later (differs below the mask)"),
+                }],
+            },
+            GoldenField {
+                title: text("学历", "Education"),
+                group: None,
+                value: None,
+                is_masked: false,
+                from: None,
+                losers: Vec::new(),
+            },
+        ],
+        records: vec![
+            RecordLine {
+                from: household(), joined_by: text("凭自己的号码", "by its own number"), pair_href: None
+            },
+            RecordLine {
+                from: insurance(),
+                joined_by: text("经核对并入", "joined by a reviewer"),
+                pair_href: Some("/registries/population/pairs/p".into()),
+            },
+        ],
+        decisions: vec![DecisionLine {
+            what: text("并入", "joined"),
+            who: "gongan-officer".into(),
+            at: at("2026-11-02T01:12:00Z"),
+            reason: "2/2".into(),
+            revoked_at: None,
+            pair_href: Some("/registries/population/pairs/p".into()),
+        }],
+        disclosures: vec![DisclosureLine {
+            at: at("2026-11-21T08:00:00Z"),
+            department: text("市公安局", "Public Security Bureau"),
+            account: "gongan-officer".into(),
+            reason: "12345-0091".into(),
+        }],
+    }
+}
+
+fn pair_step(field: (&str, &str), values: (Option<&str>, Option<&str>), level: &str, weight: f64) -> PairStep {
+    let (agreement, level) = level_title(level);
+    PairStep {
+        field: text(field.0, field.1),
+        record: values.0.map(str::to_owned),
+        entity: values.1.map(str::to_owned),
+        agreement,
+        level,
+        weight,
+        rarity: if weight > 5.0 { 2.4 } else { 0.0 },
+    }
+}
+
+fn pair() -> PairView {
+    PairView {
+        registry: "population".into(),
+        title: text("人口基础库", "Population registry"),
+        pair: "residence_permits.0199f3a1.7.E3k9".into(),
+        department: text("市公安局", "Public Security Bureau"),
+        dataset: text("居住证", "Residence permits"),
+        record_key: "R0007".into(),
+        entity: "E3k9m2c7xq5v8t1n4w6y0bzd5fgh".into(),
+        entity_key: "371302********0016".into(),
+        prior: -16.2,
+        steps: vec![
+            pair_step(("姓名", "Name"), (Some("W**"), Some("W**")), "exact", 11.4),
+            pair_step(("手机号码", "Mobile"), (Some("138****0001"), Some("138****0010")), "edits <= 2", 6.1),
+            pair_step(("出生日期", "Born on"), (Some("1987-**-**"), Some("1987-**-**")), "exact", 5.6),
+            pair_step(("居住地址", "Residence"), (None, Some("***")), "missing", 0.0),
+            pair_step(("性别", "Sex"), (Some("1"), Some("2")), "other", -4.3),
+        ],
+        kin: -1.8,
+        probability: 0.690_1,
+        cleared_for: None,
+        is_protected: false,
+        is_keeper: true,
+        answered: Some(Verdict::Unsure),
+        said: Some(text("上一对：同一个，已记。", "The pair before: same, recorded.")),
+        decided: None,
+        previous: Some("a.b.1.c".into()),
+        next: Some("a.b.2.c".into()),
+        shown_at: 1_763_000_000_000_000,
+        reviewers: 2,
+    }
+}
+
+fn review() -> ReviewView {
+    ReviewView {
+        registry: "population".into(),
+        title: text("人口基础库", "Population registry"),
+        pairs: vec![PairLine {
+            pair: "residence_permits.0199f3a1.7.E3k9".into(),
+            department: text("市公安局", "Public Security Bureau"),
+            dataset: text("居住证", "Residence permits"),
+            record_key: "R0007".into(),
+            entity_key: "371302********0016".into(),
+            probability: 0.512_2,
+            differences: vec![pair_step(("性别", "Sex"), (Some("1"), Some("2")), "other", -4.3)],
+            answers: vec![Verdict::Same],
+        }],
+        next: Some("20".into()),
+        is_searched: true,
+        said: None,
+    }
+}
+
+fn agreement() -> AgreementView {
+    let reviewer = |name: &str, counts, seconds, share| ReviewerLine { name: name.into(), counts, seconds, share };
+    AgreementView {
+        registry: "population".into(),
+        title: text("人口基础库", "Population registry"),
+        answers: 64,
+        shared: 30,
+        share: Some(0.933_3),
+        kappa: Some(0.84),
+        reviewers: vec![
+            reviewer("gongan-officer", [20, 10, 2], 14, Some(0.933_3)),
+            reviewer("dashuju-reviewer", [21, 9, 2], 21, Some(0.933_3)),
+        ],
+        disputed: vec![DisputedLine {
+            pair: Some("a.b.1.c".into()),
+            dataset: text("居住证", "Residence permits"),
+            record_key: "R0009".into(),
+            entity_key: "371302********0033".into(),
+            answers: vec![("gongan-officer".into(), Verdict::Same), ("dashuju-reviewer".into(), Verdict::Different)],
+        }],
+    }
+}
+
+fn trial_form() -> TrialFormView {
+    let source = |id: &str, title: (&str, &str), department: (&str, &str), rank| {
+        (id.to_owned(), text(title.0, title.1), text(department.0, department.1), rank)
+    };
+    TrialFormView {
+        registry: "population".into(),
+        title: text("人口基础库", "Population registry"),
+        fields: vec![
+            FieldChoice { name: "mobile".into(), title: text("手机号码", "Mobile") },
+            FieldChoice { name: "sex".into(), title: text("性别", "Sex") },
+        ],
+        chosen: Some(FieldSources {
+            name: "mobile".into(),
+            title: text("手机号码", "Mobile"),
+            sources: vec![
+                source("a", ("参保人员", "Insured persons"), ("市医疗保障局", "Healthcare Security Bureau"), Some(1)),
+                source("b", ("居住证", "Residence permits"), ("市公安局", "Public Security Bureau"), Some(2)),
+                source("c", ("健康档案", "Health records"), ("市卫生健康委", "Health Commission"), None),
+            ],
+        }),
+        trials: vec![("t".into(), text("性别", "Sex"), at("2026-11-21T08:00:00Z"))],
+    }
+}
+
+fn trial() -> TrialView {
+    let permits = || (text("市公安局", "Public Security Bureau"), text("居住证", "Residence permits"));
+    let insured = || (text("市医疗保障局", "Healthcare Security Bureau"), text("参保人员", "Insured persons"));
+    TrialView {
+        registry: "population".into(),
+        title: text("人口基础库", "Population registry"),
+        trial: "t".into(),
+        field: text("手机号码", "Mobile"),
+        field_name: "mobile".into(),
+        before: vec![insured(), permits()],
+        after: vec![permits(), insured()],
+        begun_at: at("2026-11-21T08:00:00Z"),
+        state: TrialState::Done {
+            entities: 10_983_412,
+            changes: vec![ChangeLine {
+                field: text("手机号码", "Mobile"),
+                altered: 300_119,
+                lost: 0,
+                gained: 0,
+                moved: 812_004,
+                examples: vec![ExampleLine {
+                    key: "371302********0016".into(),
+                    before: ("138****0001".into(), insured().0),
+                    after: ("139****0444".into(), permits().0),
+                }],
+            }],
+        },
+    }
 }
 
 fn score(value: f64, zh: &str, en: &str, is_low: bool) -> ScoreView {

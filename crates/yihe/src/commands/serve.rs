@@ -15,6 +15,7 @@ use yihe_docket::EscalationPolicy;
 use yihe_exchange::Exchange;
 use yihe_web::{
     AppState, Settings,
+    desk::Desk,
     session::Transport,
     throttle::{Patience, Throttle},
 };
@@ -87,6 +88,7 @@ impl Server {
             tickets: ticket::room(app, &pack)?,
             docket: docket.clone(),
             log: sequence::view(&app.config)?,
+            desk: Desk::new(app.builder()),
             clock: Arc::clone(&app.clock),
             pack: RwLock::new(Arc::new(pack.clone())),
             throttle: Throttle::new(Patience::default()),
