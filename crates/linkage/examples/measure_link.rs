@@ -82,6 +82,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         outcome.model.prior.unwrap_or(0.0),
         outcome.model.kin_prior.unwrap_or(0.0)
     );
+    println!("moves {:?}", outcome.model.moves);
     for comparison in &outcome.model.comparisons {
         let levels: Vec<String> = comparison
             .levels

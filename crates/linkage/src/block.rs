@@ -3,7 +3,7 @@
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::{
-    dates::read_day,
+    dates::read_written,
     error::LinkageError,
     field::{Field, sound},
     hanzi,
@@ -383,13 +383,11 @@ fn part_keys(field: &Field, id: ValueId, part: Part, seed: u64) -> Vec<u64> {
             vec![hash(&characters[..length].iter().map(|&one| hanzi::canonical(one)).collect::<String>())]
         }
         Part::Surname => Vec::new(),
-        Part::Week => read_day(value)
-            .map(|day| {
-                [hash(&format!("{}", day.number.div_euclid(7))), hash(&format!("{}h", (day.number + 3).div_euclid(7)))]
-            })
-            .into_iter()
-            .flatten()
-            .collect(),
+        Part::Week => {
+            let number = read_written(value).and_then(|day| day.number);
+            let weeks = number.map(|day| [format!("{}", day.div_euclid(7)), format!("{}h", (day + 3).div_euclid(7))]);
+            weeks.iter().flatten().map(|week| hash(week)).collect()
+        }
         Part::Month | Part::Year | Part::MonthDay | Part::DayOrMonth => {
             day_key(value, part).map(|key| hash(&key)).into_iter().collect()
         }
@@ -431,7 +429,7 @@ fn part_keys(field: &Field, id: ValueId, part: Part, seed: u64) -> Vec<u64> {
 }
 
 fn day_key(value: &str, part: Part) -> Option<String> {
-    let day = read_day(value)?;
+    let day = read_written(value)?;
     Some(match part {
         Part::Month => format!("{}-{}", day.year, day.month),
         Part::MonthDay => format!("{}-{}", day.month, day.day),

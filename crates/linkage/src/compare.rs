@@ -6,6 +6,7 @@ use crate::{
     error::LinkageError,
     field::{Field, READINGS_MAX, WORDS_MAX, Word},
     hanzi,
+    hash::dice,
     model::{Comparison, Model, Reads, Test},
     records::{MISSING, Records, ValueId},
     similarity::{edits, jaro_winkler, kilometres},
@@ -139,6 +140,7 @@ impl Comparer {
                         *cosine.get_or_insert_with(|| soft_cosine(field, ids, comparison.cosine.unwrap_or(0.0)));
                     f64::from(value) >= bound - 1e-6
                 }
+                Test::Dice => f64::from(dice(&field.bits[ids.0 as usize], &field.bits[ids.1 as usize])) >= bound,
                 Test::Contained => contained(field.words.of_value.get(ids.0), field.words.of_value.get(ids.1)),
                 Test::Beginning => beginning(field.characters.get(ids.0), field.characters.get(ids.1)),
                 Test::Swapped => comparison.swapped.as_ref().is_some_and(|swapped| {
@@ -152,7 +154,7 @@ impl Comparer {
                 }
                 Test::Days => {
                     let (a, b) = (field.days[ids.0 as usize], field.days[ids.1 as usize]);
-                    f64::from((a.number - b.number).abs()) <= bound
+                    a.apart(&b).is_some_and(|apart| f64::from(apart) <= bound)
                 }
                 Test::Relative => {
                     let (a, b) = (field.numbers[ids.0 as usize].0, field.numbers[ids.1 as usize].0);

@@ -1,16 +1,19 @@
 //! Days as people write them. Nothing is guessed: day before month only where the month comes first is impossible.
+//!
+//! `vocabulary` reads days that are delivered, and refuses what the standard does not allow; here days are compared,
+//! so one with a slip of the pen (`1844-13-04`) is kept for its digits.
 
-/// A calendar day that may be compared.
+/// A day as it was written, that may be compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Day {
     /// Year, 1000 to 2199.
     pub year: i16,
-    /// Month, 1 to 12.
+    /// Month, 1 to 12 where the day exists.
     pub month: i8,
-    /// Day of the month, 1 to 31.
+    /// Day of the month, 1 to 31 where the day exists.
     pub day: i8,
-    /// Days since 1970-01-01.
-    pub number: i32,
+    /// Days since 1970-01-01; `None` where the calendar has no such day.
+    pub number: Option<i32>,
     /// The eight digits `yyyymmdd`, four bits each.
     pub digits: u32,
 }
@@ -32,15 +35,17 @@ impl Day {
         places.count_ones()
     }
 
-    fn new(year: i64, month: i64, day: i64) -> Option<Self> {
-        if !(1000..2200).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+    /// Days between two; `None` where one of them does not exist.
+    #[must_use]
+    pub fn apart(&self, other: &Self) -> Option<u32> {
+        Some(self.number?.abs_diff(other.number?))
+    }
+
+    fn written(year: i64, month: i64, day: i64) -> Option<Self> {
+        if !(1000..2200).contains(&year) || !(0..100).contains(&month) || !(0..100).contains(&day) {
             return None;
         }
-        let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-        let lengths = [31, if leap { 29 } else { 28 }, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-        if day > lengths[month as usize - 1] {
-            return None;
-        }
+        let exists = yihe_vocabulary::dates::is_day(year as i16, month as i8, day as i8);
         // Howard Hinnant's days_from_civil: years begin in March.
         let shifted = if month <= 2 { year - 1 } else { year };
         let era = shifted.div_euclid(400);
@@ -50,18 +55,31 @@ impl Day {
         let digits = [year / 1000, year / 100, year / 10, year, month / 10, month, day / 10, day]
             .iter()
             .fold(0, |digits, digit| digits << 4 | (digit % 10) as u32);
-        Some(Self { year: year as i16, month: month as i8, day: day as i8, number: number as i32, digits })
+        Some(Self {
+            year: year as i16,
+            month: month as i8,
+            day: day as i8,
+            number: exists.then_some(number as i32),
+            digits,
+        })
     }
 }
 
-/// Reads `20240131`, `2024-1-31`, `2024/01/31`, `2024.1.31`, `2024年1月31日`, `31/01/2024`, with or without a time.
+/// Reads a day that exists, as [`read_written`] does.
 #[must_use]
 pub fn read_day(text: &str) -> Option<Day> {
+    read_written(text).filter(|day| day.number.is_some())
+}
+
+/// Reads `20240131`, `2024-1-31`, `2024/01/31`, `2024.1.31`, `2024年1月31日`, `31/01/2024`, with or without a time; the
+/// calendar need not have the day.
+#[must_use]
+pub fn read_written(text: &str) -> Option<Day> {
     let text = text.split(['t', 'T']).next().unwrap_or(text);
     let text = text.split(' ').next().unwrap_or(text);
     if text.len() == 8 && text.bytes().all(|byte| byte.is_ascii_digit()) {
         let number: i64 = text.parse().ok()?;
-        return Day::new(number / 10_000, number / 100 % 100, number % 100);
+        return Day::written(number / 10_000, number / 100 % 100, number % 100);
     }
     let mut parts = [0_i64; 3];
     let mut lengths = [0; 3];
@@ -83,8 +101,12 @@ pub fn read_day(text: &str) -> Option<Day> {
         return None;
     }
     match (lengths[0], lengths[2]) {
-        (4, 1 | 2) => Day::new(parts[0], parts[1], parts[2]),
-        (1 | 2, 4) => Day::new(parts[2], parts[1], parts[0]).or_else(|| Day::new(parts[2], parts[0], parts[1])),
+        (4, 1 | 2) => Day::written(parts[0], parts[1], parts[2]),
+        (1 | 2, 4) => {
+            let first = Day::written(parts[2], parts[1], parts[0]);
+            let second = || Day::written(parts[2], parts[0], parts[1]).filter(|day| day.number.is_some());
+            first.filter(|day| day.number.is_some()).or_else(second).or(first)
+        }
         _ => None,
     }
 }
@@ -107,7 +129,7 @@ mod tests {
         ] {
             assert_eq!(read_day(written), Some(day), "{written}");
         }
-        assert_eq!(day.number, 19_753);
+        assert_eq!(day.number, Some(19_753));
     }
 
     #[test]
@@ -118,6 +140,17 @@ mod tests {
         assert_eq!(edits("1990-12-03", "1909-12-03"), 1);
         assert_eq!(edits("1990-12-03", "1991-11-03"), 2);
         assert_eq!(edits("1990-12-03", "1990-12-03"), 0);
+    }
+
+    #[test]
+    fn a_day_that_does_not_exist_is_compared_by_its_digits_only() {
+        let (slip, meant) = (read_written("1844-13-04").unwrap(), read_written("1844-12-04").unwrap());
+        assert_eq!(slip.edits(&meant), 1);
+        assert_eq!(slip.apart(&meant), None);
+        assert_eq!(slip.apart(&slip), None);
+        assert_eq!(meant.apart(&read_written("1844-12-01").unwrap()), Some(3));
+        assert_eq!(read_written("13/31/2024").map(|day| day.number), Some(None));
+        assert_eq!(read_written("02/13/2024"), read_written("2024-02-13"));
     }
 
     #[test]

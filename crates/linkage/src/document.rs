@@ -51,6 +51,8 @@ fn meaning(profile: &Profile) -> &'static str {
         Meaning::Longitude => "经度 · longitude",
         Meaning::CitizenId => "公民身份号码 · citizen identity number",
         Meaning::CreditCode => "统一社会信用代码 · unified social credit code",
+        Meaning::Hash(_) => "带密钥的杂凑值 · keyed hash",
+        Meaning::Bloom => "带密钥的布隆过滤器 · keyed Bloom filter",
         Meaning::Code => "号码 · code",
         Meaning::Name => "名称 · name",
         Meaning::ChineseName => "中文姓名 · Chinese name",

@@ -7,7 +7,7 @@ use crate::{
     records::Records,
     run,
     score::Scorer,
-    train::probability,
+    weights::probability,
 };
 
 /// The reasons for a pair's probability, in the order of the model; the weights add up to the odds.
@@ -17,6 +17,8 @@ pub struct Waterfall {
     pub prior: f64,
     /// One per comparison.
     pub steps: Vec<Step>,
+    /// What is given back because all that changes together may have changed (somebody moved), bits.
+    pub moved: f64,
     /// What is taken off because they may be related things, bits, negative or zero.
     pub kin: f64,
     /// Probability that they are the same.
@@ -75,6 +77,8 @@ pub fn explain(model: &Model, records: &Records, left: u32, right: u32) -> Resul
             }
         })
         .collect();
+    let stayed = (0..model.comparisons.len()).fold(scorer.prior(), |sum, at| sum + scorer.part(at, left, pair.pattern));
+    let moved = scorer.moved(left, pair.pattern, stayed);
     let kin = -scorer.kin(left, pair.pattern);
-    Ok(Waterfall { prior: scorer.prior(), steps, kin, probability: probability(pair.weight) })
+    Ok(Waterfall { prior: scorer.prior(), steps, moved, kin, probability: probability(pair.weight) })
 }

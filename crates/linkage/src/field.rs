@@ -6,8 +6,9 @@ use pinyin::ToPinyin;
 use yihe_vocabulary::{CitizenId, CreditCode};
 
 use crate::{
-    dates::{Day, read_day},
+    dates::{Day, read_written},
     hanzi,
+    hash::{BLOOM_WORDS, read_bloom, read_token},
     intern::Interner,
     model::Reads,
     records::{Column, MISSING, Records, ValueId},
@@ -96,6 +97,8 @@ pub struct Field {
     pub days: Vec<Day>,
     /// Numbers, for [`Reads::Number`] and the two of [`Reads::Point`].
     pub numbers: Vec<(f64, f64)>,
+    /// Bits, for [`Reads::Bloom`].
+    pub bits: Vec<[u64; BLOOM_WORDS]>,
     /// Words, for [`Reads::Words`] and [`Reads::ChineseAddress`].
     pub words: Words,
     /// Sounds, for [`Reads::ChineseName`], a list per value.
@@ -119,6 +122,7 @@ impl Field {
             tallies: Vec::new(),
             days: Vec::new(),
             numbers: Vec::new(),
+            bits: Vec::new(),
             words: Words { of_value: Lists::new(), texts: Lists::new(), ..Words::default() },
             sounds: Lists::new(),
             canonical: Lists::new(),
@@ -176,7 +180,7 @@ impl Field {
 
     fn read_value(&mut self, value: &str, sounds: &mut SoundTable) {
         match self.reads {
-            Reads::Date => self.days.extend(read_day(value)),
+            Reads::Date => self.days.extend(read_written(value)),
             Reads::Number => self.numbers.push((value.parse().unwrap_or(f64::NAN), 0.0)),
             Reads::ChineseName => {
                 self.sounds.push(value.chars().take(CHARACTERS_MAX).map(|character| sounds.of(character)));
@@ -189,7 +193,9 @@ impl Field {
                 });
                 self.canonical.push(canonical);
             }
+            Reads::Bloom => self.bits.extend(read_bloom(value)),
             Reads::Text
+            | Reads::Hash
             | Reads::Words
             | Reads::ChineseAddress
             | Reads::Code
@@ -297,13 +303,15 @@ pub fn canonical(written: &str, reads: Reads) -> Option<String> {
         Reads::Words | Reads::ChineseAddress => written.to_owned(),
         Reads::ChineseName => written.chars().filter(|character| character.is_alphanumeric()).collect(),
         Reads::Date => {
-            let day = read_day(written)?;
+            let day = read_written(written)?;
             format!("{:04}-{:02}-{:02}", day.year, day.month, day.day)
         }
         Reads::Number => written.parse::<f64>().ok().filter(|number| number.is_finite())?.to_string(),
         Reads::Code => written.chars().filter(|character| character.is_alphanumeric()).collect(),
         Reads::CitizenId => CitizenId::read(&written.to_ascii_uppercase()).ok()?.as_str().to_owned(),
         Reads::CreditCode => CreditCode::read(&written.to_ascii_uppercase()).ok()?.as_str().to_owned(),
+        Reads::Hash => read_token(written).map(|_| written.to_owned())?,
+        Reads::Bloom => read_bloom(written).map(|_| written.to_owned())?,
         Reads::Point => return None,
     };
     (!value.is_empty()).then_some(value)

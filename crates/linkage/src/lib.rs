@@ -7,8 +7,8 @@
 //! Deliberately absent: choosing which value is right (registries do, by authority), files of definitions other
 //! than the model, a city's division list, and any opinion of what a department may see.
 //!
-//! Reading order: [`records`] → [`read`] → [`field`] → [`similarity`] → [`hanzi`] → [`model`] → [`profile`] →
-//! [`propose`] → [`block`] → [`compare`] → [`train`] → [`score`] → [`one_to_one`] → [`cluster`] → [`run`] →
+//! Reading order: [`records`] → [`read`] → [`field`] → [`similarity`] → [`hanzi`] → [`hash`] → [`hide`] → [`model`] → [`profile`] →
+//! [`propose`] → [`block`] → [`compare`] → [`marginals`] → [`weights`] → [`train`] → [`score`] → [`one_to_one`] → [`cluster`] → [`run`] →
 //! [`explain`] → [`document`] → [`write`].
 //!
 //! # Recipe: a new level of comparison
@@ -27,6 +27,9 @@ pub mod document;
 pub mod explain;
 pub mod field;
 pub mod hanzi;
+pub mod hash;
+pub mod hide;
+pub mod marginals;
 pub mod model;
 pub mod one_to_one;
 pub mod profile;
@@ -37,10 +40,13 @@ pub mod run;
 pub mod score;
 pub mod similarity;
 pub mod train;
+pub mod weights;
 pub mod write;
 
 mod error;
 mod intern;
 mod parallel;
+mod personal;
+mod propose_blocking;
 
 pub use error::LinkageError;

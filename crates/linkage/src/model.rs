@@ -42,6 +42,9 @@ pub struct Model {
     /// branches of one company. Learned where absent and some comparison is `personal`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kin_prior: Option<f64>,
+    /// What changes together; learned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moves: Option<Moves>,
     /// Seed of the sample that `u` is learned from.
     #[serde(default)]
     pub seed: u64,
@@ -56,6 +59,19 @@ pub struct Model {
 
 fn half() -> f64 {
     0.5
+}
+
+/// Columns that change together when they change: street, town and postcode of somebody who moved.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Moves {
+    /// The columns.
+    pub columns: Vec<String>,
+    /// Share of the pairs of the same thing in which they did.
+    pub share: f64,
+    /// Share of the pairs of related things in which they did.
+    #[serde(default)]
+    pub kin_share: f64,
 }
 
 /// One column under two names.
@@ -126,6 +142,10 @@ pub enum Reads {
     CreditCode,
     /// A latitude, with the longitude in `with`.
     Point,
+    /// A keyed hash ([`crate::hash`]); anything else is missing.
+    Hash,
+    /// A keyed Bloom filter of a name ([`crate::hash`]); anything else is missing.
+    Bloom,
 }
 
 /// A level of agreement.
@@ -194,6 +214,8 @@ pub enum Test {
     JaroWinkler,
     /// Edits: insert, delete, replace, swap neighbours (`at_most`).
     Edits,
+    /// Dice coefficient of two Bloom filters (`at_least`).
+    Dice,
     /// One value is the beginning of the other, or its initial.
     Beginning,
     /// Cosine of the words' weights, alike words counted (`at_least`).
@@ -234,6 +256,7 @@ impl Test {
             Self::DayMonthSwapped | Self::Days => (reads == Reads::Date, "date"),
             Self::Relative | Self::Difference => (reads == Reads::Number, "number"),
             Self::Kilometres => (reads == Reads::Point, "point"),
+            Self::Dice => (reads == Reads::Bloom, "bloom"),
             Self::Cosine | Self::Contained => (matches!(reads, Reads::Words | Reads::ChineseAddress), "words"),
             Self::Exact | Self::Swapped | Self::JaroWinkler | Self::Edits | Self::Beginning | Self::Other => (true, ""),
         };
@@ -244,7 +267,7 @@ impl Test {
     #[must_use]
     pub fn bound(self) -> Option<bool> {
         match self {
-            Self::JaroWinkler | Self::Cosine => Some(true),
+            Self::JaroWinkler | Self::Cosine | Self::Dice => Some(true),
             Self::Edits | Self::Days | Self::Relative | Self::Difference | Self::Kilometres => Some(false),
             Self::Exact
             | Self::Swapped
@@ -364,6 +387,8 @@ impl Model {
         within("threshold", self.threshold)?;
         within("prior", self.prior.unwrap_or(0.5))?;
         within("kin_prior", self.kin_prior.unwrap_or(0.5))?;
+        within("moves.share", self.moves.as_ref().map_or(0.5, |moves| moves.share))?;
+        within("moves.kin_share", self.moves.as_ref().map_or(0.5, |moves| moves.kin_share))?;
         if self.comparisons.is_empty() || self.comparisons.len() > COMPARISONS_MAX {
             let found = self.comparisons.len();
             return Err(format!("found {found} comparisons, expected 1 to {COMPARISONS_MAX}"));

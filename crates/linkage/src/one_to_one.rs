@@ -10,7 +10,7 @@ use crate::{
     cluster::order,
     records::Records,
     score::Pair,
-    train::{odds, probability},
+    weights::{odds, probability},
 };
 
 /// Rounds in which the share of records with a partner is learned.

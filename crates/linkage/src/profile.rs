@@ -1,9 +1,10 @@
 //! What a column seems to hold, from its values more than from its name.
 
 use crate::{
-    dates::read_day,
+    dates::{read_day, read_written},
     field::{canonical, split_words},
     hanzi,
+    hash::{read_bloom, read_token},
     model::Reads,
     records::{Column, MISSING, Records},
 };
@@ -12,6 +13,9 @@ use crate::{
 const LOOKED_AT: usize = 5000;
 /// Share of values that must read as something for the column to be that.
 const NEARLY_ALL: f64 = 0.85;
+/// Share of values that are days of the calendar for the column to hold days: numbers of eight digits rarely are,
+/// days with slips of the pen mostly.
+const DAYS_MIN: f64 = 0.6;
 /// Values from which a column can tell records apart.
 const CATEGORY_MAX: usize = 60;
 
@@ -38,6 +42,10 @@ pub enum Meaning {
     CitizenId,
     /// A unified social credit code.
     CreditCode,
+    /// Keyed hashes of values of this kind.
+    Hash(Reads),
+    /// Keyed Bloom filters of names.
+    Bloom,
     /// Digits and letters of a number, a telephone, a postcode.
     Code,
     /// A name or a few words in letters.
@@ -77,6 +85,8 @@ impl Meaning {
             Self::Latitude | Self::Longitude => Reads::Point,
             Self::CitizenId => Reads::CitizenId,
             Self::CreditCode => Reads::CreditCode,
+            Self::Hash(_) => Reads::Hash,
+            Self::Bloom => Reads::Bloom,
             Self::Code => Reads::Code,
             Self::ChineseName => Reads::ChineseName,
             Self::ChineseWords => Reads::ChineseAddress,
@@ -136,6 +146,15 @@ fn meaning(records: &Records, column: &Column, looked: &[&str], known: usize) ->
     if is_answer_name(&name) {
         return Meaning::Answer;
     }
+    let token = looked.first().and_then(|value| read_token(value));
+    if let Some(kind) = token
+        && share(&|value| read_token(value) == Some(kind)) >= 0.95
+    {
+        return Meaning::Hash(kind);
+    }
+    if share(&|value| read_bloom(value).is_some()) >= 0.95 {
+        return Meaning::Bloom;
+    }
     let unique = is_unique_per_table(records, column);
     if unique && (is_id_name(&name) || !tables_overlap(records, column)) {
         return Meaning::RecordId;
@@ -146,7 +165,9 @@ fn meaning(records: &Records, column: &Column, looked: &[&str], known: usize) ->
     if share(&|value| canonical(value, Reads::CreditCode).is_some()) >= 0.5 {
         return Meaning::CreditCode;
     }
-    if share(&|value| read_day(value).is_some()) >= NEARLY_ALL {
+    if share(&|value| read_written(value).is_some()) >= NEARLY_ALL
+        && share(&|value| read_day(value).is_some()) >= DAYS_MIN
+    {
         return Meaning::Day;
     }
     if share(&|value| value.parse::<f64>().is_ok()) >= 0.95 {

@@ -1,20 +1,15 @@
 //! A model from the data alone: what the columns are, how to compare them, which pairs to compare.
 
 use crate::{
-    block::{self, Cost},
+    block::Cost,
     error::LinkageError,
-    field::Field,
-    model::{COMPARISONS_MAX, Comparison, Key, Level, Model, Part, Renamed, Rule, Test},
+    model::{COMPARISONS_MAX, Comparison, Level, Model, Renamed, Test},
+    personal::{is_family_name, is_given_name, personal},
     profile::{Meaning, Profile, profile},
+    propose_blocking::blocking,
     records::{Column, MISSING, Records, Table},
 };
 
-/// Pairs per record that blocking may cost.
-const PAIRS_PER_RECORD: f64 = 100.0;
-/// Pairs that blocking may always cost.
-const PAIRS_ALWAYS: f64 = 1e6;
-/// Most rules that are proposed.
-const RULES_MAX: usize = 24;
 /// Records that costs are estimated on.
 const SAMPLE_ROWS: usize = 20_000;
 /// Pairs of strangers that tell whether one column implies another, at least and at most.
@@ -98,8 +93,9 @@ pub fn propose(records: &Records, renamed: Vec<Renamed>) -> Result<Proposal, Lin
         left_out.push((profile.name.clone(), "others tell more"));
     }
     evidence.sort_by_key(|profile| profile.column);
+    let personal = personal(&sample, &evidence);
     let comparisons: Vec<Comparison> =
-        evidence.iter().filter_map(|profile| comparison(profile, &evidence, records)).collect();
+        evidence.iter().filter_map(|profile| comparison(profile, &evidence, &personal, records)).collect();
     if comparisons.iter().all(|comparison| comparison.levels.len() < 2) {
         let found = profiles.iter().map(|profile| profile.name.as_str()).collect::<Vec<_>>().join(", ");
         let reason = format!("no column tells records apart; found: {found}");
@@ -118,6 +114,7 @@ pub fn propose(records: &Records, renamed: Vec<Renamed>) -> Result<Proposal, Lin
         threshold: 0.5,
         prior: None,
         kin_prior: None,
+        moves: None,
         seed: 0,
         comparisons,
         blocking,
@@ -224,9 +221,9 @@ fn implies(strangers: &[(usize, usize)], part: &Column) -> bool {
     all >= STRANGERS_MIN && f64::from(same) / f64::from(all) > 0.8 + 0.2 * by_chance
 }
 
-fn comparison(profile: &Profile, evidence: &[&Profile], records: &Records) -> Option<Comparison> {
+fn comparison(profile: &Profile, evidence: &[&Profile], personal: &[usize], records: &Records) -> Option<Comparison> {
     use Test::{
-        Cosine, DayMonthSwapped, Days, Edits, Exact, Glyph, JaroWinkler, Kilometres, NearPinyin, Other, Pinyin,
+        Cosine, DayMonthSwapped, Days, Dice, Edits, Exact, Glyph, JaroWinkler, Kilometres, NearPinyin, Other, Pinyin,
         Relative, Surname, Swapped, Variant,
     };
     let exact = Level::new(Exact);
@@ -260,7 +257,11 @@ fn comparison(profile: &Profile, evidence: &[&Profile], records: &Records) -> Op
             Level::at_most(Relative, 0.2),
             other,
         ],
-        Meaning::CitizenId | Meaning::CreditCode => vec![exact, other],
+        Meaning::CitizenId | Meaning::CreditCode | Meaning::Hash(_) => vec![exact, other],
+        Meaning::Bloom => {
+            let alike = |bound| Level::at_least(Dice, bound);
+            vec![exact, alike(0.85), alike(0.7), alike(0.5), other]
+        }
         Meaning::Code if profile.characters >= 4.5 => {
             vec![exact, Level::at_most(Edits, 1.0), Level::at_most(Edits, 2.0), other]
         }
@@ -294,40 +295,9 @@ fn comparison(profile: &Profile, evidence: &[&Profile], records: &Records) -> Op
         with,
         reads: profile.meaning.reads(),
         term_frequency: !matches!(profile.meaning, Meaning::Latitude),
-        personal: is_personal(profile, evidence),
+        personal: personal.contains(&profile.column),
         levels,
     })
-}
-
-fn is_given_name(name: &str) -> bool {
-    ["given", "first", "fore"].iter().any(|part| name.contains(part))
-}
-
-fn is_family_name(name: &str) -> bool {
-    ["sur", "last", "family"].iter().any(|part| name.contains(part))
-}
-
-/// Whether people of one household, or companies of one building, agree on it by chance only.
-fn is_personal(profile: &Profile, evidence: &[&Profile]) -> bool {
-    let name = profile.name.to_lowercase();
-    match profile.meaning {
-        Meaning::Day | Meaning::CitizenId | Meaning::CreditCode | Meaning::ChineseName => true,
-        Meaning::Name | Meaning::Words | Meaning::ChineseWords => {
-            let named = ["name", "title", "姓名", "名称", "单位"].iter().any(|part| name.contains(part));
-            is_given_name(&name)
-                || (named
-                    && !is_family_name(&name)
-                    && !evidence.iter().any(|other| is_given_name(&other.name.to_lowercase())))
-        }
-        Meaning::RecordId
-        | Meaning::Answer
-        | Meaning::Nothing
-        | Meaning::Category
-        | Meaning::Number
-        | Meaning::Latitude
-        | Meaning::Longitude
-        | Meaning::Code => false,
-    }
 }
 
 /// The column whose values are written into this one by mistake: surname and given name.
@@ -343,171 +313,6 @@ fn partner(profile: &Profile, evidence: &[&Profile], records: &Records) -> Optio
                 || shared_values(&records.columns[profile.column], &records.columns[other.column]) > 0.3
         })
         .map(|other| other.name.clone())
-}
-
-/// A part of a column that pairs may be found by, and whether it may stand alone.
-struct Atom {
-    key: Key,
-    column: usize,
-    alone: bool,
-}
-
-/// Parts of a column from the one that finds most to the one that finds least.
-fn atoms(profile: &Profile) -> Vec<Atom> {
-    let (parts, alone): (&[Part], bool) = match profile.meaning {
-        Meaning::RecordId | Meaning::Answer | Meaning::Nothing | Meaning::Longitude => (&[], false),
-        Meaning::Category => (&[Part::Whole], false),
-        Meaning::Day => (&[Part::Year, Part::Month, Part::Week, Part::Whole], true),
-        Meaning::Number => (&[Part::Magnitude, Part::Whole], true),
-        Meaning::Latitude => (&[Part::Field], true),
-        Meaning::CitizenId | Meaning::CreditCode => (&[Part::Whole], true),
-        Meaning::Code if profile.characters >= 4.5 => (&[Part::FirstHalf, Part::LastHalf, Part::Whole], true),
-        Meaning::Code => (&[Part::Whole], true),
-        Meaning::Name => (&[Part::Start, Part::Sound, Part::Whole], true),
-        Meaning::ChineseName => (&[Part::Surname, Part::Sound, Part::Whole], true),
-        Meaning::Words | Meaning::ChineseWords => (&[Part::Word, Part::Whole], true),
-    };
-    parts
-        .iter()
-        .map(|&part| Atom {
-            key: Key { column: profile.name.clone(), reads: profile.meaning.reads(), part },
-            column: profile.column,
-            alone,
-        })
-        .collect()
-}
-
-fn blocking(
-    records: &Records,
-    sample: &Records,
-    scale: f64,
-    evidence: &[&Profile],
-) -> Result<(Vec<Rule>, Vec<Cost>), LinkageError> {
-    let budget = (PAIRS_PER_RECORD * records.rows as f64).max(PAIRS_ALWAYS);
-    if records.possible_pairs() <= PAIRS_ALWAYS {
-        let rule = Rule { keys: Vec::new(), any_order: false, block_max: None };
-        let cost = Cost { pairs: records.possible_pairs(), blocks: 1, largest: records.rows as u32, left_out: 0 };
-        return Ok((vec![rule], vec![cost]));
-    }
-    let atoms: Vec<Atom> = evidence.iter().flat_map(|profile| atoms(profile)).collect();
-    let singles: Vec<Rule> =
-        atoms.iter().map(|atom| Rule { keys: vec![atom.key.clone()], any_order: false, block_max: None }).collect();
-    let read: Vec<(Key, Field)> = block::fields(&singles, sample)?;
-    let read: Vec<(Key, &Field)> = read.iter().map(|(key, field)| (key.clone(), field)).collect();
-    // Blocks of the sample are smaller than those of all records, and pairs fewer by the square.
-    let cost = |rule: &Rule| {
-        let block_max = rule.block_max.map(|most| (f64::from(most) / scale).ceil() as u32);
-        let cost = block::preview(&Rule { block_max, ..rule.clone() }, sample, &read);
-        let times = |count: u32| (f64::from(count) * scale) as u32;
-        Cost { pairs: cost.pairs * scale * scale, largest: times(cost.largest), left_out: times(cost.left_out), ..cost }
-    };
-
-    // Each column alone, in every part that is rare enough: an error elsewhere does no harm.
-    let mut chosen: Vec<(Rule, Cost)> = Vec::new();
-    let mut alone: Vec<(Rule, Cost)> = Vec::new();
-    let mut atom_pairs: Vec<f64> = Vec::with_capacity(atoms.len());
-    for (atom, rule) in atoms.iter().zip(&singles) {
-        let whole = cost(rule);
-        atom_pairs.push(whole.pairs);
-        if !atom.alone {
-            continue;
-        }
-        let limit = budget / 8.0;
-        if whole.pairs <= limit && whole.pairs > 0.0 {
-            alone.push((rule.clone(), whole));
-        } else if let Some((rule, cost)) = trimmed(rule, &cost, limit, records.rows, atom.key.part) {
-            alone.push((rule, cost));
-        }
-    }
-    alone.sort_by(|a, b| a.1.pairs.total_cmp(&b.1.pairs));
-    let mut spent = 0.0;
-    for (rule, cost) in alone {
-        if chosen.len() < RULES_MAX / 2 && spent + cost.pairs <= budget * 0.6 {
-            spent += cost.pairs;
-            chosen.push((rule, cost));
-        }
-    }
-
-    // Two columns together, each in the widest part that the budget allows.
-    let mut together: Vec<(Rule, Cost)> = Vec::new();
-    for (at, left) in evidence.iter().enumerate() {
-        for right in &evidence[at + 1..] {
-            // Ordered by what they would cost if the columns knew nothing of each other; only those near the
-            // limits are counted.
-            let mut guesses: Vec<(f64, Rule)> = atoms
-                .iter()
-                .zip(&atom_pairs)
-                .filter(|(atom, _)| atom.column == left.column)
-                .flat_map(|a| {
-                    atoms.iter().zip(&atom_pairs).filter(|(atom, _)| atom.column == right.column).map(move |b| (a, b))
-                })
-                .filter(|(a, b)| ![a, b].iter().all(|(atom, _)| matches!(atom.key.part, Part::Word | Part::Field)))
-                .map(|((a, in_a), (b, in_b))| {
-                    let rule = Rule { keys: vec![a.key.clone(), b.key.clone()], any_order: false, block_max: None };
-                    (in_a * in_b / records.possible_pairs(), rule)
-                })
-                .filter(|(guess, rule)| *guess < 2.0 * budget && !covered(rule, &chosen))
-                .collect();
-            guesses.sort_by(|a, b| b.0.total_cmp(&a.0));
-            let wide = guesses.iter().filter(|(guess, _)| *guess > budget / 50.0).take(3);
-            let narrow = guesses.iter().filter(|(guess, _)| *guess <= budget / 50.0).take(1);
-            let mut widest: Vec<(Rule, Cost)> = wide
-                .chain(narrow)
-                .map(|(_, rule)| (rule.clone(), cost(rule)))
-                .filter(|(_, found)| found.pairs > 0.0 && found.pairs <= budget / 2.0)
-                .collect();
-            widest.sort_by(|a, b| b.1.pairs.total_cmp(&a.1.pairs));
-            let mut kept: Vec<(Rule, Cost)> = Vec::new();
-            // The widest of all, should the budget allow it in the end, and the widest that is cheap.
-            for (rule, found) in widest {
-                let limit = if kept.is_empty() { budget / 2.0 } else { budget / 12.0 };
-                if kept.len() < 2 && found.pairs <= limit {
-                    kept.push((rule, found));
-                }
-            }
-            together.extend(kept);
-        }
-    }
-    together.sort_by(|a, b| a.1.pairs.total_cmp(&b.1.pairs));
-    for (rule, cost) in together {
-        if chosen.len() < RULES_MAX && spent + cost.pairs <= budget {
-            spent += cost.pairs;
-            chosen.push((rule, cost));
-        }
-    }
-    Ok(chosen.into_iter().unzip())
-}
-
-/// The rule without its largest blocks, where that brings it within the limit and leaves most records.
-fn trimmed(rule: &Rule, cost: &dyn Fn(&Rule) -> Cost, limit: f64, rows: usize, part: Part) -> Option<(Rule, Cost)> {
-    for most in [400, 150, 60, 25] {
-        let rule = Rule { block_max: Some(most), ..rule.clone() };
-        let found = cost(&rule);
-        // Of the words of a value others remain when the common ones are left out.
-        if found.pairs <= limit
-            && found.pairs > 0.0
-            && (part == Part::Word || f64::from(found.left_out) < 0.5 * rows as f64)
-        {
-            return Some((rule, found));
-        }
-    }
-    None
-}
-
-/// Whether a rule finds nothing that one of the chosen does not find.
-fn covered(rule: &Rule, chosen: &[(Rule, Cost)]) -> bool {
-    chosen.iter().any(|(known, _)| {
-        known.block_max.is_none()
-            && known
-                .keys
-                .iter()
-                .all(|key| rule.keys.iter().any(|mine| mine.column == key.column && implies_part(mine.part, key.part)))
-    })
-}
-
-/// Whether two values that share the one part always share the other.
-fn implies_part(narrow: Part, wide: Part) -> bool {
-    narrow == wide || narrow == Part::Whole || (narrow == Part::Month && wide == Part::Year)
 }
 
 /// Part of the records, evenly, and how many times it fits into all.

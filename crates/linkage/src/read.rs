@@ -20,15 +20,22 @@ const COLUMNS_MAX: usize = 1024;
 /// Largest text file that is held whole, bytes.
 const TEXT_MAX: u64 = 8 << 30;
 
+/// Whether a file begins as Parquet does.
+///
+/// # Errors
+/// The file cannot be opened.
+pub(crate) fn is_parquet(path: &Path) -> std::io::Result<bool> {
+    let mut mark = [0; 4];
+    Ok(File::open(path)?.read_exact(&mut mark).is_ok() && &mark == b"PAR1")
+}
+
 /// Reads a table; Parquet is recognised by its first bytes, anything else is CSV.
 ///
 /// # Errors
 /// The file is missing, damaged or no table.
 pub fn read(path: &Path) -> Result<Table, LinkageError> {
     let failed = |reason: String| LinkageError::Input { path: path.to_owned(), reason };
-    let mut file = File::open(path).map_err(|error| failed(error.to_string()))?;
-    let mut mark = [0; 4];
-    let parquet = file.read_exact(&mut mark).is_ok() && &mark == b"PAR1";
+    let parquet = is_parquet(path).map_err(|error| failed(error.to_string()))?;
     let mut table = if parquet { read_parquet(path) } else { read_csv(path) }.map_err(failed)?;
     table.name =
         path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned());
@@ -113,7 +120,8 @@ fn append(column: &mut ColumnBuilder, array: &dyn Array) -> Result<(), String> {
     Ok(())
 }
 
-fn read_csv(path: &Path) -> Result<Table, String> {
+/// The text of a CSV file, and what its cells are parted by.
+pub(crate) fn csv_text(path: &Path) -> Result<(String, u8), String> {
     let size = std::fs::metadata(path).map_err(|error| error.to_string())?.len();
     if size > TEXT_MAX {
         return Err(format!("found {size} bytes of text, expected at most {TEXT_MAX}; convert it to Parquet"));
@@ -138,6 +146,11 @@ fn read_csv(path: &Path) -> Result<Table, String> {
         .into_iter()
         .max_by_key(|&mark| header.bytes().filter(|&byte| byte == mark).count())
         .unwrap_or(b',');
+    Ok((text.to_owned(), delimiter))
+}
+
+fn read_csv(path: &Path) -> Result<Table, String> {
+    let (text, delimiter) = csv_text(path)?;
     let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).from_reader(text.as_bytes());
     let names: Vec<String> =
         reader.headers().map_err(|error| error.to_string())?.iter().map(|name| name.trim().to_owned()).collect();

@@ -170,7 +170,7 @@ impl ColumnBuilder {
     pub fn push(&mut self, value: Option<&str>) {
         let mut text = std::mem::take(&mut self.text);
         normalise(value.unwrap_or(""), &mut text);
-        let id = if text.is_empty() || NOTHING.contains(&text.as_str()) { MISSING } else { self.id(&text) };
+        let id = if says_nothing(&text) { MISSING } else { self.id(&text) };
         self.column.ids.push(id);
         self.text = text;
     }
@@ -199,6 +199,12 @@ impl ColumnBuilder {
     pub fn finish(self) -> Column {
         self.column
     }
+}
+
+/// Whether a normalised value says nothing.
+#[must_use]
+pub fn says_nothing(text: &str) -> bool {
+    text.is_empty() || NOTHING.contains(&text)
 }
 
 /// Writes what is compared of a value: half-width, lower case, single spaces, nothing at the ends.

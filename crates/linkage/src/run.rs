@@ -6,11 +6,13 @@ use crate::{
     compare::Comparer,
     error::LinkageError,
     field::Field,
-    model::Model,
+    marginals,
+    model::{Model, Moves},
     one_to_one::one_to_one,
     records::{MISSING, Records},
     score::{Pair, Scorer},
-    train::{self, Kin, Parameters, odds},
+    train::{self, Kin, Parameters},
+    weights::{Moved, odds},
 };
 
 /// Most pairs that one rule may compare, whatever the model says.
@@ -100,7 +102,12 @@ pub fn run(model: &Model, records: &Records, options: &Options, progress: Progre
     let learn = options.train_again || !model.is_trained();
     let (parameters, compared_before) = if learn {
         let (counts, compared) = train::count(model, &comparer, &candidates, options.threads, &tell(Stage::Train));
-        let marginals = train::marginals(model, &comparer, records);
+        let every_pair = model.blocking.iter().any(|rule| rule.keys.is_empty() && rule.block_max.is_none());
+        let marginals = if every_pair && records.possible_pairs() <= train::COUNTED_MAX {
+            marginals::marginals_of_all(model, &comparer, records, &counts)
+        } else {
+            marginals::marginals(model, &comparer, records)
+        };
         (train::maximise(model, records, &marginals, &counts), compared)
     } else {
         (given(model, &comparer, records), None)
@@ -165,14 +172,31 @@ pub(crate) fn given(model: &Model, comparer: &Comparer, records: &Records) -> Pa
     };
     let u = values(|level| level.u);
     // Sampling all pairs would only tell what the file says already; equal values are counted without it.
-    let share = |at| train::exact_share(comparer, at, records).max(1e-12);
+    let share = |at| marginals::exact_share(comparer, at, records).max(1e-12);
     let chance = u.iter().enumerate().map(|(at, u)| (u[0] / share(at)).min(1.0)).collect();
     let kin = model.kin_prior.map(|prior| Kin { prior: prior.clamp(1e-15, 0.5), k: values(|level| level.k) });
-    Parameters { prior: model.prior.unwrap_or(1e-4).clamp(1e-15, 0.5), m: values(|level| level.m), u, chance, kin }
+    let moves = model.moves.as_ref().map(|moves| Moved {
+        share: moves.share.clamp(1e-4, 0.5),
+        kin_share: moves.kin_share.clamp(1e-4, 0.5),
+        columns: model.comparisons.iter().map(|comparison| moves.columns.contains(&comparison.column)).collect(),
+    });
+    let prior = model.prior.unwrap_or(1e-4).clamp(1e-15, 0.5);
+    Parameters { prior, m: values(|level| level.m), u, chance, kin, moves }
 }
 
 fn keep(model: &mut Model, parameters: &Parameters) {
     model.prior = Some(parameters.prior);
+    model.moves = parameters.moves.as_ref().map(|moves| Moves {
+        columns: model
+            .comparisons
+            .iter()
+            .zip(&moves.columns)
+            .filter(|(_, changes)| **changes)
+            .map(|(comparison, _)| comparison.column.clone())
+            .collect(),
+        share: moves.share,
+        kin_share: moves.kin_share,
+    });
     for (comparison, (m, u)) in model.comparisons.iter_mut().zip(parameters.m.iter().zip(&parameters.u)) {
         for (level, (&m, &u)) in comparison.levels.iter_mut().zip(m.iter().zip(u)) {
             level.m = Some(m);

@@ -6,7 +6,8 @@ use crate::{
     model::{Model, Test},
     parallel,
     records::{MISSING, Records},
-    train::{Compared, Parameters, Weights, probability},
+    train::{Compared, Parameters},
+    weights::{Moved, Weights, probability},
 };
 
 /// Two records and how likely they are the same.
@@ -50,7 +51,9 @@ impl<'run> Scorer<'run> {
             .iter()
             .enumerate()
             .map(|(at, comparison)| {
-                let wanted = comparison.term_frequency && comparison.levels[0].when == Test::Exact;
+                let wanted = comparison.term_frequency
+                    && model.comparisons.len() > 1
+                    && comparison.levels[0].when == Test::Exact;
                 wanted.then(|| rarity(comparer, at, records, parameters))
             })
             .collect();
@@ -63,7 +66,17 @@ impl<'run> Scorer<'run> {
     pub fn weight(&self, left: u32, pattern: Pattern) -> f64 {
         let comparisons = 0..self.weights.same.len();
         let same = comparisons.clone().fold(self.weights.prior, |sum, at| sum + self.part(at, left, pattern));
-        same - self.kin(left, pattern)
+        same + self.moved(left, pattern, same) - self.kin(left, pattern)
+    }
+
+    /// What is given back, in bits, because all that changes together may have changed; `stayed` are the odds
+    /// without it.
+    #[must_use]
+    pub fn moved(&self, left: u32, pattern: Pattern, stayed: f64) -> f64 {
+        let Some(moves) = &self.weights.moves else { return 0.0 };
+        let changes = (0..self.weights.same.len()).filter(|&at| moves.columns[at]);
+        let changed: f64 = changes.map(|at| self.part(at, left, pattern)).sum();
+        Moved::combine(moves.share, stayed, stayed - changed).0 - stayed
     }
 
     /// What one comparison adds to the odds against strangers.
@@ -78,12 +91,18 @@ impl<'run> Scorer<'run> {
     #[must_use]
     pub fn kin(&self, left: u32, pattern: Pattern) -> f64 {
         let Some((prior, table)) = &self.weights.kin else { return 0.0 };
-        let related = table.iter().enumerate().fold(*prior, |sum, (at, levels)| {
+        let (mut stayed, mut changed) = (*prior, 0.0);
+        for (at, levels) in table.iter().enumerate() {
             let reached = level(pattern, at);
             // Sharing a rare address speaks for a household as it does for a person.
             let rarity = if reached == 1 && !self.personal[at] { self.rarity(at, left) } else { 0.0 };
-            sum + levels[reached] + rarity
-        });
+            stayed += levels[reached] + rarity;
+            if self.weights.moves.as_ref().is_some_and(|moves| moves.columns[at]) {
+                changed += levels[reached] + rarity;
+            }
+        }
+        let moves = self.weights.moves.as_ref();
+        let related = moves.map_or(stayed, |moves| Moved::combine(moves.kin_share, stayed, stayed - changed).0);
         if related > 60.0 { related } else { (1.0 + related.exp2()).log2() }
     }
 

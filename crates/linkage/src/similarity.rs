@@ -78,16 +78,36 @@ pub fn jaro_winkler(left: &[char], right: &[char], tallies: (u128, u128), at_lea
         return 0.0;
     }
 
+    // As many must match for the bound to be reached; so many of the left may find nothing.
+    let enough = |matched: usize| {
+        let matched = matched as f32;
+        boosted((matched / left.len() as f32 + matched / right.len() as f32 + 1.0) / 3.0) >= at_least
+    };
+    let mut spare = left.len() - most;
+    let mut least = most;
+    while least > 0 && enough(least - 1) {
+        least -= 1;
+        spare += 1;
+    }
+
     let window = (left.len().max(right.len()) / 2).saturating_sub(1);
     let (mut taken_left, mut taken_right) = (0_u64, 0_u64);
     for (i, character) in left.iter().enumerate() {
         let (from, to) = (i.saturating_sub(window), (i + window + 1).min(right.len()));
+        let mut found = false;
         for j in from..to {
             if taken_right >> j & 1 == 0 && right[j] == *character {
                 taken_left |= 1 << i;
                 taken_right |= 1 << j;
+                found = true;
                 break;
             }
+        }
+        if !found {
+            if spare == 0 {
+                return 0.0;
+            }
+            spare -= 1;
         }
     }
     let matched = taken_left.count_ones() as f32;

@@ -1,35 +1,56 @@
 //! What the model learns without labels: how often levels are reached by chance, and by the same thing.
 //!
-//! `u` comes from the values' frequencies and a seeded sample of all pairs; `m` and the prior from expectation
+//! `u` comes from the marginals; `m` and the prior from expectation
 //! maximisation over the patterns of the compared pairs. A pair is of the same thing, of related things, or of
 //! strangers: without the second class, households that share surname, address and telephone are taken for people
 //! (relatives agree on what is `personal` by chance only; on everything else as often as is learned).
-//! Two corrections keep the estimates honest:
+//! What changes together when it changes, as an address does when somebody moves, counts once and not column by
+//! column. Three corrections keep the estimates honest:
 //! - a comparison learns `m` only from pairs that some rule found without its column, because pairs found by a
 //!   column agree on it whether they are the same or not;
 //! - pairs of the same thing are in the sample too: what they account for is taken out of `u`, so that a column
-//!   in which strangers never agree weighs what it should.
+//!   in which strangers never agree weighs what it should;
+//! - a class that only one column knows of, or that mostly disagrees, is not the same thing: tables without
+//!   duplicates have none.
 
 use std::collections::HashMap;
 
 use crate::{
     block::Candidates,
     compare::{Comparer, Pattern, level},
+    marginals::{Marginals, mix},
     model::{Model, Test},
     parallel,
-    records::{MISSING, Records},
+    records::Records,
+    weights::{Moved, Weights},
 };
 
-/// Pairs of the sample for `u`.
-const SAMPLE: usize = 120_000;
 /// Compared pairs that patterns are counted of; beyond, an even part of them.
-const COUNTED_MAX: f64 = 3e6;
+pub const COUNTED_MAX: f64 = 3e6;
 /// Compared pairs that are kept in memory, 16 bytes each; no more than are counted.
 const KEPT_MAX: f64 = COUNTED_MAX;
 /// Rounds of expectation maximisation.
 const ROUNDS_MAX: usize = 60;
-/// Change of any parameter below which it ends.
+/// Change of any parameter below which it ends, and below which the rough first part of it ends.
 const CONVERGED: f64 = 1e-5;
+const NEARLY_CONVERGED: f64 = 1e-3;
+/// While it is rough, a column is held to disagree at least this often in pairs of the same thing: else whatever
+/// changes together (the parts of an address) is learned never to change, and people who moved are lost. Relatives
+/// disagree on what is personal, so that must not be expected as often.
+const OTHER_MIN: f64 = 0.25;
+const OTHER_MIN_PERSONAL: f64 = 0.1;
+/// Records of the same thing disagree on a column no more often than this: a class that does is something else.
+const OTHER_MAX: f64 = 0.6;
+const OTHER_MAX_PERSONAL: f64 = 0.3;
+/// Bits that the second most telling column must tell about pairs of the same thing: a class that only one column
+/// knows of is no class.
+const SECOND_MIN: f64 = 2.0;
+/// Correlation of disagreeing, among pairs of the same thing, from which two columns change together, and the
+/// least number of expected pairs that can show it.
+const TOGETHER: f64 = 0.55;
+const TOGETHER_MIN: f64 = 20.0;
+/// Largest share of pairs of the same thing that moved.
+const MOVED_MAX: f64 = 0.35;
 /// Pairs of related things for each pair of the same thing from which they are a class of their own.
 const KIN_MIN: f64 = 0.03;
 /// Expected pairs of the same thing from which a comparison learns from pairs that its column did not find.
@@ -63,6 +84,8 @@ pub struct Parameters {
     pub chance: Vec<f64>,
     /// Related things, where the model knows of any.
     pub kin: Option<Kin>,
+    /// What changes together, where anything does.
+    pub moves: Option<Moved>,
 }
 
 /// How often related things reach the levels.
@@ -72,89 +95,6 @@ pub struct Kin {
     pub prior: f64,
     /// Per comparison and level.
     pub k: Vec<Vec<f64>>,
-}
-
-/// Level frequencies among all pairs.
-#[derive(Debug, Clone)]
-pub struct Marginals {
-    /// Per comparison and level; levels add up to one.
-    pub share: Vec<Vec<f64>>,
-}
-
-/// Learns level frequencies among all pairs.
-#[must_use]
-pub fn marginals(model: &Model, comparer: &Comparer, records: &Records) -> Marginals {
-    let mut reached: Vec<Vec<f64>> =
-        model.comparisons.iter().map(|comparison| vec![0.0; comparison.levels.len()]).collect();
-    let mut random = SplitMix(model.seed ^ 0x005E_ED0F);
-    let (mut left, mut right) = (0, 0);
-    for _ in 0..SAMPLE {
-        if records.is_link() {
-            left = random.below(records.first);
-            right = records.first + random.below(records.rows - records.first);
-        } else {
-            while left == right || records.rows < 2 {
-                if records.rows < 2 {
-                    break;
-                }
-                (left, right) = (random.below(records.rows), random.below(records.rows));
-            }
-        }
-        let pattern = comparer.pattern(left, right);
-        for (at, levels) in reached.iter_mut().enumerate() {
-            if let Some(index) = level(pattern, at).checked_sub(1) {
-                levels[index] += 1.0;
-            }
-        }
-        (left, right) = (0, 0);
-    }
-    let share = model
-        .comparisons
-        .iter()
-        .zip(&reached)
-        .enumerate()
-        .map(|(at, (comparison, reached))| {
-            let exact = exact_share(comparer, at, records);
-            let rest: f64 = reached.iter().skip(1).sum::<f64>() + 0.5 * (reached.len() - 1) as f64;
-            let is_exact = comparison.levels[0].when == Test::Exact;
-            let total: f64 = reached.iter().sum::<f64>() + 0.5 * reached.len() as f64;
-            reached
-                .iter()
-                .enumerate()
-                .map(|(index, count)| match (is_exact, index) {
-                    (true, 0) => exact,
-                    // Half a pair is added everywhere: what was not seen is rare, not impossible.
-                    (true, _) => (1.0 - exact) * (count + 0.5) / rest,
-                    (false, _) => (count + 0.5) / total,
-                })
-                .collect()
-        })
-        .collect();
-    Marginals { share }
-}
-
-/// Share of all pairs with two values that have the same one.
-pub(crate) fn exact_share(comparer: &Comparer, comparison: usize, records: &Records) -> f64 {
-    let field = &comparer.fields[comparer.comparisons[comparison].field];
-    let mut first = vec![0_u32; field.values.len()];
-    let mut second = vec![0_u32; field.values.len()];
-    for (row, &id) in field.ids.iter().enumerate() {
-        if id != MISSING {
-            if row < records.first {
-                first[id as usize] += 1;
-            } else {
-                second[id as usize] += 1;
-            }
-        }
-    }
-    let sum = |counts: &[u32]| counts.iter().map(|&count| f64::from(count)).sum::<f64>();
-    let (same, all) = if records.is_link() {
-        (first.iter().zip(&second).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum::<f64>(), sum(&first) * sum(&second))
-    } else {
-        let all = sum(&first);
-        (first.iter().map(|&count| f64::from(count) * (f64::from(count) - 1.0)).sum(), all * (all - 1.0))
-    };
-    if all <= 0.0 { 0.0 } else { (same / all).clamp(0.0, 1.0) }
 }
 
 /// Counts the patterns of the compared pairs; returns the pairs too where they fit into memory, so that they need
@@ -231,57 +171,180 @@ pub fn maximise(model: &Model, records: &Records, marginals: &Marginals, counts:
 
 fn climb(model: &Model, records: &Records, marginals: &Marginals, counts: &Counts, kin: bool) -> Parameters {
     let possible = records.possible_pairs().max(1.0);
-    let smaller = records.first.min(if records.is_link() { records.rows - records.first } else { records.rows }) as f64;
     // The order of a hash map must not show in the last digits.
     let mut patterns: Vec<(Pattern, u32, f64)> =
         counts.iter().map(|(&(pattern, learns), &count)| (pattern, learns, count)).collect();
     patterns.sort_unstable_by_key(|&(pattern, learns, _)| (pattern, learns));
 
-    let prior = (0.3 * smaller / possible).clamp(1e-12, 0.3);
-    let mut parameters = Parameters {
-        prior,
-        m: model.comparisons.iter().map(|comparison| first_guess(comparison.levels.len())).collect(),
-        u: marginals.share.clone(),
-        chance: vec![1.0; model.comparisons.len()],
-        kin: (kin && model.comparisons.iter().any(|comparison| comparison.personal)).then(|| Kin {
-            prior,
-            k: model.comparisons.iter().map(|comparison| first_guess(comparison.levels.len())).collect(),
-        }),
-    };
-    chance_of_kin(model, &mut parameters);
-    for _ in 0..ROUNDS_MAX {
-        let weights = Weights::new(&parameters);
-        let zeros = || -> Vec<Vec<f64>> { parameters.m.iter().map(|levels| vec![0.0; levels.len()]).collect() };
-        let (mut same, mut related) = (Sums::new(zeros()), Sums::new(zeros()));
-        for &(pattern, learns, count) in &patterns {
-            let (is_same, is_related) = weights.posterior(pattern);
-            same.add(pattern, learns, count * is_same);
-            if is_related > 1e-9 {
-                related.add(pattern, learns, count * is_related);
-            }
-        }
+    let mut parameters = first(model, records, marginals, kin);
+    if model.comparisons.len() == 1 {
+        // One column alone cannot tell how often it is wrong.
+        return parameters;
+    }
+    let mut stage = Stage::Rough;
+    for _ in 0..2 * ROUNDS_MAX {
         let before = parameters.clone();
-        parameters.prior = (same.all / possible).clamp(1e-15, 0.5);
-        for at in 0..model.comparisons.len() {
-            parameters.m[at] = same.shares(at);
-            if let Some(kin) = &mut parameters.kin
-                && !model.comparisons[at].personal
-            {
-                kin.k[at] = related.shares(at);
+        round(model, possible, &patterns, stage, &mut parameters);
+        if stage == Stage::Fine {
+            for at in 0..model.comparisons.len() {
+                correct(&mut parameters, marginals, at);
             }
-        }
-        if let Some(kin) = &mut parameters.kin {
-            kin.prior = (related.all / possible).clamp(1e-15, 0.5);
-        }
-        for at in 0..model.comparisons.len() {
-            correct(&mut parameters, marginals, at);
         }
         chance_of_kin(model, &mut parameters);
-        if change(&before, &parameters) < CONVERGED {
+        let change = change(&before, &parameters);
+        if stage == Stage::Fine && change < CONVERGED {
             break;
+        }
+        if stage == Stage::Rough && change < NEARLY_CONVERGED {
+            parameters.moves = together(&parameters, model, &patterns);
+            stage = Stage::Fine;
+        }
+    }
+    if known_by_one_column(&parameters) {
+        parameters = first(model, records, marginals, kin);
+        for _ in 0..ROUNDS_MAX {
+            let before = parameters.prior;
+            round(model, possible, &patterns, Stage::PriorOnly, &mut parameters);
+            if (before.ln() - parameters.prior.ln()).abs() < NEARLY_CONVERGED {
+                break;
+            }
         }
     }
     parameters
+}
+
+/// How far expectation maximisation is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// `u` is that of all pairs, and no column is believed to be always right.
+    Rough,
+    /// Everything is learned.
+    Fine,
+    /// The data say too little: only how many pairs are the same is learned.
+    PriorOnly,
+}
+
+fn first(model: &Model, records: &Records, marginals: &Marginals, kin: bool) -> Parameters {
+    let possible = records.possible_pairs().max(1.0);
+    let smaller = records.first.min(if records.is_link() { records.rows - records.first } else { records.rows }) as f64;
+    let prior = (0.3 * smaller / possible).clamp(1e-12, 0.3);
+    let guess = || model.comparisons.iter().map(|comparison| first_guess(comparison.levels.len())).collect();
+    let kin = kin && model.comparisons.len() > 1 && model.comparisons.iter().any(|comparison| comparison.personal);
+    let mut parameters = Parameters {
+        prior,
+        m: guess(),
+        u: marginals.share.clone(),
+        chance: vec![1.0; model.comparisons.len()],
+        kin: kin.then(|| Kin { prior, k: guess() }),
+        moves: None,
+    };
+    chance_of_kin(model, &mut parameters);
+    parameters
+}
+
+fn round(model: &Model, possible: f64, patterns: &[(Pattern, u32, f64)], stage: Stage, parameters: &mut Parameters) {
+    let weights = Weights::new(parameters);
+    let zeros = || -> Vec<Vec<f64>> { parameters.m.iter().map(|levels| vec![0.0; levels.len()]).collect() };
+    let (mut same, mut related) = (Sums::new(zeros()), Sums::new(zeros()));
+    let (mut moved, mut kin_moved) = (0.0, 0.0);
+    let changes = parameters.moves.as_ref().map(|moves| moves.columns.clone()).unwrap_or_default();
+    for &(pattern, learns, count) in patterns {
+        let posterior = weights.posterior(pattern);
+        let expected = count * posterior.same;
+        if expected > 1e-12 {
+            same.add(pattern, learns, expected, posterior.moved, &changes);
+            moved += expected * posterior.moved;
+        }
+        if posterior.related > 1e-9 {
+            let expected = count * posterior.related;
+            related.add(pattern, learns, expected, posterior.kin_moved, &changes);
+            kin_moved += expected * posterior.kin_moved;
+        }
+    }
+    parameters.prior = (same.all / possible).clamp(1e-15, 0.5);
+    if let Some(kin) = &mut parameters.kin {
+        kin.prior = (related.all / possible).clamp(1e-15, 0.5);
+    }
+    if stage == Stage::PriorOnly {
+        return;
+    }
+    if let Some(moves) = &mut parameters.moves {
+        moves.share = (moved / same.all.max(1e-9)).clamp(1e-4, MOVED_MAX);
+        moves.kin_share = (kin_moved / related.all.max(1e-9)).clamp(1e-4, MOVED_MAX);
+    }
+    for (at, comparison) in model.comparisons.iter().enumerate() {
+        parameters.m[at] = same.shares(at);
+        let least = match (stage, comparison.personal) {
+            (Stage::Rough, true) => OTHER_MIN_PERSONAL,
+            (Stage::Rough, false) => OTHER_MIN,
+            (Stage::Fine | Stage::PriorOnly, _) => 0.0,
+        };
+        let most = if comparison.personal { OTHER_MAX_PERSONAL } else { OTHER_MAX };
+        keep_other_within(&mut parameters.m[at], least, most);
+        if let Some(kin) = &mut parameters.kin
+            && !comparison.personal
+        {
+            kin.k[at] = related.shares(at);
+        }
+    }
+}
+
+/// Columns that disagree together in pairs of the same thing; what is personal does not move.
+fn together(parameters: &Parameters, model: &Model, patterns: &[(Pattern, u32, f64)]) -> Option<Moved> {
+    let weights = Weights::new(parameters);
+    let width = model.comparisons.len();
+    // Of every two columns: expected pairs, those in which the first, the second, and both disagree.
+    let mut counts = vec![[0.0_f64; 4]; width * width];
+    for &(pattern, _, count) in patterns {
+        let expected = count * weights.posterior(pattern).same;
+        if expected < 1e-6 {
+            continue;
+        }
+        let state = |at: usize| {
+            let reached = level(pattern, at);
+            (reached > 0).then(|| weights.same[at][reached] < 0.0)
+        };
+        for i in 0..width {
+            let Some(first) = state(i) else { continue };
+            for j in i + 1..width {
+                let Some(second) = state(j) else { continue };
+                let cell = &mut counts[i * width + j];
+                cell[0] += expected;
+                cell[1] += if first { expected } else { 0.0 };
+                cell[2] += if second { expected } else { 0.0 };
+                cell[3] += if first && second { expected } else { 0.0 };
+            }
+        }
+    }
+    let correlated = |i: usize, j: usize| {
+        let [all, first, second, both] = counts[i * width + j];
+        let spread = (first * (all - first) * second * (all - second)).sqrt();
+        both >= TOGETHER_MIN && spread > 0.0 && (all * both - first * second) / spread >= TOGETHER
+    };
+    let movable = |at: usize| !model.comparisons[at].personal;
+    // The group of the column with the most partners.
+    let partners = |at: usize| -> Vec<usize> {
+        (0..width).filter(|&other| other != at && movable(other) && correlated(at.min(other), at.max(other))).collect()
+    };
+    let centre = (0..width).filter(|&at| movable(at)).max_by_key(|&at| (partners(at).len(), width - at))?;
+    let group = partners(centre);
+    if group.is_empty() {
+        return None;
+    }
+    let columns = (0..width).map(|at| at == centre || group.contains(&at)).collect();
+    Some(Moved { share: 0.1, kin_share: 0.05, columns })
+}
+
+/// Whether only one column sets the pairs of the same thing apart from strangers.
+fn known_by_one_column(parameters: &Parameters) -> bool {
+    let mut bits: Vec<f64> = parameters
+        .m
+        .iter()
+        .zip(&parameters.u)
+        .map(|(m, u)| m.iter().zip(u).map(|(m, u)| m * (m / u).log2()).sum())
+        .collect();
+    bits.sort_by(|a, b| b.total_cmp(a));
+    bits.get(1).is_some_and(|second| *second < SECOND_MIN)
 }
 
 /// What a class's expected pairs reach.
@@ -296,9 +359,12 @@ impl Sums {
         Self { all: 0.0, any: zeros.clone(), learned: zeros }
     }
 
-    fn add(&mut self, pattern: Pattern, learns: u32, expected: f64) {
+    /// Adds the expected pairs of a pattern; what changes in a move is learned from those that did not move.
+    fn add(&mut self, pattern: Pattern, learns: u32, expected: f64, moved: f64, changes: &[bool]) {
         self.all += expected;
         for at in 0..self.any.len() {
+            let moving = changes.get(at).copied().unwrap_or(false);
+            let expected = if moving { expected * (1.0 - moved) } else { expected };
             if let Some(index) = level(pattern, at).checked_sub(1) {
                 self.any[at][index] += expected;
                 if learns >> at & 1 == 1 {
@@ -315,6 +381,17 @@ impl Sums {
         let total: f64 = counted.iter().sum::<f64>() + 0.1 * counted.len() as f64;
         counted.iter().map(|count| (count + 0.1) / total).collect()
     }
+}
+
+/// Holds the share of the last level within bounds; the other levels keep their proportions.
+fn keep_other_within(shares: &mut [f64], least: f64, most: f64) {
+    let Some((other, levels)) = shares.split_last_mut() else { return };
+    let wanted = other.clamp(least, most);
+    let scale = (1.0 - wanted) / (1.0 - *other).max(1e-12);
+    for share in levels {
+        *share *= scale;
+    }
+    *other = wanted;
 }
 
 /// Share of relatives that have the same surname, for names of one column.
@@ -373,86 +450,10 @@ fn change(before: &Parameters, after: &Parameters) -> f64 {
 
 fn first_guess(levels: usize) -> Vec<f64> {
     // Most pairs of the same thing agree, few disagree wholly, the rest is between.
-    let between = 0.15 / (levels - 1) as f64;
+    let (exact, other) = (0.7, 0.15);
+    let between = (1.0 - exact - other) / (levels as f64 - 2.0).max(1.0);
     let mut guess = vec![between; levels];
-    guess[0] = 0.85;
+    guess[0] = exact;
+    guess[levels - 1] = if levels == 2 { 1.0 - exact } else { other };
     guess
-}
-
-/// The weight of every level, in bits; that of a missing value is 0 and stands first.
-#[derive(Debug, Clone)]
-pub struct Weights {
-    /// Odds of the prior against strangers.
-    pub prior: f64,
-    /// Same thing against strangers, per comparison and level.
-    pub same: Vec<Vec<f64>>,
-    /// Odds of being related against strangers, and the levels.
-    pub kin: Option<(f64, Vec<Vec<f64>>)>,
-}
-
-impl Weights {
-    /// The weights that the parameters make.
-    #[must_use]
-    pub fn new(parameters: &Parameters) -> Self {
-        let kin = parameters.kin.as_ref().map_or(0.0, |kin| kin.prior);
-        let strangers = (1.0 - parameters.prior - kin).max(1e-6);
-        let bits = |shares: &[Vec<f64>]| -> Vec<Vec<f64>> {
-            let levels = |(m, u): (&Vec<f64>, &Vec<f64>)| {
-                std::iter::once(0.0).chain(m.iter().zip(u).map(|(m, u)| (m / u).log2())).collect()
-            };
-            shares.iter().zip(&parameters.u).map(levels).collect()
-        };
-        Self {
-            prior: (parameters.prior / strangers).log2(),
-            same: bits(&parameters.m),
-            kin: parameters.kin.as_ref().map(|kin| ((kin.prior / strangers).log2(), bits(&kin.k))),
-        }
-    }
-
-    /// Probability that a pair of this pattern is of the same thing, and of related things.
-    fn posterior(&self, pattern: Pattern) -> (f64, f64) {
-        let sum = |prior: f64, table: &[Vec<f64>]| {
-            table.iter().enumerate().fold(prior, |sum, (at, levels)| sum + levels[level(pattern, at)])
-        };
-        let same = sum(self.prior, &self.same);
-        let Some((prior, table)) = &self.kin else { return (probability(same), 0.0) };
-        let related = sum(*prior, table);
-        // Taken from the largest, so that nothing overflows.
-        let most = same.max(related).max(0.0);
-        let (same, related, strangers) = ((same - most).exp2(), (related - most).exp2(), (-most).exp2());
-        let all = same + related + strangers;
-        (same / all, related / all)
-    }
-}
-
-/// The probability of odds in bits.
-#[must_use]
-pub fn probability(weight: f64) -> f64 {
-    1.0 / (1.0 + (-weight).exp2())
-}
-
-/// The odds of a probability, in bits.
-#[must_use]
-pub fn odds(probability: f64) -> f64 {
-    (probability / (1.0 - probability)).log2()
-}
-
-/// A small generator that is the same everywhere (Steele, Lea & Flood, 2014).
-struct SplitMix(u64);
-
-impl SplitMix {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        mix(self.0)
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        ((u128::from(self.next()) * bound as u128) >> 64) as usize
-    }
-}
-
-fn mix(value: u64) -> u64 {
-    let value = (value ^ value >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    let value = (value ^ value >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
-    value ^ value >> 31
 }

@@ -442,6 +442,19 @@ The model is a YAML file for review; `yihe link run --save-model` writes it with
     /// 无标注训练、打分、归并 · train without labels, score, group
     #[command(after_help = link_help())]
     Run(LinkRun),
+    /// 以带密钥的杂凑隐去列，供不能出示标识的部门关联 · hide columns by keyed hashes, to be linked and not read
+    #[command(after_help = "\
+例 · examples:
+  openssl rand -hex 32 > key                     由各部门共用，不交关联方 · shared by the departments, not the linking office
+  yihe link hash a.parquet --columns 身份证号,手机 --key-file key --algorithm sm3 a.hashed.parquet
+  yihe link hash b.csv --columns id_no=citizen_id --alike name --only --key-file key --algorithm sm3 b.hashed.parquet
+  yihe link run a.hashed.parquet b.hashed.parquet --pairs pairs.parquet
+
+种类 · kinds: text, name, date, code, citizen_id, credit_code；两个部门须相同，缺省由数据判断并在结果中列出
+              both departments need the same; told from the data where absent, and listed in the answer
+校验位不符的号码没有杂凑值，既不分块也不匹配 · a number with a failed check digit has no hash: it neither blocks nor matches.
+")]
+    Hash(LinkHash),
     /// 一对记录为何同一或不同 · why two records are, or are not, the same: the weights one by one
     Explain {
         /// 已训练的模型 · a trained model (`link run --save-model`)
@@ -457,6 +470,41 @@ The model is a YAML file for review; `yihe link run --save-model` writes it with
         #[arg(long, value_name = "ID")]
         right: String,
     },
+}
+
+/// `yihe link hash`
+#[derive(Debug, Args)]
+pub struct LinkHash {
+    /// 表，Parquet 或 CSV · table, Parquet or CSV
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// 结果，Parquet · result, Parquet
+    #[arg(value_name = "OUT.parquet")]
+    pub out: PathBuf,
+    /// 列，可写 列=种类 · columns, each as NAME or NAME=KIND
+    #[arg(long, value_delimiter = ',', value_name = "COLUMN[=KIND]", required_unless_present = "alike")]
+    pub columns: Vec<String>,
+    /// 以布隆过滤器隐去的姓名列，可比较相似 · columns of names to make Bloom filters of, so that they can be alike
+    #[arg(long, value_delimiter = ',', value_name = "COLUMN")]
+    pub alike: Vec<String>,
+    /// 密钥文件，16 至 4096 字节 · file with the key, 16 to 4096 bytes
+    #[arg(long, value_name = "FILE")]
+    pub key_file: PathBuf,
+    /// 算法 · algorithm
+    #[arg(long, value_enum, default_value_t = HashAlgorithm::Sm3)]
+    pub algorithm: HashAlgorithm,
+    /// 不写其余列 · leave the other columns out
+    #[arg(long)]
+    pub only: bool,
+}
+
+/// Hash of `yihe link hash`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum HashAlgorithm {
+    /// SM3 (GB/T 32905)
+    Sm3,
+    /// SHA-256
+    Sha256,
 }
 
 /// `yihe link run`

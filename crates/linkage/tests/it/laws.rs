@@ -59,7 +59,8 @@ fn the_weights_of_an_explanation_add_up_to_the_probability() {
     let outcome = run(&model, &records, &Options::default(), &|_, _, _| {}).unwrap();
     for pair in outcome.pairs.iter().step_by(200) {
         let reasons = explain(&outcome.model, &records, pair.left, pair.right).unwrap();
-        let sum = reasons.prior + reasons.steps.iter().map(|step| step.weight).sum::<f64>() + reasons.kin;
+        let sum =
+            reasons.prior + reasons.steps.iter().map(|step| step.weight).sum::<f64>() + reasons.moved + reasons.kin;
         assert!((sum - pair.weight).abs() < 0.05, "{sum} against {}", pair.weight);
         assert!((reasons.probability - 1.0 / (1.0 + (-sum).exp2())).abs() < 1e-9);
     }

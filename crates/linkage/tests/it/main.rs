@@ -3,7 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 mod accuracy;
+mod hashes;
 mod laws;
 mod people;
 mod reference;
 mod refusals;
+mod unseen;

@@ -38,7 +38,7 @@ const COUNTIES: [&str; 6] = ["兰山区", "罗庄区", "河东区", "沂南县",
 pub struct Random(pub u64);
 
 impl Random {
-    fn next(&mut self) -> u64 {
+    pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let word = (self.0 >> 22 ^ self.0) >> (22 + (self.0 >> 61));
         word & 0xffff_ffff

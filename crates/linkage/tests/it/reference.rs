@@ -48,6 +48,7 @@ fn model() -> Model {
         threshold: 0.5,
         prior: None,
         kin_prior: None,
+        moves: None,
         seed: 0,
         comparisons: vec![comparison("a"), comparison("b"), comparison("c")],
         blocking: vec![Rule { keys: Vec::new(), any_order: false, block_max: None }],

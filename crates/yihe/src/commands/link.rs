@@ -6,22 +6,24 @@ use std::{
     time::Instant,
 };
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use serde_json::json;
 use yihe_definitions::Language;
 use yihe_linkage::{
     LinkageError, block, document,
     explain::explain,
+    hash::{Algorithm, Hasher, Hide, KEY_MAX, KEY_MIN, KINDS, kind_of},
+    hide,
     model::{Model, Renamed},
     propose::{Proposal, pair_columns, propose},
     read,
-    records::Records,
+    records::{Records, Table},
     run::{Options, Stage, run as link},
     write::{self, Names},
 };
 
 use crate::{
-    cli::{Link, LinkRun},
+    cli::{HashAlgorithm, Link, LinkHash, LinkRun},
     output::{Exit, Output, grouped},
 };
 
@@ -30,6 +32,7 @@ pub fn run(command: Link, output: &Output) -> Result<Exit> {
     match command {
         Link::Propose { files, out } => propose_model(&files, out.as_deref(), output),
         Link::Run(run) => run_model(&run, output),
+        Link::Hash(hash) => hash_columns(&hash, output),
         Link::Explain { model, files, left, right } => explain_pair(&model, &files, &left, &right, output),
     }
 }
@@ -158,6 +161,73 @@ fn stage_name(stage: Stage, output: &Output) -> &str {
     }
 }
 
+fn hash_columns(arguments: &LinkHash, output: &Output) -> Result<Exit> {
+    let failed = said(output);
+    let size = std::fs::metadata(&arguments.key_file)
+        .with_context(|| {
+            format!("{} `{}`", output.say("无法读取密钥", "cannot read the key"), arguments.key_file.display())
+        })?
+        .len();
+    let bad_length = |found: u64| {
+        let what = output.say("字节的密钥，应为", "bytes of key, expected");
+        anyhow!("`{}`: {found} {what} {KEY_MIN}–{KEY_MAX}", arguments.key_file.display())
+    };
+    if size > KEY_MAX as u64 + 2 {
+        return Err(bad_length(size));
+    }
+    let key = std::fs::read(&arguments.key_file)?;
+    let algorithm = match arguments.algorithm {
+        HashAlgorithm::Sm3 => Algorithm::Sm3,
+        HashAlgorithm::Sha256 => Algorithm::Sha256,
+    };
+    let mut hasher = Hasher::new(algorithm, &key).map_err(|found| bad_length(found as u64))?;
+    let mut columns: Vec<(String, Hide)> = Vec::new();
+    let mut seen: Option<Table> = None;
+    for written in &arguments.columns {
+        let kind =
+            written.rsplit_once('=').map(|(column, kind)| (column, KINDS.iter().find(|(name, _)| *name == kind)));
+        if let Some((column, kind)) = kind {
+            let Some((_, reads)) = kind else {
+                let kinds = KINDS.map(|(name, _)| name).join(", ");
+                bail!("`{written}`: {} {kinds}", output.say("没有这个种类，应为", "no such kind, expected one of"));
+            };
+            columns.push((column.to_owned(), Hide::Equal(*reads)));
+            continue;
+        }
+        if seen.is_none() {
+            seen = Some(read::read(&arguments.file).map_err(&failed)?);
+        }
+        let known = seen.as_ref().and_then(|table| table.columns.iter().find(|column| column.name == *written));
+        // A column that is not there is refused by name below.
+        columns.push((written.clone(), Hide::Equal(known.map_or(KINDS[0].1, kind_of))));
+    }
+    columns.extend(arguments.alike.iter().map(|column| (column.clone(), Hide::Alike)));
+    let hidden = hide::file(&arguments.file, &arguments.out, &mut hasher, &columns, arguments.only).map_err(&failed)?;
+    let kind = |hide: Hide| match hide {
+        Hide::Equal(reads) => KINDS.iter().find(|(_, known)| *known == reads).map_or("text", |(name, _)| name),
+        Hide::Alike => "alike",
+    };
+    let rows: Vec<Vec<String>> = hidden
+        .iter()
+        .map(|one| vec![one.column.clone(), kind(one.hide).to_owned(), grouped(one.tokens), grouped(one.without)])
+        .collect();
+    let headings = [
+        output.say("列", "column"),
+        output.say("种类", "kind"),
+        output.say("有杂凑值", "hashed"),
+        output.say("空或不合规", "empty or not readable"),
+    ];
+    output.table(&headings, &rows);
+    let columns: Vec<_> = hidden
+        .iter()
+        .map(
+            |one| json!({ "column": one.column, "kind": kind(one.hide), "hashed": one.tokens, "without": one.without }),
+        )
+        .collect();
+    output.object(&json!({ "algorithm": algorithm.name(), "columns": columns }));
+    Ok(Exit::Done)
+}
+
 fn explain_pair(model: &Path, files: &[PathBuf], left: &str, right: &str, output: &Output) -> Result<Exit> {
     let failed = said(output);
     let model = Model::read(model).map_err(&failed)?;
@@ -193,6 +263,10 @@ fn explain_pair(model: &Path, files: &[PathBuf], left: &str, right: &str, output
             bits(step.weight),
         ]);
     }
+    if waterfall.moved.abs() > 0.005 {
+        let name = output.say("一并变更（如搬迁）", "changed together, as in a move");
+        rows.push(vec![name.to_owned(), String::new(), String::new(), String::new(), bits(waterfall.moved)]);
+    }
     if waterfall.kin < 0.0 {
         let name = output.say("可能是相关而非同一", "related rather than the same");
         rows.push(vec![name.to_owned(), String::new(), String::new(), String::new(), bits(waterfall.kin)]);
@@ -221,7 +295,7 @@ fn explain_pair(model: &Path, files: &[PathBuf], left: &str, right: &str, output
         })
         .collect();
     output.object(&json!({
-        "prior": waterfall.prior, "steps": steps, "kin": waterfall.kin, "probability": waterfall.probability,
+        "prior": waterfall.prior, "steps": steps, "moved": waterfall.moved, "kin": waterfall.kin, "probability": waterfall.probability,
     }));
     Ok(Exit::Done)
 }
