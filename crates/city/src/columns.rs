@@ -21,8 +21,10 @@ pub struct Subject<'w> {
     pub person: Option<Person>,
     pub body: Option<Body>,
     pub place: usize,
-    /// Number of the record in its dataset, from 0.
+    /// Number of the record in its dataset, from 0; of one that repeats another's, the number there.
     pub serial: u64,
+    /// Number of the record of another dataset that this one is about; else its own.
+    pub thing: u64,
     /// Number of the entity in its dataset; the same in every period.
     pub entity: u64,
     /// 0 for the latest period.
@@ -30,8 +32,6 @@ pub struct Subject<'w> {
     pub version: Version,
     /// Draws of this dataset.
     pub stream: Stream,
-    /// Draws of other datasets' entities that this one refers to.
-    pub linked: u64,
     /// Days since 1970 of [`AS_OF`].
     pub today: i32,
 }
@@ -169,6 +169,12 @@ pub fn make(dataset: &str, column: &Column) -> Option<Make> {
             |s, row| row.push_str(s.world.facts(s.person().index, 6, Version::Current).of(words::EDUCATION))
         }
         (_, "died_on") => |s, row| row.push(Cell::Day(s.today - days(s.draw(3).between(5, 2_400)))),
+        (_, "emigrated_on") => |s, row| row.push(Cell::Day(s.today - days(s.draw(115).between(5, 3_600)))),
+        (_, "destination") => |s, row| row.push_str(s.of(116, &["省外迁移", "省外迁移", "省内迁移", "出国（境）定居"])),
+        (_, "repaired_on") => |s, row| {
+            let repaired = s.draw(117).chance(350_000);
+            row.push(if repaired { Cell::Day(s.begin() + days(s.draw(118).between(100, 360))) } else { Cell::Missing });
+        },
         (_, "died_place") => |s, row| row.push_str(s.of(4, &["医疗机构", "家中", "养老服务机构", "其他场所"])),
         (_, "cause_code") => |s, row| row.push_str(s.of(5, words::CAUSES)),
         (_, "changed_on") => |s, row| {
@@ -286,7 +292,11 @@ pub fn make(dataset: &str, column: &Column) -> Option<Make> {
         (_, "document_no") => |s, row| {
             row.push_with(|into| {
                 into.push_str("临沂");
-                into.push_str(if s.dataset == "administrative_penalties" { "罚字〔" } else { "许字〔" });
+                into.push_str(match s.dataset {
+                    "administrative_penalties" => "罚字〔",
+                    "credit_lists" => "信名〔",
+                    _ => "许字〔",
+                });
                 push_number(into, s.draw(40).between(2018, 2026));
                 into.push('〕');
                 push_digits(into, s.serial, 8);
@@ -322,7 +332,7 @@ pub fn make(dataset: &str, column: &Column) -> Option<Make> {
             });
         },
         (_, "unit_no") => |s, row| {
-            let unit = if s.dataset == "real_estate_rights" { s.serial % s.linked.max(1) } else { s.serial };
+            let unit = s.thing;
             let mut draw = Stream::new(s.world.seed, "real_estate_unit").at(unit);
             let county = s.world.places
                 [s.world.villages[usize::try_from(draw.below(s.world.villages.len() as u64)).expect("below")]]
@@ -459,7 +469,10 @@ pub fn make(dataset: &str, column: &Column) -> Option<Make> {
         (_, "holder_name") => |s, row| row.push_with(|into| s.world.person_name(&s.person(), into)),
         (_, "holder_code") => |s, row| id(row, &s.person().id),
         (_, "holder_code_type") => |_, row| row.push_str("111"),
-        (_, "cert_status") => |s, row| row.push_str(s.of(61, &["01", "01", "01", "01", "01", "01", "04", "05", "03"])),
+        (_, "cert_status") => |s, row| {
+            let now = s.of(61, &["01", "01", "01", "01", "01", "01", "04", "05", "03"]);
+            row.push_str(if s.version == Version::Current { now } else { "01" });
+        },
         // ── places ──
         ("division_register" | "statistical_divisions" | "village_profiles" | "place_geography", "division_code") => {
             |s, row| row.push_str(&s.world.places[s.place].code)
@@ -502,7 +515,9 @@ pub fn make(dataset: &str, column: &Column) -> Option<Make> {
         (_, "land_use") => |s, row| row.push_str(s.of(68, words::LAND)),
         (_, "area_m2") => |s, row| decimal(row, s.draw(69).between(3_500, 900_000), 2),
         (_, "right_type") => |s, row| row.push_str(s.of(70, words::RIGHTS)),
-        (_, "usage_type") => |s, row| row.push_str(s.of(71, words::USAGES)),
+        (_, "usage_type") => |s, row| {
+            row.push_str(s.of(if s.version == Version::Current { 71 } else { 113 }, words::USAGES));
+        },
         (_, "floors") => |s, row| row.push(Cell::Integer(s.draw(72).between(1, 34))),
         (_, "share_percent") => |s, row| decimal(row, if s.draw(73).chance(600_000) { 10_000 } else { 5_000 }, 2),
         (_, "village") => {
@@ -564,7 +579,12 @@ pub fn make(dataset: &str, column: &Column) -> Option<Make> {
         (_, "indicator_code") => |s, row| numbered(row, "A", s.entity % words::INDICATORS.len() as u64 + 1, 3),
         (_, "indicator_name") => |s, row| row.push_str(indicator(s).0),
         (_, "unit") => |s, row| row.push_str(indicator(s).1),
-        (_, "value") => |s, row| decimal(row, s.draw(84).between(1_000, 90_000_000), 4),
+        (_, "value") => |s, row| {
+            let value = s.draw(84).between(1_000, 90_000_000);
+            // What was published first differs from what is final by less than a hundredth.
+            let first = value + value / 1_000 * s.draw(114).between(-9, 9);
+            decimal(row, if s.version == Version::Current { value } else { first }, 4);
+        },
         (_, "yoy_percent") => |s, row| decimal(row, s.draw(85).between(-800, 1_500), 2),
         (_, "release_status") => |s, row| row.push_str(s.of(86, words::RELEASES)),
         (_, "budget_code") => |s, row| numbered(row, "YS", s.entity, 8),

@@ -24,13 +24,14 @@
 //! | name misheard or written with another form | 6,000 | names of persons and places, not the authority's | a conflict |
 //! | corrected in a later file | 12,000 | see [`CORRECTED`] | the later value counts |
 
-use yihe_definitions::{ColumnType, Dataset, Format, Pack, RuleKind, Severity, rule::Identifier};
+use yihe_definitions::{ColumnType, Dataset, EntityKind, Format, Pack, RuleKind, Severity, rule::Identifier};
 use yihe_vocabulary::citizen_id;
 
 use crate::{
     names::confused,
     random::Draw,
     row::{Cell, Row},
+    table::registry_key,
 };
 
 /// Datasets that come in two files, the second with corrections of the first.
@@ -50,6 +51,10 @@ const MOVABLE: &[&str] = &[
     "org_name",
     "legal_person_name",
     "legal_person_id",
+    "party_name",
+    "cert_status",
+    "usage_type",
+    "value",
 ];
 
 /// One way in which a record deviates.
@@ -251,16 +256,13 @@ impl Faults {
     /// What a dataset's columns, rules and format allow to go wrong.
     pub fn of(pack: &Pack, dataset: &Dataset) -> Self {
         let mut list = List { dataset, faults: Self::default() };
-        let member_key = pack
-            .registries
-            .iter()
-            .flat_map(|registry| registry.members.iter().map(move |member| (registry, member)))
-            .find(|(_, member)| member.dataset == dataset.id)
-            .and_then(|(registry, member)| Some((registry.entity, list.column(member.key.single()?))));
+        let member_key = registry_key(pack, dataset);
         list.unreadable();
-        list.rule_breaking(member_key.map(|(_, key)| key));
-        if let Some((entity, key)) = member_key {
-            list.key_spellings(entity, key);
+        list.rule_breaking(member_key.as_ref());
+        if let Some((entity, columns)) = &member_key {
+            for column in columns {
+                list.key_spellings(*entity, *column);
+            }
         }
         list.add(800, Fault::Twice, None, false);
         list.differing(pack);
@@ -347,9 +349,9 @@ impl List<'_> {
         }
     }
 
-    fn rule_breaking(&mut self, key: Option<usize>) {
+    fn rule_breaking(&mut self, key: Option<&(EntityKind, Vec<usize>)>) {
         for rule in &self.dataset.rules {
-            let is_key = |column: usize| key == Some(column);
+            let is_key = |column: usize| key.is_some_and(|(_, columns)| columns.contains(&column));
             match &rule.kind {
                 RuleKind::NotNull { column } => {
                     let column = self.column(column);
@@ -375,7 +377,9 @@ impl List<'_> {
                 }
                 RuleKind::Pattern { column, .. } => {
                     let column = self.column(column);
-                    self.add(1_000, Fault::WrongForm { column }, None, false);
+                    // A period of no known form names no value; a person's or place's key has no pattern.
+                    let is_period = is_key(column) && key.is_some_and(|(kind, _)| *kind == EntityKind::Indicator);
+                    self.add(1_000, Fault::WrongForm { column }, None, is_period);
                 }
                 RuleKind::Order { earlier, later } => {
                     let (earlier, later) = (self.column(earlier), self.column(later));
@@ -407,10 +411,9 @@ impl List<'_> {
         }
     }
 
-    fn key_spellings(&mut self, entity: yihe_definitions::EntityKind, key: usize) {
-        use yihe_definitions::EntityKind;
+    fn key_spellings(&mut self, entity: EntityKind, key: usize) {
         let has_rule = self.dataset.rules.iter().any(|rule| match &rule.kind {
-            RuleKind::CheckDigit { column, .. } => self.column(column) == key,
+            RuleKind::CheckDigit { column, .. } | RuleKind::Pattern { column, .. } => self.column(column) == key,
             _ => false,
         });
         if has_rule {
@@ -423,12 +426,10 @@ impl List<'_> {
                 self.add(1_500, Fault::WrongCheck { column: key }, None, true);
                 self.add(6_000, Fault::Legacy15 { column: key }, None, false);
             }
-            EntityKind::Organisation => self.add(1_500, Fault::WrongCheck { column: key }, None, true),
-            EntityKind::Place
-            | EntityKind::Certificate
-            | EntityKind::RealEstateUnit
-            | EntityKind::CreditRecord
-            | EntityKind::Indicator => {}
+            EntityKind::Organisation | EntityKind::Certificate | EntityKind::RealEstateUnit => {
+                self.add(1_500, Fault::WrongCheck { column: key }, None, true);
+            }
+            EntityKind::Place | EntityKind::CreditRecord | EntityKind::Indicator => {}
         }
     }
 
@@ -441,7 +442,9 @@ impl List<'_> {
                 .any(|field| names.contains(&field.name.as_str()) && field.authority.first() == Some(&self.dataset.id))
         };
         let has = |names: &[&str]| self.dataset.columns.iter().any(|column| names.contains(&column.name.as_str()));
-        let stale = has(MOVABLE) && !is_authority(MOVABLE);
+        let is_named = |name: &&str| has(&[*name]);
+        let here: Vec<&str> = MOVABLE.iter().copied().filter(is_named).collect();
+        let stale = !here.is_empty() && !is_authority(&here);
         if stale {
             self.add(30_000, Fault::Stale, None, false);
         }

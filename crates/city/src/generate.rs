@@ -151,11 +151,10 @@ pub fn generate(
     }
     let world = World::new(pack, options.scale, options.seed)?;
     let sizes = sizes(&world, options.scale);
-    let linked = sizes.get("real_estate_units").map_or(1, |size| size.entities);
     let mut tables = BTreeMap::new();
     for dataset in &pack.datasets {
         let size = *sizes.get(dataset.id.as_str()).ok_or_else(|| CityError::Dataset { dataset: dataset.id.clone() })?;
-        tables.insert(dataset.id.as_str(), Table::new(pack, dataset, size, linked, &world)?);
+        tables.insert(dataset.id.as_str(), Table::new(pack, dataset, size, &world)?);
     }
     let maker = Maker { pack, options, world: &world, tables: &tables };
     maker.make_folders()?;
@@ -225,7 +224,7 @@ impl<'a> Maker<'a> {
             }
         }
         for registry in &self.pack.registries {
-            let entities = truth::entities(self.world, registry.entity);
+            let entities = truth::entities(self.world, registry, self.tables);
             for (part, first) in (1..).zip((0..entities).step_by(usize::try_from(PART_ENTITIES).expect("fits"))) {
                 jobs.push(Job::Registry { registry, part, first, last: (first + PART_ENTITIES).min(entities) });
             }
@@ -335,7 +334,7 @@ impl<'a> Maker<'a> {
             None => sink::file(&half, dataset, &table.delivered, spelling)?,
         };
         let lines = self.options.out.join(format!("truth/rows/{}-{part:03}.parquet", dataset.id));
-        let mut ledger = Ledger::new(table, self.registry_key(&dataset.id), &name, &lines)?;
+        let mut ledger = Ledger::new(table, &name, &lines)?;
         let mut unsaid = 0;
         write(&mut Row::default(), &mut |row, planned, number| {
             sink.add(row, planned.map(|planned| &planned.fault))?;
@@ -369,13 +368,6 @@ impl<'a> Maker<'a> {
             Format::Mariadb => self.options.mariadb.as_deref().map(Server::Mariadb),
             Format::Csv | Format::Xlsx | Format::Jsonl | Format::Parquet => None,
         }
-    }
-
-    /// The column of a dataset that is the key of the registry it feeds.
-    fn registry_key(&self, dataset: &str) -> Option<usize> {
-        let members = self.pack.registries.iter().flat_map(|registry| &registry.members);
-        let member = members.into_iter().find(|member| member.dataset == dataset)?;
-        self.tables[dataset].dataset.columns.iter().position(|column| Some(column.name.as_str()) == member.key.single())
     }
 }
 

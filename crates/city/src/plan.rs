@@ -19,6 +19,10 @@ enum About {
     Places,
     /// Things that only this dataset knows.
     Things,
+    /// A sample of the records of an earlier dataset, as another department keeps them.
+    Same(&'static str),
+    /// Records of its own, one or more about each record of an earlier dataset in turn.
+    Each(&'static str),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -35,7 +39,7 @@ enum Rows {
 ///
 /// Entities that a scale would leave below [`ENTITIES_MIN`] are raised to it.
 const PLANS: &[(&str, About, f64, Rows)] = {
-    use About::{Bodies, People, Places, Things};
+    use About::{Bodies, Each, People, Places, Same, Things};
     use BodyKind::{Enterprise, Individual, Public, Society};
     use Rows::{Once, Periods, Remainder};
     const fn aged(youngest: i16, eldest: i16) -> About {
@@ -57,6 +61,7 @@ const PLANS: &[(&str, About, f64, Rows)] = {
         ("teachers", aged(23, 60), 110_000.0, Once),
         ("disability_certificates", aged(5, 95), 350_000.0, Once),
         ("veterans", aged(22, 85), 300_000.0, Once),
+        ("household_cancellations", aged(18, 70), 60_000.0, Once),
         ("legal_aid_cases", aged(18, 80), 60_000.0, Once),
         ("enterprise_registrations", Bodies(Enterprise, Individual), 1_180_000.0, Once),
         ("annual_reports", Bodies(Enterprise, Individual), 320_000.0, Periods(3)),
@@ -75,12 +80,16 @@ const PLANS: &[(&str, About, f64, Rows)] = {
         ("standard_addresses", Things, 4_600_000.0, Once),
         ("land_parcels", Things, 2_200_000.0, Once),
         ("real_estate_units", Things, 5_200_000.0, Once),
-        ("real_estate_rights", Things, 6_000_000.0, Once),
+        ("housing_units", Same("real_estate_units"), 3_000_000.0, Once),
+        ("real_estate_rights", Each("real_estate_units"), 6_000_000.0, Once),
         ("electronic_certificates", Things, 4_700_000.0, Once),
+        ("certificate_returns", Same("electronic_certificates"), 1_200_000.0, Once),
         ("administrative_licences", Bodies(Enterprise, Individual), 1_150_000.0, Periods(2)),
         ("administrative_penalties", Bodies(Enterprise, Individual), 900_000.0, Once),
+        ("credit_publications", Same("administrative_penalties"), 700_000.0, Once),
         ("credit_lists", Bodies(Enterprise, Individual), 45_000.0, Once),
         ("macro_indicators", Things, 196.0, Periods(12)),
+        ("finance_indicators", Same("macro_indicators"), 120.0, Once),
         ("budget_execution", Things, 25_000.0, Periods(12)),
         ("social_insurance_contributions", aged(16, 99), 8_000_000.0, Remainder(344)),
         ("fund_contributions", Things, 920_000.0, Remainder(22)),
@@ -109,6 +118,7 @@ pub const ENTITIES_MIN: u64 = 20;
 /// Datasets whose entities stay the same at every scale; their periods shrink instead.
 const UNSCALED: &[&str] = &[
     "macro_indicators",
+    "finance_indicators",
     "air_quality",
     "weather_observations",
     "reservoir_levels",
@@ -120,6 +130,7 @@ const UNSCALED: &[&str] = &[
 #[derive(Debug, Clone, Copy)]
 pub struct Size {
     kind: Kind,
+    base: Option<Base>,
     /// Entities it knows.
     pub entities: u64,
     /// Records before any is delivered twice.
@@ -134,6 +145,17 @@ enum Kind {
     Things,
 }
 
+/// The dataset whose records these are about.
+#[derive(Debug, Clone, Copy)]
+struct Base {
+    dataset: &'static str,
+    rows: u64,
+    /// Entities of that dataset, for the period of a record.
+    entities: u64,
+    /// Which of its records; `None`: each in turn.
+    sample: Option<Sample>,
+}
+
 /// What the n-th record is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Entity {
@@ -143,24 +165,75 @@ pub enum Entity {
     Thing,
 }
 
+/// A record's place in the city.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Whereabouts {
+    /// Number by which its values are drawn: its own, or that of the record it repeats.
+    pub serial: u64,
+    /// Number of the record of the base that it is about; its own where there is no base.
+    pub thing: u64,
+    /// Number of the entity in its dataset; the same in every period.
+    pub entity: u64,
+    /// 0 for the latest period.
+    pub period: u64,
+    pub about: Entity,
+}
+
 impl Size {
-    /// The entity of a record.
-    pub fn entity(&self, row: u64) -> Entity {
-        match &self.kind {
-            Kind::People(sample) => Entity::Person(sample.nth(row % self.entities)),
-            Kind::Bodies(sample) => Entity::Body(sample.nth(row % self.entities)),
-            Kind::Places => Entity::Place(row % self.entities),
+    /// Where a record belongs.
+    pub fn whereabouts(&self, row: u64) -> Whereabouts {
+        let (serial, thing, entities) = match &self.base {
+            None => (row, row, self.entities),
+            Some(Base { sample: Some(sample), entities, .. }) => {
+                let base = sample.nth(row);
+                (base, base, *entities)
+            }
+            Some(Base { sample: None, rows, .. }) => (row, row % rows, self.entities),
+        };
+        let (entity, period) = (serial % entities, serial / entities);
+        let about = match &self.kind {
+            Kind::People(sample) => Entity::Person(sample.nth(entity)),
+            Kind::Bodies(sample) => Entity::Body(sample.nth(entity)),
+            Kind::Places => Entity::Place(entity),
             Kind::Things => Entity::Thing,
-        }
+        };
+        Whereabouts { serial, thing, entity, period, about }
     }
 
-    /// The first record of an entity, given by its number in the world; `None` when the dataset lacks it.
+    /// The dataset whose records these repeat, value by value.
+    pub fn repeats(&self) -> Option<&'static str> {
+        self.base.filter(|base| base.sample.is_some()).map(|base| base.dataset)
+    }
+
+    /// The dataset whose records these are about, if it is another one.
+    pub fn base(&self) -> Option<&'static str> {
+        self.base.map(|base| base.dataset)
+    }
+
+    /// The first record of a person, body or place, given by its number in the world; `None` when the dataset
+    /// lacks it.
     pub fn row_of(&self, entity: u64) -> Option<u64> {
         match &self.kind {
             Kind::People(sample) | Kind::Bodies(sample) => sample.place(entity),
             Kind::Places => (entity < self.entities).then_some(entity),
             Kind::Things => None,
         }
+    }
+
+    /// The records about a record of the base (or of itself, where there is none), the earliest first.
+    pub fn rows_about(&self, thing: u64) -> impl Iterator<Item = u64> + use<> {
+        let (first, step) = match &self.base {
+            None => (Some(thing), None),
+            Some(Base { sample: Some(sample), .. }) => (sample.place(thing), None),
+            Some(Base { sample: None, rows, .. }) => (Some(thing), Some(*rows)),
+        };
+        let last = self.rows;
+        let mut next = first;
+        std::iter::from_fn(move || {
+            let row = next.filter(|row| *row < last)?;
+            next = step.map(|step| row + step);
+            Some(row)
+        })
     }
 }
 
@@ -169,7 +242,21 @@ pub fn sizes(world: &World, scale: f64) -> std::collections::BTreeMap<&'static s
     let mut sizes = std::collections::BTreeMap::new();
     let mut fixed = 0;
     for &(dataset, about, at_scale_1, rows) in PLANS {
-        let size = size(world, dataset, about, at_scale_1, rows, scale);
+        let size = match about {
+            About::Same(base) => {
+                let base_size = sizes.get(base).copied().expect("a base stands before what is about it");
+                same(world, dataset, (base, base_size), at_scale_1, scale)
+            }
+            About::Each(base) => {
+                let base_size: Size = sizes.get(base).copied().expect("a base stands before what is about it");
+                let own = size(world, dataset, About::Things, at_scale_1, rows, scale);
+                let base = Base { dataset: base, rows: base_size.rows, entities: base_size.entities, sample: None };
+                Size { base: Some(base), ..own }
+            }
+            About::People { .. } | About::Bodies(..) | About::Places | About::Things => {
+                size(world, dataset, about, at_scale_1, rows, scale)
+            }
+        };
         fixed += size.rows;
         sizes.insert(dataset, size);
     }
@@ -180,6 +267,14 @@ pub fn sizes(world: &World, scale: f64) -> std::collections::BTreeMap<&'static s
         }
     }
     sizes
+}
+
+/// A sample of another dataset's records.
+fn same(world: &World, dataset: &str, (base, of): (&'static str, Size), at_scale_1: f64, scale: f64) -> Size {
+    let wanted = if UNSCALED.contains(&dataset) { whole(at_scale_1) } else { whole(at_scale_1 * scale) };
+    let sample = Sample::new(Stream::new(world.seed, dataset), 0, of.rows, wanted.max(ENTITIES_MIN));
+    let base = Base { dataset: base, rows: of.rows, entities: of.entities, sample: Some(sample) };
+    Size { kind: of.kind, base: Some(base), entities: sample.count(), rows: sample.count() }
 }
 
 fn size(world: &World, dataset: &str, about: About, at_scale_1: f64, rows: Rows, scale: f64) -> Size {
@@ -198,7 +293,7 @@ fn size(world: &World, dataset: &str, about: About, at_scale_1: f64, rows: Rows,
             (Kind::Bodies(sample), sample.count())
         }
         About::Places => (Kind::Places, world.places.len() as u64),
-        About::Things => (Kind::Things, wanted),
+        About::Things | About::Same(_) | About::Each(_) => (Kind::Things, wanted),
     };
     let rows = match rows {
         Rows::Once => entities,
@@ -211,7 +306,7 @@ fn size(world: &World, dataset: &str, about: About, at_scale_1: f64, rows: Rows,
         }
         Rows::Remainder(_) => 0,
     };
-    Size { kind, entities, rows }
+    Size { kind, base: None, entities, rows }
 }
 
 #[expect(clippy::cast_sign_loss, reason = "counts up to some hundred million")]

@@ -1,12 +1,12 @@
 //! A dataset as it is delivered: each record with its deviation.
 
-use yihe_definitions::{Dataset, Format, Pack, RuleKind};
+use yihe_definitions::{Dataset, EntityKind, Format, Pack, RuleKind};
 
 use crate::{
     CityError,
     columns::{Make, Subject, make},
     fault::{Fault, Faults, Planned, WITHHELD},
-    plan::{Entity, Size},
+    plan::{Entity, Size, Whereabouts},
     random::Stream,
     row::{Cell, Row},
     world::{AS_OF, Version, World, day_number},
@@ -32,7 +32,10 @@ pub struct Table<'a> {
     withheld: Vec<usize>,
     not_null: Vec<NotNull>,
     unique: Vec<usize>,
-    linked: u64,
+    /// The registry that the dataset feeds, if one: what it is about and the columns of the key.
+    pub registry_key: Option<(EntityKind, Vec<usize>)>,
+    /// The dataset by whose draws values are made: its own, or the one it repeats.
+    drawn_as: &'a str,
     today: i32,
 }
 
@@ -46,15 +49,10 @@ struct NotNull {
 impl<'a> Table<'a> {
     /// # Errors
     /// A dataset, column or rule that the generator was not taught.
-    pub fn new(
-        pack: &Pack,
-        dataset: &'a Dataset,
-        size: Size,
-        linked: u64,
-        world: &'a World,
-    ) -> Result<Self, CityError> {
+    pub fn new(pack: &Pack, dataset: &'a Dataset, size: Size, world: &'a World) -> Result<Self, CityError> {
+        let drawn_as = size.repeats().unwrap_or(&dataset.id);
         let makes = dataset.columns.iter().map(|column| {
-            make(&dataset.id, column)
+            make(drawn_as, column)
                 .ok_or_else(|| CityError::Column { dataset: dataset.id.clone(), column: column.name.clone() })
         });
         let place = |name: &str| {
@@ -100,14 +98,15 @@ impl<'a> Table<'a> {
         Ok(Self {
             makes: makes.collect::<Result<_, _>>()?,
             faults: Faults::of(pack, dataset),
-            stream: stream("values"),
+            stream: Stream::new(world.seed, &format!("{drawn_as}.values")),
+            registry_key: registry_key(pack, dataset),
+            drawn_as,
             fault_stream: stream("faults"),
             spelling_stream: stream("spelling"),
             delivered,
             withheld,
             not_null,
             unique,
-            linked,
             today: day_number(AS_OF),
             dataset,
             size,
@@ -178,19 +177,37 @@ impl<'a> Table<'a> {
 
     /// The key of the entity that a record is about, as it should be.
     pub fn true_key(&self, number: u64) -> String {
-        match self.size.entity(number) {
+        if let Some((EntityKind::CreditRecord, _)) = &self.registry_key {
+            return self.thing_key(number);
+        }
+        match self.size.whereabouts(number).about {
             Entity::Person(index) => self.world.person(index).id_text().to_owned(),
             Entity::Body(index) => self.world.body(index).code_text().to_owned(),
             Entity::Place(index) => {
                 self.world.places[usize::try_from(index).expect("below the number of places")].code.clone()
             }
-            Entity::Thing => String::new(),
+            Entity::Thing => self.thing_key(number),
         }
+    }
+
+    /// The key of a certificate, unit, decision or indicator: what stands in its columns when nothing goes wrong.
+    pub fn thing_key(&self, number: u64) -> String {
+        let Some((kind, columns)) = &self.registry_key else { return String::new() };
+        let mut row = Row::default();
+        self.write(number, Version::Current, &mut row);
+        let parts: Vec<&str> = columns.iter().map(|column| row.str(*column)).collect();
+        let mut key = parts.join("|");
+        if *kind == EntityKind::RealEstateUnit && key.len() == 19 {
+            // The land alone, without a fixture (GB/T 37346).
+            key.push_str("W00000000");
+        }
+        key
     }
 
     fn write(&self, number: u64, version: Version, row: &mut Row) {
         let (mut person, mut body, mut place) = (None, None, 0);
-        match self.size.entity(number) {
+        let Whereabouts { serial, thing, entity, period, about } = self.size.whereabouts(number);
+        match about {
             Entity::Person(index) => person = Some(self.world.person(index)),
             Entity::Body(index) => body = Some(self.world.body(index)),
             Entity::Place(index) => place = usize::try_from(index).expect("below the number of places"),
@@ -198,16 +215,16 @@ impl<'a> Table<'a> {
         }
         let subject = Subject {
             world: self.world,
-            dataset: &self.dataset.id,
+            dataset: self.drawn_as,
             person,
             body,
             place,
-            serial: number,
-            entity: number % self.size.entities,
-            period: number / self.size.entities,
+            serial,
+            thing,
+            entity,
+            period,
             version,
             stream: self.stream,
-            linked: self.linked,
             today: self.today,
         };
         row.clear();
@@ -216,4 +233,13 @@ impl<'a> Table<'a> {
             make(&subject, row);
         }
     }
+}
+
+/// What the registry that a dataset feeds is about, and the columns of its key.
+pub fn registry_key(pack: &Pack, dataset: &Dataset) -> Option<(EntityKind, Vec<usize>)> {
+    let members =
+        pack.registries.iter().flat_map(|registry| registry.members.iter().map(move |member| (registry, member)));
+    let (registry, member) = members.into_iter().find(|(_, member)| member.dataset == dataset.id)?;
+    let place = |name: &String| dataset.columns.iter().position(|column| column.name == *name);
+    Some((registry.entity, member.key.columns().iter().map(place).collect::<Option<_>>()?))
 }

@@ -50,7 +50,7 @@ use yihe_definitions::{EntityKind, Registry};
 use crate::{
     CityError,
     fault::{Fault, Planned, is_held},
-    row::Row,
+    row::{Cell, Row},
     sink::RowsFile,
     table::Table,
     world::World,
@@ -198,8 +198,6 @@ pub(crate) enum Part {
 /// Keeps the reckoning of one file while it is written.
 pub(crate) struct Ledger<'t> {
     table: &'t Table<'t>,
-    /// Column of the registry key, if the dataset feeds one.
-    key: Option<usize>,
     pub truth: DatasetTruth,
     name: String,
     row: u32,
@@ -209,14 +207,13 @@ pub(crate) struct Ledger<'t> {
 }
 
 impl<'t> Ledger<'t> {
-    pub fn new(table: &'t Table<'t>, key: Option<usize>, name: &str, lines: &Path) -> Result<Self, CityError> {
+    pub fn new(table: &'t Table<'t>, name: &str, lines: &Path) -> Result<Self, CityError> {
         let columns = ["file", "kind", "what", "column", "key"].map(str::to_owned);
         let dataset = table.dataset;
         let is_delivered = |index: &usize| table.delivered.contains(index);
         let withheld = (0..dataset.columns.len()).filter(|index| !is_delivered(index));
         Ok(Self {
             table,
-            key,
             truth: DatasetTruth {
                 withheld: withheld.map(|index| dataset.columns[index].name.clone()).collect(),
                 ..DatasetTruth::default()
@@ -237,7 +234,8 @@ impl<'t> Ledger<'t> {
         if planned.is_none() && self.broken.is_empty() {
             return Ok(());
         }
-        let true_key = if self.key.is_some() { self.table.true_key(number) } else { String::new() };
+        let feeds = self.table.registry_key.is_some();
+        let true_key = if feeds { self.table.true_key(number) } else { String::new() };
         let true_key = true_key.as_str();
         let dataset = self.table.dataset;
         let column = planned
@@ -258,7 +256,7 @@ impl<'t> Ledger<'t> {
         }
         let is_held = is_held(dataset, &self.broken);
         self.truth.held += u64::from(is_held);
-        let spoiled = planned.filter(|planned| planned.spoils_key && self.key.is_some());
+        let spoiled = planned.filter(|planned| planned.spoils_key && feeds);
         if let Some(planned) = spoiled {
             self.truth.unusable_keys += u64::from(!is_held);
             self.lines.add([self.name.as_str(), "unusable_key", planned.fault.word(), column, true_key], self.row)?;
@@ -281,6 +279,8 @@ struct Member<'t> {
     table: &'t Table<'t>,
     /// By field of the registry: the column that feeds it.
     columns: Vec<Option<usize>>,
+    /// Column with the day of the last change.
+    changed_on: Option<usize>,
 }
 
 /// Writes the expected golden records of the entities `first..last`.
@@ -303,7 +303,9 @@ pub(crate) fn registry(
                 let name = member.fields.get(&field.name)?;
                 table.dataset.columns.iter().position(|column| column.name == *name)
             };
-            Some(Member { table, columns: registry.fields.iter().map(column).collect() })
+            let place = |name: &String| table.dataset.columns.iter().position(|column| column.name == *name);
+            let changed_on = member.changed_on.as_ref().and_then(place);
+            Some(Member { table, columns: registry.fields.iter().map(column).collect(), changed_on })
         })
         .collect();
     // By field: members in the order in which they are believed.
@@ -326,18 +328,32 @@ pub(crate) fn registry(
     let mut delivered = vec![vec![String::new(); width]; members.len()];
     let mut line: Vec<String> = vec![String::new(); 1 + 2 * width];
     let (mut row, mut broken) = (Row::default(), Vec::new());
+    let spans = spans(registry, tables);
     for entity in first..last {
+        let thing = thing_of(&spans, entity);
         let mut is_known = false;
         for (member, values) in members.iter().zip(&mut delivered) {
             values.iter_mut().for_each(String::clear);
-            is_known |= deliveries(member, entity, &mut row, &mut broken, values);
+            let size = &member.table.size;
+            match thing {
+                None => {
+                    is_known |= deliveries(member, size.row_of(entity), &mut row, &mut broken, values);
+                }
+                Some((base, number)) if size.base().unwrap_or(&member.table.dataset.id) == base => {
+                    is_known |= deliveries(member, size.rows_about(number), &mut row, &mut broken, values);
+                }
+                Some(_) => {}
+            }
         }
         if !is_known {
             continue;
         }
         truth.entities += 1;
         line.iter_mut().for_each(String::clear);
-        key_of(world, registry.entity, entity, &mut line[0]);
+        match thing {
+            None => key_of(world, registry.entity, entity, &mut line[0]),
+            Some((base, number)) => line[0].push_str(&tables[base].thing_key(number)),
+        }
         let mut entity_conflicts = 0;
         for field in 0..width {
             let Some(source) = believed[field].iter().copied().find(|member| !delivered[*member][field].is_empty())
@@ -367,46 +383,95 @@ pub(crate) fn registry(
     Ok(Part::Registry(registry.id.clone(), truth))
 }
 
-/// What counts of a member's records of an entity. Returns whether one can be joined.
-fn deliveries(member: &Member<'_>, entity: u64, row: &mut Row, broken: &mut Vec<usize>, values: &mut [String]) -> bool {
-    let Some(number) = member.table.size.row_of(entity) else { return false };
-    let planned = member.table.deliver(number, row);
-    if planned.is_some_and(|planned| planned.quarantine.is_some() || planned.spoils_key) {
-        return false;
-    }
-    member.table.broken_rules(row, planned, broken);
-    if is_held(member.table.dataset, broken) {
-        return false;
-    }
-    if planned.is_some_and(|planned| planned.fault == Fault::Corrected) {
-        // The later file has the later day of change.
-        member.table.correct(number, row);
-    }
-    for (column, value) in member.columns.iter().zip(values) {
-        if let Some(column) = column {
-            row.canonical(*column, value);
+/// What counts of a member's records of an entity: the one changed last, of equal ones the later. Returns whether
+/// one can be joined.
+fn deliveries(
+    member: &Member<'_>,
+    numbers: impl IntoIterator<Item = u64>,
+    row: &mut Row,
+    broken: &mut Vec<usize>,
+    values: &mut [String],
+) -> bool {
+    // The first of several is older than any day, and a record without a day too.
+    let mut newest: Option<Option<i32>> = None;
+    for number in numbers {
+        let planned = member.table.deliver(number, row);
+        if planned.is_some_and(|planned| planned.quarantine.is_some() || planned.spoils_key) {
+            continue;
+        }
+        member.table.broken_rules(row, planned, broken);
+        if is_held(member.table.dataset, broken) {
+            continue;
+        }
+        if planned.is_some_and(|planned| planned.fault == Fault::Corrected) {
+            // The later file has the later day of change.
+            member.table.correct(number, row);
+        }
+        let changed_on = member.changed_on.and_then(|column| match row.cells[column] {
+            Cell::Day(day) => Some(day),
+            _ => None,
+        });
+        if newest.is_some_and(|known| known > changed_on) {
+            continue;
+        }
+        newest = Some(changed_on);
+        for (column, value) in member.columns.iter().zip(values.iter_mut()) {
+            value.clear();
+            if let Some(column) = column {
+                row.canonical(*column, value);
+            }
         }
     }
-    true
+    newest.is_some()
 }
 
-pub(crate) fn key_of(world: &World, kind: EntityKind, entity: u64, into: &mut String) {
+fn key_of(world: &World, kind: EntityKind, entity: u64, into: &mut String) {
     match kind {
         EntityKind::Person => into.push_str(world.person(entity).id_text()),
         EntityKind::Organisation => into.push_str(world.body(entity).code_text()),
         EntityKind::Place => {
             into.push_str(&world.places[usize::try_from(entity).expect("below the number of places")].code);
         }
-        EntityKind::Certificate | EntityKind::RealEstateUnit | EntityKind::CreditRecord | EntityKind::Indicator => {}
+        EntityKind::Certificate | EntityKind::RealEstateUnit | EntityKind::CreditRecord | EntityKind::Indicator => {
+            unreachable!("things have the key of their dataset")
+        }
     }
 }
 
-/// How many entities of a kind there are.
-pub(crate) fn entities(world: &World, kind: EntityKind) -> u64 {
-    match kind {
+/// Of a registry of things: the datasets that first know them with their records, in the order of the members. The
+/// entities are numbered through all of them. Empty for people, bodies and places, who are numbered in the world.
+fn spans<'t>(registry: &'t Registry, tables: &BTreeMap<&str, Table<'t>>) -> Vec<(&'t str, u64)> {
+    match registry.entity {
+        EntityKind::Person | EntityKind::Organisation | EntityKind::Place => Vec::new(),
+        EntityKind::Certificate | EntityKind::RealEstateUnit | EntityKind::CreditRecord | EntityKind::Indicator => {
+            let own = registry.members.iter().filter_map(|member| {
+                let size = &tables.get(member.dataset.as_str())?.size;
+                size.base().is_none().then_some((member.dataset.as_str(), size.rows))
+            });
+            own.collect()
+        }
+    }
+}
+
+fn thing_of<'t>(spans: &[(&'t str, u64)], entity: u64) -> Option<(&'t str, u64)> {
+    let mut number = entity;
+    for (base, rows) in spans {
+        if number < *rows {
+            return Some((base, number));
+        }
+        number -= rows;
+    }
+    None
+}
+
+/// How many entities a registry may have at most.
+pub(crate) fn entities(world: &World, registry: &Registry, tables: &BTreeMap<&str, Table<'_>>) -> u64 {
+    match registry.entity {
         EntityKind::Person => world.people,
         EntityKind::Organisation => world.bodies,
         EntityKind::Place => world.places.len() as u64,
-        EntityKind::Certificate | EntityKind::RealEstateUnit | EntityKind::CreditRecord | EntityKind::Indicator => 0,
+        EntityKind::Certificate | EntityKind::RealEstateUnit | EntityKind::CreditRecord | EntityKind::Indicator => {
+            spans(registry, tables).iter().map(|(_, rows)| rows).sum()
+        }
     }
 }

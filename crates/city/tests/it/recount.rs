@@ -228,14 +228,33 @@ fn is_identifier(identifier: Identifier, text: &str) -> bool {
     }
 }
 
-fn read_key(kind: EntityKind, text: Option<&str>) -> Option<String> {
-    let text = text?;
+fn read_key<'t>(kind: EntityKind, parts: impl Iterator<Item = Option<&'t str>>) -> Option<String> {
+    let parts: Vec<&str> = parts.collect::<Option<_>>()?;
+    let text = parts[0];
     match kind {
         EntityKind::Person => CitizenId::read(text).ok().map(|id| id.to_string()),
         EntityKind::Organisation => CreditCode::read(text).ok().map(|code| code.to_string()),
         EntityKind::Place => Some(normalise_key(text).into_owned()).filter(|key| !key.is_empty()),
-        EntityKind::Certificate | EntityKind::RealEstateUnit | EntityKind::CreditRecord | EntityKind::Indicator => {
-            unreachable!("the demonstration has no such registry")
+        EntityKind::Certificate => {
+            let text = normalise_key(text);
+            text.parse::<yihe_vocabulary::CertificateId>().ok().map(|id| id.to_string())
+        }
+        EntityKind::RealEstateUnit => {
+            let mut text = normalise_key(text).into_owned();
+            if text.len() == 19 {
+                text.push_str("W00000000");
+            }
+            text.parse::<yihe_vocabulary::RealEstateUnit>().ok().map(|unit| unit.to_string())
+        }
+        EntityKind::CreditRecord => {
+            let party = CreditCode::read(text).ok().map(|code| code.to_string());
+            let party = party.or_else(|| CitizenId::read(text).ok().map(|id| id.to_string()))?;
+            Some(format!("{party}|{}", normalise_key(parts[1])))
+        }
+        EntityKind::Indicator => {
+            let period = normalise_key(parts[1]);
+            let is_quarter = period.len() == 6 && period.starts_with("20") && period.as_bytes()[4] == b'Q';
+            is_quarter.then(|| format!("{}|{period}|{}", normalise_key(text), normalise_key(parts[2])))
         }
     }
 }
@@ -247,7 +266,7 @@ fn compare_registry(registry: &Registry, all: &BTreeMap<&str, Delivered<'_>>, tr
     let mut keys = BTreeSet::new();
     for member in &registry.members {
         let delivered = &all[member.dataset.as_str()];
-        let key = delivered.column(member.key.single().unwrap());
+        let key: Vec<usize> = member.key.columns().iter().map(|column| delivered.column(column)).collect();
         let changed = member.changed_on.as_ref().map(|column| delivered.column(column));
         let columns: Vec<Option<usize>> = registry
             .fields
@@ -261,7 +280,7 @@ fn compare_registry(registry: &Registry, all: &BTreeMap<&str, Delivered<'_>>, tr
             if delivered.is_held(index) {
                 continue;
             }
-            let Some(key) = read_key(registry.entity, record[key].as_deref()) else {
+            let Some(key) = read_key(registry.entity, key.iter().map(|column| record[*column].as_deref())) else {
                 unusable += 1;
                 continue;
             };
