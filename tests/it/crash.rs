@@ -59,6 +59,10 @@ const LINE: &[(&[&str], &[&str])] = &[
             "lake.after_log_commit:3",
         ],
     ),
+    (
+        &["theme", "build"],
+        &["theme.after_begin", "theme.after_query:2", "theme.after_commit", "lake.after_log_commit:4"],
+    ),
     (&["catalogue", "publish"], &["publish.step", "publish.step:2", "publish.step:3", "publish.step:31"]),
 ];
 
@@ -168,18 +172,27 @@ async fn every_point_is_met() {
     let folder = tempfile::tempdir().expect("a folder");
     let data = folder.path();
     prepare(data);
-    let rooms: [&[&'static str]; 3] =
-        [&yihe_collect::FAULT_POINTS, &yihe_quality::walk::FAULT_POINTS, &yihe_registries::FAULT_POINTS];
+    let rooms: [&[&'static str]; 4] = [
+        &yihe_collect::FAULT_POINTS,
+        &yihe_quality::walk::FAULT_POINTS,
+        &yihe_registries::FAULT_POINTS,
+        &yihe_registries::theme::THEME_FAULT_POINTS,
+    ];
     for point in rooms.concat() {
         let words: &[&str] = match point.split_once('.') {
             Some(("collect", _)) => &["collect"],
             Some(("check", _)) => &["check"],
+            Some(("theme", _)) => &["theme", "build"],
             _ => &["registry", "build"],
         };
         let output = yihe(data, words).env("YIHE_FAULT", point).output().expect("the binary runs");
         assert_eq!(output.status.signal(), Some(9), "{point} was not met: {}", said(&output));
-        if Some(&point) == yihe_collect::FAULT_POINTS.last() || Some(&point) == yihe_quality::walk::FAULT_POINTS.last()
-        {
+        let last = [
+            yihe_collect::FAULT_POINTS.last(),
+            yihe_quality::walk::FAULT_POINTS.last(),
+            yihe_registries::FAULT_POINTS.last(),
+        ];
+        if last.contains(&Some(&point)) {
             json(data, words);
         }
     }

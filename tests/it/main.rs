@@ -11,4 +11,5 @@ mod own_file;
 mod program;
 mod quality_loop;
 mod registries;
+mod themes;
 mod truth;

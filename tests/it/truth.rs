@@ -19,7 +19,7 @@ use yihe_registries::shape;
 
 use crate::main_line::{City, pack};
 
-fn rows_of(batch: &RecordBatch) -> impl Iterator<Item = BTreeMap<String, Option<String>>> + '_ {
+pub fn rows_of(batch: &RecordBatch) -> impl Iterator<Item = BTreeMap<String, Option<String>>> + '_ {
     (0..batch.num_rows()).map(|row| {
         let schema = batch.schema();
         let cells = schema.fields().iter().zip(batch.columns()).map(|(field, column)| {

@@ -1,7 +1,7 @@
 //! Compiling: an entry follows from the definitions of a pack.
 
 use jiff::Timestamp;
-use yihe_definitions::{Dataset, Department, Publication, Registry, Text, UpdateCycle};
+use yihe_definitions::{Dataset, Department, Publication, Registry, THEME_TABLE_PREFIX, Text, Theme, UpdateCycle};
 use yihe_store::{Actor, EntryRow, Role, Tx};
 use yihe_vocabulary::{Classification, ResourceCode};
 
@@ -127,6 +127,36 @@ impl EntryDraft {
             format: Format::Database,
             items,
             key: vec![registry.key.clone()],
+            update_cycle: UpdateCycle::Daily,
+            publication,
+        }))
+    }
+
+    /// The entry of a theme's table; `None` when the theme is internal or a view.
+    ///
+    /// # Errors
+    /// The theme's department is not among `departments`.
+    pub fn of_theme(theme: &Theme, departments: &[Department]) -> Result<Option<Self>, CatalogueError> {
+        let Some(publication) = theme.publication.clone() else { return Ok(None) };
+        let items: Vec<EntryItem> = theme
+            .columns
+            .iter()
+            .map(|column| EntryItem {
+                name: column.name.clone(),
+                title: column.title.clone(),
+                column_type: column.column_type,
+                sensitivity: column.sensitivity,
+                codes: None,
+            })
+            .collect();
+        Ok(Some(Self {
+            source: EntrySource::Registry(format!("{THEME_TABLE_PREFIX}{}", theme.id)),
+            title: theme.title.clone(),
+            department: department(departments, &theme.department, &theme.id)?,
+            summary: theme.summary.clone().unwrap_or_else(|| summary_of(&theme.title, &items)),
+            format: Format::Database,
+            items,
+            key: theme.key.clone(),
             update_cycle: UpdateCycle::Daily,
             publication,
         }))

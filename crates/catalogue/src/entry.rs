@@ -62,7 +62,7 @@ pub struct Entry {
 pub enum EntrySource {
     /// A department's dataset: its checked table.
     Dataset(String),
-    /// A base registry: its golden table.
+    /// A base registry, or a theme by the name of its table: its table in the zone of the registries.
     Registry(String),
 }
 

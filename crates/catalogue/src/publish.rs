@@ -35,7 +35,7 @@ pub struct PublishReport {
 }
 
 impl Catalogue {
-    /// Compiles, signs, reviews and publishes every entry of a pack: registries first, then datasets.
+    /// Compiles, signs, reviews and publishes every entry of a pack: registries first, then themes, then datasets.
     /// Each step is the ordinary one, with its checks, docket and ledger entries. Doing it again
     /// publishes only what has changed; after a crash it goes on where it stopped.
     ///
@@ -49,8 +49,9 @@ impl Catalogue {
     ) -> Result<PublishReport, CatalogueError> {
         let mut report = PublishReport::default();
         let registries = pack.registries.iter().map(|registry| EntryDraft::of_registry(registry, &pack.departments));
+        let themes = pack.themes.iter().map(|theme| EntryDraft::of_theme(theme, &pack.departments));
         let datasets = pack.datasets.iter().map(|dataset| EntryDraft::of_dataset(dataset, &pack.departments));
-        for draft in registries.chain(datasets) {
+        for draft in registries.chain(themes).chain(datasets) {
             match draft? {
                 None => report.internal += 1,
                 Some(draft) => self.publish_one(&draft, cast, at, &mut report).await?,

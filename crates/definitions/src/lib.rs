@@ -27,6 +27,7 @@ pub mod release;
 pub mod rule;
 pub mod scheme;
 pub mod text;
+pub mod theme;
 
 pub use calendar::CalendarYear;
 pub use code_table::{Code, CodeTable};
@@ -42,3 +43,4 @@ pub use release::{Release, Releases};
 pub use rule::{Dimension, Rule, RuleKind, Severity};
 pub use scheme::{Grade, Scheme};
 pub use text::{Language, Text};
+pub use theme::{THEME_TABLE_PREFIX, Theme, ThemeColumn, ThemeForm, ThemeKey, ThemeSource};

@@ -17,6 +17,7 @@ use crate::{
     release::{Release, Releases},
     scheme::Scheme,
     text::Text,
+    theme::Theme,
 };
 
 pub use read::{FILE_BYTES_MAX, FILES_MAX, PackFiles};
@@ -33,6 +34,9 @@ pub struct Pack {
     pub datasets: Vec<Dataset>,
     /// Base registries.
     pub registries: Vec<Registry>,
+    /// Themes, in the order in which people count them.
+    #[serde(default)]
+    pub themes: Vec<Theme>,
     /// What may begin once the ledger proves something.
     #[serde(default)]
     pub releases: Vec<Release>,
@@ -70,6 +74,8 @@ pub enum Document {
     Dataset(Box<Dataset>),
     /// `kind: registry`
     Registry(Box<Registry>),
+    /// `kind: theme`
+    Theme(Box<Theme>),
     /// `kind: release`
     Release(Release),
     /// `kind: calendar`
@@ -169,6 +175,12 @@ impl Pack {
     #[must_use]
     pub fn registry(&self, id: &str) -> Option<&Registry> {
         self.registries.iter().find(|registry| registry.id == id)
+    }
+
+    /// The theme with this identifier.
+    #[must_use]
+    pub fn theme(&self, id: &str) -> Option<&Theme> {
+        self.themes.iter().find(|theme| theme.id == id)
     }
 
     /// The rule for what is to begin, if the city has one.

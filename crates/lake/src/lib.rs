@@ -91,7 +91,7 @@ pub use maintain::{Compacted, Vacuumed};
 pub use mask::{Mask, Salt};
 pub use name::{CommitKey, TableName, Zone};
 pub use predicate::RowCondition;
-pub use query::{Param, QueryTable};
+pub use query::{Param, QueryTable, query_columns};
 pub use rights::{GrantedColumn, Rights};
 pub use scan::Scan;
 pub use write::Writer;

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use datafusion::common::{ParamValues, ScalarValue};
+use arrow::datatypes::SchemaRef;
+use datafusion::common::{ParamValues, ScalarValue, TableReference};
+use datafusion::datasource::empty::EmptyTable;
 use datafusion::execution::context::SQLOptions;
 use datafusion::prelude::SessionContext;
 
@@ -60,6 +62,25 @@ impl From<Param> for ScalarValue {
     }
 }
 
+/// The columns that a definition's query would give over tables of these schemas, each under its name; nothing
+/// is read.
+///
+/// # Errors
+/// [`LakeError::Engine`] with the engine's reason when the query does not parse, is none or does not fit.
+pub async fn query_columns(sql: &str, tables: &[(String, SchemaRef)]) -> Result<SchemaRef, LakeError> {
+    let failed = |source| LakeError::engine("plan a query", source);
+    let context = SessionContext::new();
+    for (name, schema) in tables {
+        let table = Arc::new(EmptyTable::new(Arc::clone(schema)));
+        context.register_table(TableReference::bare(name.as_str()), table).map_err(failed)?;
+    }
+    let only_queries = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+    let frame = context.sql_with_options(sql, only_queries).await.map_err(failed)?;
+    // Types are settled by the optimiser's first passes, so a query is planned to its end.
+    let plan = frame.create_physical_plan().await.map_err(failed)?;
+    Ok(plan.schema())
+}
+
 impl Lake {
     /// Runs one `SELECT` over `tables` with every function of the engine.
     ///
@@ -80,10 +101,7 @@ impl Lake {
         for wanted in tables {
             let table = self.table(&wanted.table, wanted.version).await?;
             context
-                .register_table(
-                    datafusion::common::TableReference::bare(wanted.alias.as_str()),
-                    Arc::new(LakeProvider::whole(table)),
-                )
+                .register_table(TableReference::bare(wanted.alias.as_str()), Arc::new(LakeProvider::whole(table)))
                 .map_err(failed)?;
         }
         let only_queries = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);

@@ -66,6 +66,52 @@ pub enum RegistryError {
         /// Bound.
         most: u64,
     },
+    /// A table that a theme reads, or the theme's own, is not there yet.
+    #[error(
+        "`{table}` of theme `{theme}` does not exist yet; collect, check and build what it is made of, then build it"
+    )]
+    NoSource {
+        /// Theme.
+        theme: String,
+        /// Table.
+        table: String,
+    },
+    /// A theme's query gives other columns than it declares.
+    #[error("the query of theme `{theme}` gives the columns {found}, expected those declared: {expected}")]
+    ThemeColumns {
+        /// Theme.
+        theme: String,
+        /// Columns of the query.
+        found: String,
+        /// Columns declared.
+        expected: String,
+    },
+    /// A value of a theme is not of the declared type, or a part of a key is missing.
+    #[error("the query of theme `{theme}` gives a value that does not fit column `{column}`")]
+    ThemeValue {
+        /// Theme.
+        theme: String,
+        /// Column.
+        column: String,
+        /// Cause.
+        source: arrow::error::ArrowError,
+    },
+    /// Two rows of a theme have one key.
+    #[error("two rows of theme `{theme}` have the same {key}, expected one row for each")]
+    ThemeKey {
+        /// Theme.
+        theme: String,
+        /// Columns of the key.
+        key: String,
+    },
+    /// A theme has more rows than one may have.
+    #[error("theme `{theme}` has more than {most} rows")]
+    ThemeTooLarge {
+        /// Theme.
+        theme: String,
+        /// Bound.
+        most: u64,
+    },
     /// Records without a key could not be linked.
     #[error("failed to link records of registry `{registry}` that have no usable key")]
     Linkage {
@@ -92,6 +138,19 @@ impl RegistryError {
             Self::Busy { registry, holder } => {
                 format!("基础库“{registry}”正由 {holder} 建设，请稍候；其租约到期会自动释放。")
             }
+            Self::NoSource { theme, table } => {
+                format!("主题库“{theme}”的表 {table} 尚不存在；请先归集、检查并建好其来源，再建主题库。")
+            }
+            Self::ThemeColumns { theme, found, expected } => {
+                format!("主题库“{theme}”的查询给出的列为 {found}，应为所声明的 {expected}。")
+            }
+            Self::ThemeValue { theme, column, source } => {
+                format!("主题库“{theme}”的查询有与列 {column} 不符的值：{source}。")
+            }
+            Self::ThemeKey { theme, key } => {
+                format!("主题库“{theme}”有两行的 {key} 相同；每个主键只应有一行，请在查询中汇总。")
+            }
+            Self::ThemeTooLarge { theme, most } => format!("主题库“{theme}”超过 {most} 行。"),
             Self::OtherShape { registry } => {
                 format!("基础库“{registry}”的预演只能改变数源与成组，来源与字段须与现行定义一致。")
             }

@@ -9,7 +9,10 @@
 //! Deliberately absent: correcting a department's record (its owner does, through the docket), joining a
 //! record without a usable key to an entity by itself (it is listed as unlinked), and reading files.
 //!
-//! Reading order: [`key`] → [`shape`] → [`gather`] → [`resolve`] → [`build`] → [`what_if`] → [`candidates`] → [`sight`] → [`tally`].
+//! Reading order: [`key`] → [`shape`] → [`gather`] → [`resolve`] → [`build`] → [`what_if`] → [`candidates`] →
+//! [`sight`] → [`tally`] → [`theme`].
+//!
+//! Themes (主题库) are tables of their own over golden and checked tables ([`theme`]).
 //!
 //! # Recipe: a new kind of entity
 //! 1. Add the variant to `definitions::EntityKind` and its normalisation to [`key`].
@@ -23,6 +26,7 @@ pub mod resolve;
 pub mod shape;
 pub mod sight;
 pub mod tally;
+pub mod theme;
 pub mod what_if;
 
 mod error;
@@ -30,3 +34,4 @@ mod gather;
 
 pub use build::{BuildReport, Builder, FAULT_POINTS};
 pub use error::RegistryError;
+pub use theme::ThemeReport;

@@ -99,6 +99,9 @@ after an interruption simply run it again. Rows that do not fit go to quarantine
     /// 基础库 · base registries
     #[command(subcommand)]
     Registry(Registry),
+    /// 主题库 · themes over registries and datasets
+    #[command(subcommand)]
+    Theme(Theme),
     /// 关联 · link records of any files without labels: duplicates of one, or matches of two
     #[command(subcommand)]
     Link(Link),
@@ -418,6 +421,26 @@ pub enum Registry {
         registry: String,
         /// 主键 · key of the entity
         key: String,
+    },
+}
+
+/// `yihe theme …`
+#[derive(Debug, Subcommand)]
+pub enum Theme {
+    /// 建主题库 · build the tables of themes
+    Build {
+        /// 主题库，缺省为全部 · themes; all of them when none is named
+        themes: Vec<String>,
+    },
+    /// 有哪些主题库 · the themes, what they join by and from whom
+    List,
+    /// 一个主题库的列、完整率与若干行（敏感列隐去） · columns, completeness and some rows; sensitive values hidden
+    Show {
+        /// 主题库 · theme
+        theme: String,
+        /// 行数 · rows
+        #[arg(long, default_value_t = 5)]
+        rows: usize,
     },
 }
 

@@ -15,6 +15,7 @@ mod rules;
 mod serve;
 mod share;
 mod sql;
+mod theme;
 pub mod ticket;
 mod witness;
 
@@ -31,7 +32,7 @@ use crate::{
 pub async fn run(command: Command, config: Config, output: &Output) -> Result<Exit> {
     match command {
         Command::Demo(demo) => demo::run(demo, config, output).await,
-        Command::Pack(Pack::Check { folders }) => pack::check(&folders, output),
+        Command::Pack(Pack::Check { folders }) => pack::check(&folders, output).await,
         Command::Pack(Pack::Init { file, out }) => init::run(&file, out, output),
         Command::Pack(Pack::Apply { folders }) => pack::apply(&App::open(config).await?, &folders, output).await,
         Command::Pack(Pack::List) => pack::list(&App::open(config).await?, output).await,
@@ -45,6 +46,7 @@ pub async fn run(command: Command, config: Config, output: &Output) -> Result<Ex
         Command::Sql(words) => sql::run(&App::open(config).await?, &words, output).await,
         Command::Quality(words) => quality::run(&App::open(config).await?, words, output).await,
         Command::Registry(registry) => registry::run(&App::open(config).await?, registry, output).await,
+        Command::Theme(theme) => theme::run(&App::open(config).await?, theme, output).await,
         Command::Catalogue(catalogue) => catalogue::run(&App::open(config).await?, catalogue, output).await,
         Command::Share(share) => share::run(&App::open(config).await?, share, output).await,
         Command::Link(command) => link::run(command, output),

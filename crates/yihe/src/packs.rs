@@ -53,6 +53,9 @@ pub async fn apply(store: &Store, pack: &Pack, act: &Act<'_>) -> Result<PackAppl
     for registry in &pack.registries {
         add("registry", &registry.id, serde_json::to_string(registry)?);
     }
+    for theme in &pack.themes {
+        add("theme", &theme.id, serde_json::to_string(theme)?);
+    }
     for release in &pack.releases {
         add("release", &release.id, serde_json::to_string(release)?);
     }
@@ -69,6 +72,7 @@ pub async fn apply(store: &Store, pack: &Pack, act: &Act<'_>) -> Result<PackAppl
         departments: pack.departments.iter().map(|department| department.id.clone()).collect(),
         datasets: pack.datasets.iter().map(|dataset| dataset.id.clone()).collect(),
         registries: pack.registries.iter().map(|registry| registry.id.clone()).collect(),
+        themes: pack.themes.iter().map(|theme| theme.id.clone()).collect(),
     };
     add(WHOLE, "order", serde_json::to_string(&order)?);
     let mut tx = store.begin().await?;
@@ -83,6 +87,9 @@ struct Order {
     departments: Vec<String>,
     datasets: Vec<String>,
     registries: Vec<String>,
+    /// Absent where a release that knew no themes applied the pack.
+    #[serde(default)]
+    themes: Vec<String>,
 }
 
 /// The pack in force.
@@ -98,6 +105,7 @@ pub async fn in_force(store: &Store) -> Result<Pack> {
         departments: all(store, "department").await?,
         datasets: all(store, "dataset").await?,
         registries: all(store, "registry").await?,
+        themes: all(store, "theme").await?,
         releases: all(store, "release").await?,
         calendars: all(store, "calendar").await?,
         code_tables: all(store, "code_table").await?,
@@ -112,6 +120,7 @@ pub async fn in_force(store: &Store) -> Result<Pack> {
     pack.departments.sort_by_key(|department| place(&order.departments, &department.id));
     pack.datasets.sort_by_key(|dataset| place(&order.datasets, &dataset.id));
     pack.registries.sort_by_key(|registry| place(&order.registries, &registry.id));
+    pack.themes.sort_by_key(|theme| place(&order.themes, &theme.id));
     Ok(pack)
 }
 

@@ -1,6 +1,7 @@
 //! What one document may demand of another.
 
 mod registry;
+mod theme;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,6 +33,10 @@ pub(super) fn check(pack: &Pack, places: &Places, faults: &mut Vec<Fault>) {
     for registry in &pack.registries {
         let mut found = Found { kind: "registry", id: &registry.id, places, faults };
         registry::check(registry, &departments, &datasets, &mut found);
+    }
+    for one in &pack.themes {
+        let mut found = Found { kind: "theme", id: &one.id, places, faults };
+        theme::check(one, pack, &mut found);
     }
     for (index, release) in pack.releases.iter().enumerate() {
         let mut found = Found { kind: "release", id: &release.id, places, faults };

@@ -117,6 +117,7 @@ fn read_document(
         Some("department") => parse(&body).map(Document::Department),
         Some("dataset") => parse(&body).map(|dataset| Document::Dataset(Box::new(dataset))),
         Some("registry") => parse(&body).map(|registry| Document::Registry(Box::new(registry))),
+        Some("theme") => parse(&body).map(|theme| Document::Theme(Box::new(theme))),
         Some("release") => parse(&body).map(Document::Release),
         Some("calendar") => parse(&body).map(Document::Calendar),
         Some("code_table") => parse(&body).map(Document::CodeTable),
@@ -129,10 +130,10 @@ fn read_document(
                 line: Some(first_line + 1),
                 message: Text::new(
                     format!(
-                        "文档的 kind 为 {found}；应为 department、dataset、registry、release、calendar、code_table、divisions 或 score_scheme"
+                        "文档的 kind 为 {found}；应为 department、dataset、registry、theme、release、calendar、code_table、divisions 或 score_scheme"
                     ),
                     format!(
-                        "found kind {found}, expected department, dataset, registry, release, calendar, code_table, divisions or score_scheme"
+                        "found kind {found}, expected department, dataset, registry, theme, release, calendar, code_table, divisions or score_scheme"
                     ),
                 ),
             });
@@ -168,6 +169,10 @@ fn read_document(
         Document::Registry(registry) => {
             place("registry", &registry.id);
             pack.registries.push(*registry);
+        }
+        Document::Theme(theme) => {
+            place("theme", &theme.id);
+            pack.themes.push(*theme);
         }
         Document::Release(release) => {
             place("release", &release.id);

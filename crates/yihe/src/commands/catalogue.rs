@@ -115,8 +115,9 @@ pub async fn cast(app: &App, pack: &Pack) -> Result<Cast> {
         pack.datasets.iter().filter(|dataset| dataset.publication.is_some()).map(|dataset| &dataset.department);
     let runners =
         pack.registries.iter().filter(|registry| registry.publication.is_some()).map(|registry| &registry.department);
+    let themes = pack.themes.iter().filter(|theme| theme.publication.is_some()).map(|theme| &theme.department);
     let mut wanted: Vec<(&str, Role)> = vec![(app.config.authority.as_str(), Role::Reviewer)];
-    for department in providers.chain(runners) {
+    for department in providers.chain(runners).chain(themes) {
         wanted.extend([(department.as_str(), Role::Officer), (department.as_str(), Role::Head)]);
     }
     for (department, role) in wanted {

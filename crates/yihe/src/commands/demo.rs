@@ -11,7 +11,7 @@ use yihe_store::ObjectKind;
 use crate::{
     app::App,
     cli::Demo,
-    commands::{account, catalogue, check, collect, ledger, pack, registry, serve, share},
+    commands::{account, catalogue, check, collect, ledger, pack, registry, serve, share, theme},
     config::Config,
     memory,
     output::{Exit, Output, grouped, warn},
@@ -104,6 +104,10 @@ pub async fn run(demo: Demo, mut config: Config, output: &Output) -> Result<Exit
     let records = built.iter().map(|one| one.records + one.unlinked).sum();
     let entities = built.iter().map(|one| one.entities).sum();
     steps.end("registry build", records, entities, built.iter().map(|one| one.unlinked).sum());
+
+    let themes = theme::build(&app, &definitions, &[], output).await?;
+    let rows = themes.iter().map(|one| one.rows).sum();
+    steps.end("theme build", entities, rows, 0);
 
     let secret = std::env::var("YIHE_PASSPHRASE").unwrap_or_else(|_| "yihe-demo-2026".to_owned());
     account::cast(&app, &definitions, &secret).await?;
@@ -252,6 +256,7 @@ fn heading(name: &str, output: &Output) -> String {
         ("check", "检查"),
         ("tickets", "问题开单"),
         ("registry build", "建库"),
+        ("theme build", "建主题库"),
         ("catalogue publish", "发布目录"),
         ("share request", "申请与授权"),
         ("supply", "供给"),

@@ -13,8 +13,8 @@ use crate::{
 };
 
 /// Checks folders, with the base pack before them.
-pub fn check(folders: &[PathBuf], output: &Output) -> Result<Exit> {
-    match read(folders) {
+pub async fn check(folders: &[PathBuf], output: &Output) -> Result<Exit> {
+    match read(folders).await {
         Ok(pack) => {
             output.line(&format!(
                 "{} {}",
@@ -22,7 +22,7 @@ pub fn check(folders: &[PathBuf], output: &Output) -> Result<Exit> {
                 summary(&pack, output)
             ));
             output
-                .object(&json!({ "faults": [], "datasets": pack.datasets.len(), "registries": pack.registries.len() }));
+                .object(&json!({ "faults": [], "datasets": pack.datasets.len(), "registries": pack.registries.len(), "themes": pack.themes.len() }));
             Ok(Exit::Done)
         }
         Err(PackError::Faults(faults)) => {
@@ -39,9 +39,9 @@ pub fn check(folders: &[PathBuf], output: &Output) -> Result<Exit> {
 
 /// Puts folders in force.
 pub async fn apply(app: &App, folders: &[PathBuf], output: &Output) -> Result<Exit> {
-    let pack = match read(folders) {
+    let pack = match read(folders).await {
         Ok(pack) => pack,
-        Err(PackError::Faults(_)) => return check(folders, output),
+        Err(PackError::Faults(_)) => return check(folders, output).await,
         Err(error) => return Err(error.into()),
     };
     let applied = put_in_force(app, &pack).await?;
@@ -95,20 +95,26 @@ pub async fn list(app: &App, output: &Output) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn read(folders: &[PathBuf]) -> Result<Pack, PackError> {
+async fn read(folders: &[PathBuf]) -> Result<Pack, PackError> {
     let mut files = vec![packs::base()];
     for folder in folders {
         files.push(PackFiles::from_folder(folder)?);
     }
-    Pack::from_files(&files)
+    let pack = Pack::from_files(&files)?;
+    // What a document alone cannot say: whether the engine can answer a theme's query.
+    let faults = yihe_registries::theme::check(&pack).await;
+    if faults.is_empty() { Ok(pack) } else { Err(PackError::Faults(faults)) }
 }
 
 fn summary(pack: &Pack, output: &Output) -> String {
-    let (departments, datasets, registries) = (pack.departments.len(), pack.datasets.len(), pack.registries.len());
+    let (departments, datasets) = (pack.departments.len(), pack.datasets.len());
+    let (registries, themes) = (pack.registries.len(), pack.themes.len());
     match output.language {
-        yihe_definitions::Language::Zh => format!("{departments} 个部门，{datasets} 个数据集，{registries} 个基础库"),
+        yihe_definitions::Language::Zh => {
+            format!("{departments} 个部门，{datasets} 个数据集，{registries} 个基础库，{themes} 个主题库")
+        }
         yihe_definitions::Language::En => {
-            format!("{departments} departments, {datasets} datasets, {registries} registries")
+            format!("{departments} departments, {datasets} datasets, {registries} registries, {themes} themes")
         }
     }
 }

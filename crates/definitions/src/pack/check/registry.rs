@@ -6,6 +6,7 @@ use super::{COLUMNS_MAX, Found, check_publication, is_identifier};
 use crate::{
     dataset::Dataset,
     registry::{Field, Member, Registry},
+    theme::THEME_TABLE_PREFIX,
 };
 
 /// Most datasets that feed one registry.
@@ -23,6 +24,12 @@ pub(super) fn check(
 ) {
     if !is_identifier(&registry.id) {
         found.name(&registry.id);
+    }
+    if registry.id.starts_with(THEME_TABLE_PREFIX) {
+        found.say(
+            format!("名称以 {THEME_TABLE_PREFIX} 开头；这是主题库的表名"),
+            format!("found a name that begins with {THEME_TABLE_PREFIX}, which themes' tables have"),
+        );
     }
     if !departments.contains(registry.department.as_str()) {
         found.unknown("部门", "department", &registry.department);
