@@ -90,10 +90,11 @@ after an interruption simply run it again. Rows that do not fit go to quarantine
     Quality(Quality),
     /// 用 SQL 查指标、问题与工单 · ask about metrics, faults and tickets in SQL
     #[command(after_help = "\
-表 · tables: yihe.metrics  yihe.faults  yihe.tickets  yihe.notices
+表 · tables: yihe.metrics  yihe.faults  yihe.tickets  yihe.notices  yihe.theme_<主题库 · theme>
 例 · examples:
   yihe sql \"SELECT dataset, rule, count(*) FROM yihe.faults WHERE state = 'open' GROUP BY ALL ORDER BY 3 DESC\"
   yihe sql \"SELECT * FROM yihe.tickets WHERE state = 'open'\"
+  yihe sql \"SELECT industry, sum(tax_amount) FROM yihe.theme_enterprise_development GROUP BY 1\"
 只读；敏感值已隐藏。Read only; sensitive values are hidden.")]
     Sql(Sql),
     /// 基础库 · base registries

@@ -3,10 +3,14 @@
 use std::{collections::BTreeMap, time::Instant};
 
 use anyhow::{Context, Result, bail};
+use arrow::{array::AsArray, datatypes::DataType};
+use futures::StreamExt;
+use jiff::civil::date;
 use serde_json::{Value, json};
 use yihe_city::{CityOptions, Truth};
-use yihe_definitions::Pack;
-use yihe_store::ObjectKind;
+use yihe_definitions::{EntityKind, Pack};
+use yihe_lake::{Scan, TableName, Zone};
+use yihe_store::{ObjectKind, ProtectionRow};
 
 use crate::{
     app::App,
@@ -21,6 +25,8 @@ use crate::{
 /// Registry whose golden table is shared, and the department that asks for it.
 const SHARED_REGISTRY: &str = "population";
 const REQUESTER: &str = "minzheng";
+/// People of the city who are protected.
+const PROTECTED: usize = 2;
 
 /// One line of the report.
 struct Step {
@@ -100,6 +106,7 @@ pub async fn run(demo: Demo, mut config: Config, output: &Output) -> Result<Exit
     let faults: u64 = checked.iter().flat_map(|one| one.followed.tallies.values()).map(|tally| tally.open).sum();
     steps.end("tickets", faults, tickets.opened, 0);
 
+    protect(&app).await?;
     let built = registry::build(&app, &definitions, &[], output).await?;
     let records = built.iter().map(|one| one.records + one.unlinked).sum();
     let entities = built.iter().map(|one| one.entities).sum();
@@ -186,6 +193,44 @@ async fn generate(app: &App, definitions: &Pack, demo: &Demo, output: &Output) -
     .await
     .context("the generator stopped")?;
     Ok(made?.truth)
+}
+
+/// Notes two people of the city as protected, as a court's order or a witness programme would.
+async fn protect(app: &App) -> Result<()> {
+    let register = TableName::new(Zone::Checked, "population_household")?;
+    let scan =
+        Scan { columns: Some(vec!["citizen_id".to_owned()]), limit: Some(PROTECTED), ordered: true, ..Scan::default() };
+    let mut stream = app.lake.scan(&register, scan).await?;
+    while let Some(batch) = stream.next().await {
+        let batch = batch?;
+        let numbers = arrow::compute::cast(batch.column(0), &DataType::Utf8)?;
+        for number in numbers.as_string::<i32>().iter().flatten() {
+            let Some(key) = yihe_registries::key::usable(EntityKind::Person, number) else { continue };
+            if app.store.protection_find_standing(SHARED_REGISTRY, &key).await?.is_some() {
+                continue;
+            }
+            let now = app.clock.now();
+            let machine = app.machine();
+            let act = machine.act("entity.protected", now);
+            let row = ProtectionRow {
+                id: app.store.new_id(now),
+                registry: SHARED_REGISTRY.to_owned(),
+                entity_key: key.into_owned(),
+                basis: "个人信息保护法第二十八条；示范".to_owned(),
+                since: date(2026, 1, 1),
+                until: None,
+                noted_by: act.actor.to_owned(),
+                noted_at: now,
+                lifted_at: None,
+                lifted_by: None,
+                version: 1,
+            };
+            let mut tx = app.store.begin().await?;
+            tx.protection_insert(&row, &act).await?;
+            tx.commit().await?;
+        }
+    }
+    Ok(())
 }
 
 /// What the civil affairs bureau asks for: a few fields of the population registry.

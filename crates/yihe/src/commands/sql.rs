@@ -1,4 +1,4 @@
-//! `yihe sql`: the tables `yihe.metrics`, `yihe.faults`, `yihe.tickets`, `yihe.notices`.
+//! `yihe sql`: the tables `yihe.metrics`, `yihe.faults`, `yihe.tickets`, `yihe.notices`, and each theme.
 
 use std::sync::Arc;
 
@@ -10,9 +10,10 @@ use arrow::{
 };
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
-use yihe_definitions::{Dataset, Pack};
+use yihe_definitions::{Dataset, Pack, ThemeForm};
 use yihe_lake::{Limits, Offered, OfferedRows, QueryTable, TableName, Zone};
 use yihe_quality::{fault_list::mask_of, figures::Figures};
+use yihe_registries::theme::{theme_sources, theme_table};
 use yihe_store::{MetricRun, NoticeRow, TicketFilter, TicketRow};
 
 use crate::{
@@ -27,12 +28,13 @@ const ROWS_MAX: i64 = 100_000;
 /// The command.
 pub async fn run(app: &App, words: &Sql, output: &Output) -> Result<Exit> {
     let pack = app.pack().await?;
-    let offered = vec![
+    let mut offered = vec![
         Offered { name: "metrics".to_owned(), rows: given(metrics(&runs(app).await?)) },
         faults(app, &pack)?,
         Offered { name: "tickets".to_owned(), rows: given(tickets(&all_tickets(app).await?)) },
         Offered { name: "notices".to_owned(), rows: given(notices(&all_notices(app).await?)) },
     ];
+    offered.extend(themes(app, &pack)?);
     let answer = app.lake.inspect(offered, &words.question, Limits::default()).await?;
     let names: Vec<&str> = answer.schema.fields().iter().map(|field| field.name().as_str()).collect();
     let mut rows = Vec::new();
@@ -98,6 +100,35 @@ fn faults(app: &App, pack: &Pack) -> Result<Offered> {
         OfferedRows::Query { sql: selects.join(" UNION ALL "), tables }
     };
     Ok(Offered { name: "faults".to_owned(), rows })
+}
+
+/// Every theme as `theme_<id>`: of a table what was built, of a view what its sources say now. Sensitive values are
+/// hidden; a theme that has nothing yet is left out.
+fn themes(app: &App, pack: &Pack) -> Result<Vec<Offered>> {
+    let mut offered = Vec::new();
+    for theme in &pack.themes {
+        let table = theme_table(theme)?;
+        let (from, tables) = match theme.form {
+            ThemeForm::Table => ("theme".to_owned(), vec![QueryTable::newest("theme", table.clone())]),
+            ThemeForm::View => {
+                let sources = theme_sources(theme)?.into_iter();
+                (format!("({})", theme.sql), sources.map(|(name, table)| QueryTable::newest(name, table)).collect())
+            }
+        };
+        if tables.iter().any(|source| !app.lake.exists(&source.table)) {
+            continue;
+        }
+        let shown = theme.columns.iter().map(|column| {
+            let name = &column.name;
+            match mask_of(column.sensitivity) {
+                None => name.clone(),
+                Some(_) => format!("CASE WHEN {name} IS NOT NULL THEN '***' END AS {name}"),
+            }
+        });
+        let sql = format!("SELECT {} FROM {from}", shown.collect::<Vec<_>>().join(", "));
+        offered.push(Offered { name: table.name().to_owned(), rows: OfferedRows::Query { sql, tables } });
+    }
+    Ok(offered)
 }
 
 fn is_sensitive(dataset: &Dataset, column: &str) -> bool {
