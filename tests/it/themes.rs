@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use arrow::array::RecordBatch;
 use futures::StreamExt;
 use yihe_city::{CityOptions, generate};
 use yihe_definitions::ThemeForm;
@@ -145,7 +146,7 @@ async fn themes_say_what_follows_from_the_truth() {
     let transport = pack.theme("transport").expect("in the pack");
     assert_eq!(transport.form, ThemeForm::View);
     assert!(!city.lake.exists(&theme::theme_table(transport).expect("a name")));
-    let shown: usize = builder.theme_rows(transport, 3).await.expect("rows").iter().map(|batch| batch.num_rows()).sum();
+    let shown: usize = builder.theme_rows(transport, 3).await.expect("rows").iter().map(RecordBatch::num_rows).sum();
     assert_eq!(shown, 3);
 
     // The same again: nothing is done. Another source: built again, and the changes are what differs.
