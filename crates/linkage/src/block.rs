@@ -359,7 +359,7 @@ fn value_keys(field: &Field, part: Part, seed: u64) -> Vec<Vec<u64>> {
     (0..field.values.len() as ValueId).map(|id| part_keys(field, id, part, seed)).collect()
 }
 
-fn part_keys(field: &Field, id: ValueId, part: Part, seed: u64) -> Vec<u64> {
+pub(crate) fn part_keys(field: &Field, id: ValueId, part: Part, seed: u64) -> Vec<u64> {
     let value = field.values[id as usize].as_ref();
     let hash = |text: &str| xxh3_64_with_seed(text.as_bytes(), seed);
     let characters = field.characters.get(id);

@@ -58,7 +58,63 @@ struct Swapped {
     to_other: Vec<ValueId>,
 }
 
+/// A record that is only asked about.
+#[derive(Debug)]
+pub(crate) struct Query {
+    /// Number of its value in each field; [`MISSING`] where it has none.
+    pub ids: Vec<ValueId>,
+}
+
 impl Comparer {
+    /// Reads every column that the model compares or blocks by; returns also the field of every key, rule by rule.
+    ///
+    /// # Errors
+    /// A column that the records do not have.
+    pub(crate) fn with_keys(model: &Model, records: &Records) -> Result<(Self, Vec<usize>), LinkageError> {
+        let mut comparer = Self::new(model, records)?;
+        let mut of_keys = Vec::new();
+        for key in model.blocking.iter().flat_map(|rule| &rule.keys) {
+            let column = records.column(&key.column)?;
+            let known = comparer.fields.iter().position(|field| field.column == column && field.reads == key.reads);
+            of_keys.push(known.unwrap_or_else(|| {
+                comparer.fields.push(Field::read(records, column, None, key.reads));
+                comparer.fields.len() - 1
+            }));
+        }
+        Ok((comparer, of_keys))
+    }
+
+    /// The pattern of a record and one that is only asked about.
+    pub(crate) fn pattern_of(&self, row: usize, query: &Query) -> Pattern {
+        let mut pattern = 0;
+        for (at, comparison) in self.comparisons.iter().enumerate() {
+            let field = &self.fields[comparison.field];
+            let (a, b) = (field.ids[row], query.ids[comparison.field]);
+            if a == MISSING || b == MISSING {
+                continue;
+            }
+            let same = |field: &Field, a: ValueId, b: ValueId| {
+                a != MISSING && b != MISSING && field.values[a as usize] == field.values[b as usize]
+            };
+            let level = if same(field, a, b) {
+                1
+            } else if comparison.only_exact {
+                comparison.last
+            } else {
+                Self::level(comparison, field, (a, b), |swapped| {
+                    let other = &self.fields[swapped.other];
+                    let (x, y) = (other.ids[row], query.ids[swapped.other]);
+                    x != MISSING
+                        && y != MISSING
+                        && other.values[x as usize] == field.values[b as usize]
+                        && other.values[y as usize] == field.values[a as usize]
+                })
+            };
+            pattern |= level << (4 * at);
+        }
+        pattern
+    }
+
     /// Reads every column that the model compares.
     ///
     /// # Errors
@@ -92,7 +148,11 @@ impl Comparer {
             } else if comparison.only_exact {
                 comparison.last
             } else {
-                self.level(comparison, &self.fields[comparison.field], (left, right), (a, b))
+                Self::level(comparison, &self.fields[comparison.field], (a, b), |swapped| {
+                    let other = &self.fields[swapped.other];
+                    let (x, y) = (other.ids[left], other.ids[right]);
+                    x != MISSING && swapped.to_other[b as usize] == x && swapped.to_other[a as usize] == y
+                })
             };
             pattern |= level << (4 * at);
         }
@@ -100,7 +160,12 @@ impl Comparer {
     }
 
     /// The level of two different values.
-    fn level(&self, comparison: &Prepared, field: &Field, rows: (usize, usize), ids: (ValueId, ValueId)) -> u64 {
+    fn level(
+        comparison: &Prepared,
+        field: &Field,
+        ids: (ValueId, ValueId),
+        is_swapped: impl Fn(&Swapped) -> bool,
+    ) -> u64 {
         let mut similarity = None;
         let mut distance = None;
         let mut cosine = None;
@@ -143,11 +208,7 @@ impl Comparer {
                 Test::Dice => f64::from(dice(&field.bits[ids.0 as usize], &field.bits[ids.1 as usize])) >= bound,
                 Test::Contained => contained(field.words.of_value.get(ids.0), field.words.of_value.get(ids.1)),
                 Test::Beginning => beginning(field.characters.get(ids.0), field.characters.get(ids.1)),
-                Test::Swapped => comparison.swapped.as_ref().is_some_and(|swapped| {
-                    let other = &self.fields[swapped.other];
-                    let (a, b) = (other.ids[rows.0], other.ids[rows.1]);
-                    a != MISSING && swapped.to_other[ids.1 as usize] == a && swapped.to_other[ids.0 as usize] == b
-                }),
+                Test::Swapped => comparison.swapped.as_ref().is_some_and(&is_swapped),
                 Test::DayMonthSwapped => {
                     let (a, b) = (field.days[ids.0 as usize], field.days[ids.1 as usize]);
                     a.year == b.year && a.month == b.day && a.day == b.month

@@ -1,7 +1,7 @@
 //! Why two records are, or are not, taken for the same: the weights one by one (the waterfall of a pair).
 
 use crate::{
-    compare::{Comparer, level},
+    compare::{Comparer, Pattern, level},
     error::LinkageError,
     model::Model,
     records::Records,
@@ -56,29 +56,45 @@ pub fn explain(model: &Model, records: &Records, left: u32, right: u32) -> Resul
     let scorer = Scorer::new(model, &comparer, records, &parameters);
     let (left, right) = (left.min(right), left.max(right));
     let pair = scorer.pair(left, right);
+    let value = |at: usize| {
+        let field = &comparer.fields[comparer.comparisons[at].field];
+        field.values.get(field.ids[right as usize] as usize).map(ToString::to_string)
+    };
+    Ok(waterfall(model, &comparer, &scorer, left, pair.pattern, &value))
+}
+
+/// The reasons for the weight of a record and another of which the values are given, comparison by comparison.
+pub(crate) fn waterfall(
+    model: &Model,
+    comparer: &Comparer,
+    scorer: &Scorer,
+    left: u32,
+    pattern: Pattern,
+    right: &dyn Fn(usize) -> Option<String>,
+) -> Waterfall {
     let steps = model
         .comparisons
         .iter()
         .enumerate()
         .map(|(at, comparison)| {
             let field = &comparer.fields[comparer.comparisons[at].field];
-            let value = |row: u32| field.values.get(field.ids[row as usize] as usize).map(ToString::to_string);
-            let reached = level(pair.pattern, at);
+            let own = field.values.get(field.ids[left as usize] as usize).map(ToString::to_string);
+            let reached = level(pattern, at);
             let words =
                 reached.checked_sub(1).map_or_else(|| "missing".to_owned(), |index| comparison.levels[index].name());
-            let weight = scorer.part(at, left, pair.pattern);
+            let weight = scorer.part(at, left, pattern);
             Step {
                 column: comparison.column.clone(),
-                left: value(left),
-                right: value(right),
+                left: own,
+                right: right(at),
                 level: words,
                 weight,
                 rarity: if reached == 1 { scorer.rarity(at, left) } else { 0.0 },
             }
         })
         .collect();
-    let stayed = (0..model.comparisons.len()).fold(scorer.prior(), |sum, at| sum + scorer.part(at, left, pair.pattern));
-    let moved = scorer.moved(left, pair.pattern, stayed);
-    let kin = -scorer.kin(left, pair.pattern);
-    Ok(Waterfall { prior: scorer.prior(), steps, moved, kin, probability: probability(pair.weight) })
+    let stayed = (0..model.comparisons.len()).fold(scorer.prior(), |sum, at| sum + scorer.part(at, left, pattern));
+    let moved = scorer.moved(left, pattern, stayed);
+    let kin = -scorer.kin(left, pattern);
+    Waterfall { prior: scorer.prior(), steps, moved, kin, probability: probability(scorer.weight(left, pattern)) }
 }

@@ -39,6 +39,12 @@ impl<T> Lists<T> {
         self.starts.push(self.items.len() as u32);
     }
 
+    fn truncate(&mut self, lists: usize) {
+        self.starts.truncate(lists + 1);
+        let end = self.starts.last().map_or(0, |end| *end as usize);
+        self.items.truncate(end);
+    }
+
     /// The list of a value.
     #[must_use]
     pub fn get(&self, id: ValueId) -> &[T] {
@@ -67,6 +73,10 @@ pub struct Words {
     pub tallies: Vec<u128>,
     /// Values that have the word, over all records.
     pub frequency: Vec<u32>,
+    /// Numbers of the words.
+    known: Interner,
+    /// Records that have a value.
+    records: f64,
 }
 
 /// Sounds of the characters of a name.
@@ -107,6 +117,8 @@ pub struct Field {
     pub canonical: Lists<char>,
     /// Number of the surname, for [`Reads::ChineseName`]; [`MISSING`] where there is nothing after it.
     pub surnames: Vec<u32>,
+    /// Numbers of readings and surnames.
+    sound_table: SoundTable,
 }
 
 impl Field {
@@ -127,6 +139,7 @@ impl Field {
             sounds: Lists::new(),
             canonical: Lists::new(),
             surnames: Vec::new(),
+            sound_table: SoundTable::default(),
         };
         let source = &records.columns[column];
         match (reads, with) {
@@ -153,6 +166,7 @@ impl Field {
                 id
             })
             .collect();
+        self.sound_table = sounds;
         self.ids = source.ids.iter().map(|&id| if id == MISSING { MISSING } else { translated[id as usize] }).collect();
     }
 
@@ -261,11 +275,84 @@ impl Field {
             self.words.of_value.push(words.into_iter().map(|id| Word { id, weight: weight(id) / length }));
         }
         self.words.frequency = frequency;
+        self.words.known = known;
+        self.words.records = records;
+    }
+
+    /// Adds the value of a record that is only asked about; `second` is the longitude of a point. Equal values of the
+    /// column are not looked for: whoever compares must.
+    pub(crate) fn push(&mut self, written: &str, second: &str) -> ValueId {
+        let value = if self.reads == Reads::Point {
+            let (Ok(latitude), Ok(longitude)) = (written.parse::<f64>(), second.parse::<f64>()) else { return MISSING };
+            self.numbers.push((latitude, longitude));
+            format!("{latitude},{longitude}")
+        } else {
+            let Some(value) = canonical(written, self.reads) else { return MISSING };
+            let mut sounds = std::mem::take(&mut self.sound_table);
+            self.read_value(&value, &mut sounds);
+            self.sound_table = sounds;
+            value
+        };
+        let characters: Vec<char> = value.chars().take(CHARACTERS_MAX).collect();
+        self.tallies.push(tally(&characters));
+        self.characters.push(characters);
+        if matches!(self.reads, Reads::Words | Reads::ChineseAddress) {
+            self.push_words(&value);
+        }
+        self.values.push(value.into());
+        self.values.len() as ValueId - 1
+    }
+
+    fn push_words(&mut self, value: &str) {
+        let words = &mut self.words;
+        let mut ids: Vec<u32> = Vec::new();
+        for word in split_words(value).into_iter().take(WORDS_READ_MAX) {
+            let is = |number: u32| words.texts.get(number).iter().copied().eq(word.chars().take(CHARACTERS_MAX));
+            let known = words.known.find(&word, is);
+            ids.push(known.unwrap_or_else(|| {
+                let characters: Vec<char> = word.chars().take(CHARACTERS_MAX).collect();
+                words.tallies.push(tally(&characters));
+                words.texts.push(characters);
+                // Last among the keys of a value, since no record has it.
+                words.frequency.push(u32::MAX);
+                words.frequency.len() as u32 - 1
+            }));
+        }
+        ids.sort_unstable();
+        ids.dedup();
+        ids.sort_unstable_by_key(|&word| (words.frequency[word as usize], word));
+        ids.truncate(WORDS_MAX);
+        ids.sort_unstable();
+        let weight = |word: u32| {
+            let frequency = words.frequency[word as usize];
+            let frequency = if frequency == u32::MAX { 1.0 } else { f64::from(frequency.max(1)) };
+            (1.0 + words.records / frequency).ln() as f32
+        };
+        let length = ids.iter().map(|&word| weight(word).powi(2)).sum::<f32>().sqrt().max(f32::MIN_POSITIVE);
+        let list: Vec<Word> = ids.iter().map(|&id| Word { id, weight: weight(id) / length }).collect();
+        words.of_value.push(list);
+    }
+
+    /// Takes away values that were only asked about: all from this number of values, and of words, up.
+    pub(crate) fn truncate(&mut self, values: usize, words: usize) {
+        self.values.truncate(values);
+        self.characters.truncate(values);
+        self.tallies.truncate(values);
+        self.days.truncate(values);
+        self.numbers.truncate(values);
+        self.bits.truncate(values);
+        self.sounds.truncate(values);
+        self.canonical.truncate(values);
+        self.surnames.truncate(values);
+        self.words.of_value.truncate(values);
+        self.words.texts.truncate(words);
+        self.words.tallies.truncate(words);
+        self.words.frequency.truncate(words);
     }
 }
 
 /// Numbers of readings, so that sounds compare as integers; 0 is none.
-#[derive(Default)]
+#[derive(Debug, Clone, Default)]
 struct SoundTable {
     exact: HashMap<&'static str, u16>,
     near: HashMap<String, u16>,

@@ -33,6 +33,20 @@ impl Interner {
     }
 }
 
+impl Interner {
+    /// The number of a text, if it has one; `is` tells whether a number has this text.
+    pub fn find(&self, text: &str, is: impl Fn(u32) -> bool) -> Option<u32> {
+        for seed in 0.. {
+            match self.numbers.get(&xxh3_64_with_seed(text.as_bytes(), seed)) {
+                Some(&number) if is(number) => return Some(number),
+                Some(_) => {}
+                None => return None,
+            }
+        }
+        None
+    }
+}
+
 /// A hasher of what is a hash already.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Ready(u64);

@@ -8,8 +8,8 @@
 //! than the model, a city's division list, and any opinion of what a department may see.
 //!
 //! Reading order: [`records`] → [`read`] → [`field`] → [`similarity`] → [`hanzi`] → [`hash`] → [`hide`] → [`model`] → [`profile`] →
-//! [`propose`] → [`block`] → [`compare`] → [`marginals`] → [`weights`] → [`train`] → [`score`] → [`one_to_one`] → [`cluster`] → [`run`] →
-//! [`explain`] → [`document`] → [`write`].
+//! [`propose`] → [`block`] → [`compare`] → [`marginals`] → [`weights`] → [`labels`] → [`train`] → [`score`] → [`one_to_one`] → [`cluster`] → [`run`] →
+//! [`explain`] → [`search`] → [`document`] → [`write`].
 //!
 //! # Recipe: a new level of comparison
 //! 1. Add the variant to [`model::Test`], with its bound if it has one.
@@ -29,6 +29,7 @@ pub mod field;
 pub mod hanzi;
 pub mod hash;
 pub mod hide;
+pub mod labels;
 pub mod marginals;
 pub mod model;
 pub mod one_to_one;
@@ -38,6 +39,7 @@ pub mod read;
 pub mod records;
 pub mod run;
 pub mod score;
+pub mod search;
 pub mod similarity;
 pub mod train;
 pub mod weights;

@@ -1,11 +1,14 @@
 //! A whole run: block, train, score, choose, group.
 
+use std::collections::HashMap;
+
 use crate::{
     block::{Candidates, Cost},
     cluster::cluster,
     compare::Comparer,
     error::LinkageError,
     field::Field,
+    labels::{ByPattern, Label, prior_shift},
     marginals,
     model::{Model, Moves},
     one_to_one::one_to_one,
@@ -20,6 +23,9 @@ pub const PAIRS_MAX: f64 = 2e11;
 /// Probability below which a pair is not even a candidate of the one-to-one choice.
 const WORTH_A_LOOK: f64 = 1e-6;
 
+/// Odds, in bits, of a pair that people found the same.
+const CERTAIN: f64 = 30.0;
+
 /// What a run should do.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -31,11 +37,13 @@ pub struct Options {
     pub pairs_from: Option<f64>,
     /// Whether parameters that the model has are learned anew.
     pub train_again: bool,
+    /// What people found: it moves the model, and holds for its pairs.
+    pub labels: Vec<Label>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { threads: 1, one_to_one: false, pairs_from: None, train_again: false }
+        Self { threads: 1, one_to_one: false, pairs_from: None, train_again: false, labels: Vec::new() }
     }
 }
 
@@ -100,7 +108,8 @@ pub fn run(model: &Model, records: &Records, options: &Options, progress: Progre
     };
 
     let learn = options.train_again || !model.is_trained();
-    let (parameters, compared_before) = if learn {
+    let judged = ByPattern::new(&options.labels, |left, right| comparer.pattern(left as usize, right as usize));
+    let (mut parameters, compared_before) = if learn {
         let (counts, compared) = train::count(model, &comparer, &candidates, options.threads, &tell(Stage::Train));
         let every_pair = model.blocking.iter().any(|rule| rule.keys.is_empty() && rule.block_max.is_none());
         let marginals = if every_pair && records.possible_pairs() <= train::COUNTED_MAX {
@@ -108,11 +117,17 @@ pub fn run(model: &Model, records: &Records, options: &Options, progress: Progre
         } else {
             marginals::marginals(model, &comparer, records)
         };
-        (train::maximise(model, records, &marginals, &counts), compared)
+        (train::maximise(model, records, &marginals, &counts, &judged), compared)
     } else {
         (given(model, &comparer, records), None)
     };
 
+    if !options.labels.is_empty() {
+        let scorer = Scorer::new(model, &comparer, records, &parameters);
+        let judged: Vec<(f64, bool)> =
+            options.labels.iter().map(|label| (scorer.pair(label.left, label.right).weight, label.same)).collect();
+        parameters.prior = (parameters.prior * prior_shift(&judged).exp2()).clamp(1e-15, 0.5);
+    }
     let scorer = Scorer::new(model, &comparer, records, &parameters);
     let wanted = options.pairs_from.unwrap_or(model.threshold);
     let lowest = if options.one_to_one { wanted.min(WORTH_A_LOOK) } else { wanted.min(model.threshold) };
@@ -127,11 +142,15 @@ pub fn run(model: &Model, records: &Records, options: &Options, progress: Progre
     };
 
     let constraints = constraints(model, records)?;
+    let said: HashMap<(u32, u32), bool> =
+        options.labels.iter().map(|label| ((label.left, label.right), label.same)).collect();
+    hold(&options.labels, &scorer, &mut pairs);
     let forbidden = |a: u32, b: u32| {
-        constraints.iter().any(|field| {
-            let (a, b) = (field.ids[a as usize], field.ids[b as usize]);
-            a != b && a != MISSING && b != MISSING
-        })
+        said.get(&(a, b)) == Some(&false)
+            || constraints.iter().any(|field| {
+                let (a, b) = (field.ids[a as usize], field.ids[b as usize]);
+                a != b && a != MISSING && b != MISSING
+            })
     };
     pairs.retain(|pair| !forbidden(pair.left, pair.right));
     if options.one_to_one && records.is_link() {
@@ -152,6 +171,19 @@ pub fn run(model: &Model, records: &Records, options: &Options, progress: Progre
     let mut model = model.clone();
     keep(&mut model, &parameters);
     Ok(Outcome { model, pairs, clusters, compared, costs: candidates.rules.iter().map(|rule| rule.cost).collect() })
+}
+
+/// Gives pairs that people found the same the odds of certainty, and adds those that no rule compared.
+fn hold(labels: &[Label], scorer: &Scorer, pairs: &mut Vec<Pair>) {
+    for label in labels.iter().filter(|label| label.same) {
+        let place = pairs.binary_search_by_key(&(label.left, label.right), |pair| (pair.left, pair.right));
+        let mut pair = scorer.pair(label.left, label.right);
+        pair.weight = pair.weight.max(CERTAIN);
+        match place {
+            Ok(at) => pairs[at] = pair,
+            Err(at) => pairs.insert(at, pair),
+        }
+    }
 }
 
 fn constraints(model: &Model, records: &Records) -> Result<Vec<Field>, LinkageError> {

@@ -31,10 +31,9 @@ impl Pair {
     }
 }
 
-/// A trained model on these records.
-#[derive(Debug)]
-pub struct Scorer<'run> {
-    comparer: &'run Comparer,
+/// What levels and values weigh.
+#[derive(Debug, Clone)]
+pub struct Weigher {
     weights: Weights,
     /// Whether relatives agree on a comparison by chance only.
     personal: Vec<bool>,
@@ -42,10 +41,10 @@ pub struct Scorer<'run> {
     rarity: Vec<Option<Vec<f32>>>,
 }
 
-impl<'run> Scorer<'run> {
+impl Weigher {
     /// Prepares the weights of every level and value.
     #[must_use]
-    pub fn new(model: &Model, comparer: &'run Comparer, records: &Records, parameters: &Parameters) -> Self {
+    pub fn new(model: &Model, comparer: &Comparer, records: &Records, parameters: &Parameters) -> Self {
         let rarity = model
             .comparisons
             .iter()
@@ -58,14 +57,36 @@ impl<'run> Scorer<'run> {
             })
             .collect();
         let personal = model.comparisons.iter().map(|comparison| comparison.personal).collect();
-        Self { comparer, weights: Weights::new(parameters), personal, rarity }
+        Self { weights: Weights::new(parameters), personal, rarity }
+    }
+}
+
+/// A trained model on these records.
+#[derive(Debug)]
+pub struct Scorer<'run> {
+    comparer: &'run Comparer,
+    weigher: std::borrow::Cow<'run, Weigher>,
+}
+
+impl<'run> Scorer<'run> {
+    /// Prepares the weights of every level and value.
+    #[must_use]
+    pub fn new(model: &Model, comparer: &'run Comparer, records: &Records, parameters: &Parameters) -> Self {
+        let weigher = Weigher::new(model, comparer, records, parameters);
+        Self { comparer, weigher: std::borrow::Cow::Owned(weigher) }
+    }
+
+    /// With weights that were prepared before.
+    #[must_use]
+    pub fn of(comparer: &'run Comparer, weigher: &'run Weigher) -> Self {
+        Self { comparer, weigher: std::borrow::Cow::Borrowed(weigher) }
     }
 
     /// Odds, in bits, that two records of this pattern are the same; what they agree on is the first's value.
     #[must_use]
     pub fn weight(&self, left: u32, pattern: Pattern) -> f64 {
-        let comparisons = 0..self.weights.same.len();
-        let same = comparisons.clone().fold(self.weights.prior, |sum, at| sum + self.part(at, left, pattern));
+        let comparisons = 0..self.weigher.weights.same.len();
+        let same = comparisons.clone().fold(self.weigher.weights.prior, |sum, at| sum + self.part(at, left, pattern));
         same + self.moved(left, pattern, same) - self.kin(left, pattern)
     }
 
@@ -73,8 +94,8 @@ impl<'run> Scorer<'run> {
     /// without it.
     #[must_use]
     pub fn moved(&self, left: u32, pattern: Pattern, stayed: f64) -> f64 {
-        let Some(moves) = &self.weights.moves else { return 0.0 };
-        let changes = (0..self.weights.same.len()).filter(|&at| moves.columns[at]);
+        let Some(moves) = &self.weigher.weights.moves else { return 0.0 };
+        let changes = (0..self.weigher.weights.same.len()).filter(|&at| moves.columns[at]);
         let changed: f64 = changes.map(|at| self.part(at, left, pattern)).sum();
         Moved::combine(moves.share, stayed, stayed - changed).0 - stayed
     }
@@ -83,25 +104,25 @@ impl<'run> Scorer<'run> {
     #[must_use]
     pub fn part(&self, at: usize, left: u32, pattern: Pattern) -> f64 {
         let reached = level(pattern, at);
-        let weight = self.weights.same[at][reached];
+        let weight = self.weigher.weights.same[at][reached];
         if reached == 1 { weight + self.rarity(at, left) } else { weight }
     }
 
     /// By how many bits the odds are lower because the records may be of related things.
     #[must_use]
     pub fn kin(&self, left: u32, pattern: Pattern) -> f64 {
-        let Some((prior, table)) = &self.weights.kin else { return 0.0 };
+        let Some((prior, table)) = &self.weigher.weights.kin else { return 0.0 };
         let (mut stayed, mut changed) = (*prior, 0.0);
         for (at, levels) in table.iter().enumerate() {
             let reached = level(pattern, at);
             // Sharing a rare address speaks for a household as it does for a person.
-            let rarity = if reached == 1 && !self.personal[at] { self.rarity(at, left) } else { 0.0 };
+            let rarity = if reached == 1 && !self.weigher.personal[at] { self.rarity(at, left) } else { 0.0 };
             stayed += levels[reached] + rarity;
-            if self.weights.moves.as_ref().is_some_and(|moves| moves.columns[at]) {
+            if self.weigher.weights.moves.as_ref().is_some_and(|moves| moves.columns[at]) {
                 changed += levels[reached] + rarity;
             }
         }
-        let moves = self.weights.moves.as_ref();
+        let moves = self.weigher.weights.moves.as_ref();
         let related = moves.map_or(stayed, |moves| Moved::combine(moves.kin_share, stayed, stayed - changed).0);
         if related > 60.0 { related } else { (1.0 + related.exp2()).log2() }
     }
@@ -109,7 +130,7 @@ impl<'run> Scorer<'run> {
     /// By how many bits agreeing on this record's value says more, or less, than agreeing on the average one.
     #[must_use]
     pub fn rarity(&self, at: usize, row: u32) -> f64 {
-        self.rarity[at].as_ref().map_or(0.0, |rarity| {
+        self.weigher.rarity[at].as_ref().map_or(0.0, |rarity| {
             let field = &self.comparer.fields[self.comparer.comparisons[at].field];
             f64::from(rarity[field.ids[row as usize] as usize])
         })
@@ -118,7 +139,7 @@ impl<'run> Scorer<'run> {
     /// Odds of no evidence at all.
     #[must_use]
     pub fn prior(&self) -> f64 {
-        self.weights.prior
+        self.weigher.weights.prior
     }
 
     /// Compares and weighs two records.

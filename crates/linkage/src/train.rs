@@ -18,6 +18,7 @@ use std::collections::HashMap;
 use crate::{
     block::Candidates,
     compare::{Comparer, Pattern, level},
+    labels::ByPattern,
     marginals::{Marginals, mix},
     model::{Model, Test},
     parallel,
@@ -161,15 +162,27 @@ pub fn count(
 /// Related things are a class of their own only where there are enough of them: a few "relatives" that share
 /// everything else are the same thing with mistakes in what is personal.
 #[must_use]
-pub fn maximise(model: &Model, records: &Records, marginals: &Marginals, counts: &Counts) -> Parameters {
-    let with_kin = climb(model, records, marginals, counts, true);
+pub fn maximise(
+    model: &Model,
+    records: &Records,
+    marginals: &Marginals,
+    counts: &Counts,
+    labels: &ByPattern,
+) -> Parameters {
+    let with_kin = climb(model, records, marginals, (counts, labels), true);
     match &with_kin.kin {
-        Some(kin) if kin.prior < KIN_MIN * with_kin.prior => climb(model, records, marginals, counts, false),
+        Some(kin) if kin.prior < KIN_MIN * with_kin.prior => climb(model, records, marginals, (counts, labels), false),
         _ => with_kin,
     }
 }
 
-fn climb(model: &Model, records: &Records, marginals: &Marginals, counts: &Counts, kin: bool) -> Parameters {
+fn climb(
+    model: &Model,
+    records: &Records,
+    marginals: &Marginals,
+    (counts, labels): (&Counts, &ByPattern),
+    kin: bool,
+) -> Parameters {
     let possible = records.possible_pairs().max(1.0);
     // The order of a hash map must not show in the last digits.
     let mut patterns: Vec<(Pattern, u32, f64)> =
@@ -184,7 +197,7 @@ fn climb(model: &Model, records: &Records, marginals: &Marginals, counts: &Count
     let mut stage = Stage::Rough;
     for _ in 0..2 * ROUNDS_MAX {
         let before = parameters.clone();
-        round(model, possible, &patterns, stage, &mut parameters);
+        round(model, possible, (&patterns, labels), stage, &mut parameters);
         if stage == Stage::Fine {
             for at in 0..model.comparisons.len() {
                 correct(&mut parameters, marginals, at);
@@ -204,7 +217,7 @@ fn climb(model: &Model, records: &Records, marginals: &Marginals, counts: &Count
         parameters = first(model, records, marginals, kin);
         for _ in 0..ROUNDS_MAX {
             let before = parameters.prior;
-            round(model, possible, &patterns, Stage::PriorOnly, &mut parameters);
+            round(model, possible, (&patterns, labels), Stage::PriorOnly, &mut parameters);
             if (before.ln() - parameters.prior.ln()).abs() < NEARLY_CONVERGED {
                 break;
             }
@@ -242,14 +255,25 @@ fn first(model: &Model, records: &Records, marginals: &Marginals, kin: bool) -> 
     parameters
 }
 
-fn round(model: &Model, possible: f64, patterns: &[(Pattern, u32, f64)], stage: Stage, parameters: &mut Parameters) {
+fn round(
+    model: &Model,
+    possible: f64,
+    (patterns, labels): (&[(Pattern, u32, f64)], &ByPattern),
+    stage: Stage,
+    parameters: &mut Parameters,
+) {
     let weights = Weights::new(parameters);
     let zeros = || -> Vec<Vec<f64>> { parameters.m.iter().map(|levels| vec![0.0; levels.len()]).collect() };
     let (mut same, mut related) = (Sums::new(zeros()), Sums::new(zeros()));
     let (mut moved, mut kin_moved) = (0.0, 0.0);
     let changes = parameters.moves.as_ref().map(|moves| moves.columns.clone()).unwrap_or_default();
     for &(pattern, learns, count) in patterns {
-        let posterior = weights.posterior(pattern);
+        let mut posterior = weights.posterior(pattern);
+        let judged = labels.posterior(pattern, posterior.same);
+        if judged.to_bits() != posterior.same.to_bits() {
+            posterior.related *= (1.0 - judged) / (1.0 - posterior.same).max(1e-9);
+        }
+        posterior.same = judged;
         let expected = count * posterior.same;
         if expected > 1e-12 {
             same.add(pattern, learns, expected, posterior.moved, &changes);

@@ -558,6 +558,10 @@ pub struct LinkRun {
     /// 写出的对的概率下限 · probability from which pairs are written [default: the threshold]
     #[arg(long, value_name = "P")]
     pub pairs_from: Option<f64>,
+    /// 人工判定的对，计入训练并照办：左编号、右编号、same 或 different · pairs that people judged, which train the model
+    /// and hold: left_id, right_id, same or different
+    #[arg(long, value_name = "L.parquet")]
+    pub labels: Option<PathBuf>,
     /// 模型已训练也重新训练 · learn again what the model already says
     #[arg(long)]
     pub train: bool,

@@ -4,8 +4,10 @@
 
 mod accuracy;
 mod hashes;
+mod labels;
 mod laws;
 mod people;
 mod reference;
 mod refusals;
+mod search;
 mod unseen;

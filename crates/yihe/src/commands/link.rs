@@ -14,6 +14,7 @@ use yihe_linkage::{
     explain::explain,
     hash::{Algorithm, Hasher, Hide, KEY_MAX, KEY_MIN, KINDS, kind_of},
     hide,
+    labels::read_labels,
     model::{Model, Renamed},
     propose::{Proposal, pair_columns, propose},
     read,
@@ -104,7 +105,20 @@ fn run_model(arguments: &LinkRun, output: &Output) -> Result<Exit> {
     if let Some(threshold) = arguments.threshold {
         model.threshold = threshold;
     }
+    let labels = match &arguments.labels {
+        None => Vec::new(),
+        Some(path) => {
+            let read = read_labels(path, &Names::new(&model, &records), &records).map_err(&failed)?;
+            if read.unknown > 0 {
+                let what =
+                    output.say("行判定所指的记录不在表中，未用", "labels name records that are not there; not used");
+                output.line(&format!("{} {what}", grouped(read.unknown as u64)));
+            }
+            read.labels
+        }
+    };
     let options = Options {
+        labels,
         threads: arguments.threads,
         one_to_one: arguments.one_to_one,
         pairs_from: arguments.pairs_from,

@@ -1,0 +1,69 @@
+//! One record against many.
+
+use yihe_linkage::{
+    propose::propose,
+    records::Records,
+    run::{Options, run},
+    search::Index,
+};
+
+use crate::people::{Person, register_and_delivery, table};
+
+fn value(person: &Person, column: &str) -> Option<String> {
+    let text = match column {
+        "姓名" => &person.name,
+        "性别" => person.sex,
+        "出生日期" => &person.birth,
+        "住址" => &person.address,
+        "手机" => &person.mobile,
+        _ => return None,
+    };
+    Some(text.to_owned())
+}
+
+#[test]
+fn a_look_up_finds_whom_a_run_finds_with_the_same_weights() {
+    let (register, delivery) = register_and_delivery(51, 2500);
+    let (first, second) = (table(&register), table(&delivery));
+    let names: Vec<(String, String)> =
+        first.columns.iter().map(|column| (column.name.clone(), column.name.clone())).collect();
+    let both = Records::two(first, second, &names).unwrap();
+    let proposed = propose(&both, Vec::new()).unwrap().model;
+    let outcome = run(&proposed, &both, &Options::default(), &|_, _, _| {}).unwrap();
+
+    let mut index = Index::build(&outcome.model, &Records::one(table(&register))).unwrap();
+    assert_eq!(index.rows(), register.len());
+    let (mut right, mut known, mut compared) = (0, 0, 0);
+    for person in &delivery {
+        let answer = index.find(&|column| value(person, column), 0.5);
+        compared += answer.compared;
+        known += usize::from(person.truth < register.len() && register.iter().any(|other| other.truth == person.truth));
+        right +=
+            usize::from(answer.found.first().is_some_and(|best| register[best.row as usize].truth == person.truth));
+        for found in &answer.found {
+            let steps: f64 = found.waterfall.steps.iter().map(|step| step.weight).sum();
+            let sum = found.waterfall.prior + steps + found.waterfall.moved + found.waterfall.kin;
+            assert!((sum - found.weight).abs() < 1e-6);
+        }
+    }
+    assert!(right * 100 >= known * 97, "{right} of {known} found");
+    assert!(compared < delivery.len() * 300, "{} records compared for each", compared / delivery.len());
+}
+
+#[test]
+fn asking_leaves_nothing_behind() {
+    let (register, delivery) = register_and_delivery(52, 1500);
+    let records = Records::one(table(&register));
+    let both = Records::one(table(&[register.clone(), delivery.clone()].concat()));
+    let model = propose(&both, Vec::new()).unwrap().model;
+    let model = run(&model, &both, &Options::default(), &|_, _, _| {}).unwrap().model;
+    let mut index = Index::build(&model, &records).unwrap();
+    let mut ask = |person: &Person| {
+        let answer = index.find(&|column| value(person, column), 0.01);
+        answer.found.iter().map(|found| (found.row, found.weight.to_bits())).collect::<Vec<_>>()
+    };
+    let first: Vec<_> = delivery[..50].iter().map(&mut ask).collect();
+    let again: Vec<_> = delivery[..50].iter().map(&mut ask).collect();
+    assert_eq!(first, again);
+    assert!(first.iter().filter(|found| !found.is_empty()).count() > 20);
+}
