@@ -152,6 +152,27 @@ impl Lake {
         }
     }
 
+    /// The newest commit that its maker gave `member` along with, among the newest `depth` versions. Commits that
+    /// only lay rows differently (compaction) are passed over that way.
+    ///
+    /// # Errors
+    /// [`LakeError::NoTable`], [`LakeError::Log`], [`LakeError::File`].
+    pub async fn newest_with(&self, table: &TableName, member: &str, depth: u32) -> Result<Option<Commit>, LakeError> {
+        let newest = self.table(table, None).await?.version;
+        for back in 0..i64::from(depth) {
+            let version = newest - back;
+            // An entry may have been cleaned away behind a checkpoint.
+            if version < 0 || !self.log_file(table, version).exists() {
+                break;
+            }
+            let commit = self.read_commit(table, version)?;
+            if commit.meta.contains_key(member) {
+                return Ok(Some(commit));
+            }
+        }
+        Ok(None)
+    }
+
     /// Reads a commit of ours back from its log entry.
     fn read_commit(&self, table: &TableName, version: i64) -> Result<Commit, LakeError> {
         let path = self.log_file(table, version);

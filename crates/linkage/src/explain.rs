@@ -47,6 +47,21 @@ pub struct Step {
 /// # Errors
 /// A column that the records do not have, or a model that was not trained.
 pub fn explain(model: &Model, records: &Records, left: u32, right: u32) -> Result<Waterfall, LinkageError> {
+    let mut explained = Vec::with_capacity(1);
+    explain_each(model, records, &[(left, right)], |waterfall| explained.push(waterfall))?;
+    Ok(explained.remove(0))
+}
+
+/// Explains many pairs by a trained model, in their order: what all need is made once.
+///
+/// # Errors
+/// As [`explain`].
+pub fn explain_each(
+    model: &Model,
+    records: &Records,
+    pairs: &[(u32, u32)],
+    mut each: impl FnMut(Waterfall),
+) -> Result<(), LinkageError> {
     if !model.is_trained() {
         let reason = "the model has no m and u yet; train it with `link run --save-model`".to_owned();
         return Err(LinkageError::NothingToCompare { reason });
@@ -54,13 +69,16 @@ pub fn explain(model: &Model, records: &Records, left: u32, right: u32) -> Resul
     let comparer = Comparer::new(model, records)?;
     let parameters = run::given(model, &comparer, records);
     let scorer = Scorer::new(model, &comparer, records, &parameters);
-    let (left, right) = (left.min(right), left.max(right));
-    let pair = scorer.pair(left, right);
-    let value = |at: usize| {
-        let field = &comparer.fields[comparer.comparisons[at].field];
-        field.values.get(field.ids[right as usize] as usize).map(ToString::to_string)
-    };
-    Ok(waterfall(model, &comparer, &scorer, left, pair.pattern, &value))
+    for &(one, other) in pairs {
+        let (left, right) = (one.min(other), one.max(other));
+        let pair = scorer.pair(left, right);
+        let value = |at: usize| {
+            let field = &comparer.fields[comparer.comparisons[at].field];
+            field.values.get(field.ids[right as usize] as usize).map(ToString::to_string)
+        };
+        each(waterfall(model, &comparer, &scorer, left, pair.pattern, &value));
+    }
+    Ok(())
 }
 
 /// The reasons for the weight of a record and another of which the values are given, comparison by comparison.

@@ -1,0 +1,357 @@
+//! Some rows of a table: those with given keys, and those in which two versions differ.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, BooleanArray, RecordBatch, StringArray, UInt32Array};
+use arrow::compute::{cast, take_record_batch};
+use arrow::datatypes::{DataType, Schema, SchemaRef};
+use arrow::error::ArrowError;
+use arrow::row::{RowConverter, SortField};
+use futures::stream::{self, StreamExt, TryStreamExt};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
+use parquet::arrow::arrow_reader::{
+    ArrowPredicateFn, ArrowReaderMetadata, ParquetRecordBatchReaderBuilder, RowFilter, RowSelection, RowSelector,
+};
+use parquet::errors::ParquetError;
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::error::LakeError;
+use crate::lake::Lake;
+use crate::layout::bucket_of;
+use crate::merge::{SortedFile, adapt};
+use crate::name::TableName;
+use crate::table::Table;
+use crate::write::blocking;
+
+/// Rows read at a time.
+const BATCH_ROWS: usize = 8_192;
+/// Between the texts of a key of several columns.
+const BETWEEN: &str = "\u{1f}";
+
+/// The rows in which two versions of a table differ.
+#[derive(Debug, Default)]
+pub struct Differing {
+    /// Rows of the older version that the newer has not.
+    pub gone: Vec<RecordBatch>,
+    /// Rows of the newer version that the older has not.
+    pub came: Vec<RecordBatch>,
+}
+
+impl Lake {
+    /// The rows with these business keys, with these columns; a key's parts are texts joined by U+001F, as Arrow
+    /// writes them. In no particular order. Trusted.
+    ///
+    /// Reads the pages in which a key can lie, so its cost follows the number of keys, up to that of reading the
+    /// columns whole.
+    ///
+    /// # Errors
+    /// [`LakeError::NotAllowed`] for tables without a key; [`LakeError::NoColumn`], [`LakeError::NoTable`],
+    /// [`LakeError::NoVersion`], [`LakeError::Parquet`], [`LakeError::File`].
+    pub async fn pick(
+        &self,
+        name: &TableName,
+        version: Option<i64>,
+        columns: &[String],
+        keys: HashSet<String>,
+    ) -> Result<Vec<RecordBatch>, LakeError> {
+        let table = self.table(name, version).await?;
+        if !table.layout.is_keyed() {
+            return Err(LakeError::NotAllowed {
+                table: name.clone(),
+                operation: "pick rows by key",
+                reason: "its rows have no key",
+            });
+        }
+        let schema = projected(&table, columns)?;
+        let mut wanted: BTreeMap<u32, HashSet<String>> = BTreeMap::new();
+        for key in keys {
+            let parts: Vec<&str> = key.split(BETWEEN).collect();
+            let bucket = bucket_of(&parts, table.layout.buckets);
+            wanted.entry(bucket).or_default().insert(key);
+        }
+        let wanted: BTreeMap<u32, Arc<HashSet<String>>> =
+            wanted.into_iter().map(|(bucket, keys)| (bucket, Arc::new(keys))).collect();
+        let mut tasks = Vec::new();
+        for file in &table.files {
+            let Some(keys) = file.bucket.and_then(|bucket| wanted.get(&bucket)) else { continue };
+            let (lake, table, schema, keys) = (self.clone(), Arc::clone(&table), Arc::clone(&schema), Arc::clone(keys));
+            let path = table.folder.join(&file.path);
+            tasks.push(async move {
+                blocking(move || {
+                    let footer = lake.inner.footers.get(&path)?;
+                    read_picked(&table, &schema, &path, &footer, &keys)
+                        .map_err(|source| LakeError::parquet("read", &path, source))
+                })
+                .await?
+            });
+        }
+        let found: Vec<Vec<RecordBatch>> =
+            stream::iter(tasks).buffered(self.inner.options.threads.max(1)).try_collect().await?;
+        Ok(found.into_iter().flatten().collect())
+    }
+
+    /// The rows that differ between versions `from` and `to` in these columns, with these columns: both the old and
+    /// the new form of a row that changed. `None` when there are more than `rows_max` of either.
+    ///
+    /// It compares files, bucket by bucket, so what was not rewritten costs nothing. Memory is one number for each
+    /// row of one bucket, and the rows that differ.
+    ///
+    /// # Errors
+    /// [`LakeError::NoColumn`], [`LakeError::NoTable`], [`LakeError::NoVersion`]; [`LakeError::File`] when a version
+    /// was vacuumed.
+    pub async fn differing(
+        &self,
+        name: &TableName,
+        from: i64,
+        to: i64,
+        columns: &[String],
+        rows_max: u64,
+    ) -> Result<Option<Differing>, LakeError> {
+        let old = self.table(name, Some(from)).await?;
+        let new = self.table(name, Some(to)).await?;
+        let schema = projected(&new, columns)?;
+        let (before, after) = (by_bucket(&old), by_bucket(&new));
+        let buckets: BTreeSet<Option<u32>> = before.keys().chain(after.keys()).copied().collect();
+        let mut tasks = Vec::new();
+        let nothing = BTreeSet::new();
+        for bucket in buckets {
+            let (old_files, new_files) =
+                (before.get(&bucket).unwrap_or(&nothing), after.get(&bucket).unwrap_or(&nothing));
+            let gone: Vec<PathBuf> = old_files.difference(new_files).cloned().collect();
+            let came: Vec<PathBuf> = new_files.difference(old_files).cloned().collect();
+            if gone.is_empty() && came.is_empty() {
+                continue;
+            }
+            let (schema, name) = (Arc::clone(&schema), name.clone());
+            tasks.push(async move { blocking(move || differ(&name, &schema, &gone, &came, rows_max)).await? });
+        }
+        let mut whole = Differing::default();
+        let rows = |batches: &[RecordBatch]| batches.iter().map(|batch| batch.num_rows() as u64).sum::<u64>();
+        let mut parts = stream::iter(tasks).buffered(self.inner.options.threads.max(1));
+        while let Some(part) = parts.next().await {
+            let Some(part) = part? else { return Ok(None) };
+            whole.gone.extend(part.gone);
+            whole.came.extend(part.came);
+            if rows(&whole.gone).max(rows(&whole.came)) > rows_max {
+                return Ok(None);
+            }
+        }
+        Ok(Some(whole))
+    }
+}
+
+fn projected(table: &Table, columns: &[String]) -> Result<SchemaRef, LakeError> {
+    let field = |name: &String| {
+        let absent = |_| LakeError::NoColumn { table: table.name.clone(), column: name.clone() };
+        table.schema.field_with_name(name).cloned().map_err(absent)
+    };
+    Ok(Arc::new(Schema::new(columns.iter().map(field).collect::<Result<Vec<_>, _>>()?)))
+}
+
+fn by_bucket(table: &Table) -> BTreeMap<Option<u32>, BTreeSet<PathBuf>> {
+    let mut found: BTreeMap<Option<u32>, BTreeSet<PathBuf>> = BTreeMap::new();
+    for file in &table.files {
+        found.entry(file.bucket).or_default().insert(table.folder.join(&file.path));
+    }
+    found
+}
+
+fn read_picked(
+    table: &Table,
+    schema: &SchemaRef,
+    path: &Path,
+    footer: &ArrowReaderMetadata,
+    keys: &Arc<HashSet<String>>,
+) -> Result<Vec<RecordBatch>, ParquetError> {
+    let (groups, selection) = candidates(table, footer, keys)?;
+    if groups.is_empty() {
+        return Ok(Vec::new());
+    }
+    let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(File::open(path)?, footer.clone());
+    let descriptor = builder.parquet_schema();
+    let key_mask = ProjectionMask::columns(descriptor, table.layout.key.iter().map(String::as_str));
+    let mask = ProjectionMask::columns(descriptor, schema.fields().iter().map(|field| field.name().as_str()));
+    let (names, keys) = (table.layout.key.clone(), Arc::clone(keys));
+    let is_wanted = ArrowPredicateFn::new(key_mask, move |batch| among(&batch, &names, &keys));
+    let mut builder = builder.with_row_groups(groups);
+    if let Some(selection) = selection {
+        builder = builder.with_row_selection(selection);
+    }
+    let reader = builder
+        .with_row_filter(RowFilter::new(vec![Box::new(is_wanted)]))
+        .with_projection(mask)
+        .with_batch_size(BATCH_ROWS)
+        .build()?;
+    let mut found = Vec::new();
+    for batch in reader {
+        let batch = batch?;
+        if batch.num_rows() > 0 {
+            found.push(adapt(&batch, schema)?);
+        }
+    }
+    Ok(found)
+}
+
+fn among(batch: &RecordBatch, names: &[String], keys: &HashSet<String>) -> Result<BooleanArray, ArrowError> {
+    let columns = names
+        .iter()
+        .map(|name| cast(batch.column(batch.schema().index_of(name)?), &DataType::Utf8))
+        .collect::<Result<Vec<_>, ArrowError>>()?;
+    let texts: Vec<&StringArray> = columns.iter().map(AsArray::as_string::<i32>).collect();
+    let mut joined = String::new();
+    let mut is_wanted = |row: usize| {
+        if let [only] = texts.as_slice() {
+            return keys.contains(only.value(row));
+        }
+        joined.clear();
+        for (index, text) in texts.iter().enumerate() {
+            if index > 0 {
+                joined.push_str(BETWEEN);
+            }
+            joined.push_str(text.value(row));
+        }
+        keys.contains(joined.as_str())
+    };
+    Ok((0..batch.num_rows()).map(|row| Some(is_wanted(row))).collect())
+}
+
+/// Row groups and, within them, pages whose bounds hold the first part of some key. No selection: all pages.
+fn candidates(
+    table: &Table,
+    footer: &ArrowReaderMetadata,
+    keys: &HashSet<String>,
+) -> Result<(Vec<usize>, Option<RowSelection>), ParquetError> {
+    let metadata = footer.metadata();
+    let groups = metadata.row_groups();
+    let all = || (0..groups.len()).collect::<Vec<_>>();
+    let first = &table.layout.key[0];
+    let is_text = footer.schema().field_with_name(first).is_ok_and(|field| field.data_type() == &DataType::Utf8);
+    if !is_text {
+        return Ok((all(), None));
+    }
+    let mut sought: Vec<&str> = keys.iter().map(|key| key.split(BETWEEN).next().unwrap_or_default()).collect();
+    sought.sort_unstable();
+    let within = |low: &StringArray, high: &StringArray, at: usize| {
+        if low.is_null(at) || high.is_null(at) {
+            return true;
+        }
+        let next = sought.partition_point(|key| *key < low.value(at));
+        sought.get(next).is_some_and(|key| *key <= high.value(at))
+    };
+    let converter = StatisticsConverter::try_new(first, footer.schema(), footer.parquet_schema())?;
+    let (lows, highs) = (converter.row_group_mins(groups)?, converter.row_group_maxes(groups)?);
+    let (lows, highs) = (lows.as_string::<i32>(), highs.as_string::<i32>());
+    let mut chosen = Vec::new();
+    let mut selectors = Vec::new();
+    for (group, metadata_of_group) in groups.iter().enumerate() {
+        if !within(lows, highs, group) {
+            continue;
+        }
+        chosen.push(group);
+        let rows = usize::try_from(metadata_of_group.num_rows()).unwrap_or(usize::MAX);
+        let (Some(columns), Some(offsets)) = (metadata.column_index(), metadata.offset_index()) else {
+            selectors.push(RowSelector::select(rows));
+            continue;
+        };
+        let Some(page_rows) = converter.data_page_row_counts(offsets, groups, [&group])? else {
+            selectors.push(RowSelector::select(rows));
+            continue;
+        };
+        let low = converter.data_page_mins(columns, offsets, [&group])?;
+        let high = converter.data_page_maxes(columns, offsets, [&group])?;
+        let (low, high) = (low.as_string::<i32>(), high.as_string::<i32>());
+        for page in 0..page_rows.len() {
+            let rows = usize::try_from(page_rows.value(page)).unwrap_or(usize::MAX);
+            let wanted = within(low, high, page);
+            selectors.push(if wanted { RowSelector::select(rows) } else { RowSelector::skip(rows) });
+        }
+    }
+    Ok((chosen, Some(RowSelection::from(selectors))))
+}
+
+/// Rows as numbers that are equal when the rows are.
+struct Hasher(RowConverter);
+
+impl Hasher {
+    fn new(schema: &Schema) -> Result<Self, ArrowError> {
+        let fields = schema.fields().iter().map(|field| SortField::new(field.data_type().clone())).collect();
+        Ok(Self(RowConverter::new(fields)?))
+    }
+
+    fn hashes(&self, batch: &RecordBatch) -> Result<Vec<u128>, ArrowError> {
+        let rows = self.0.convert_columns(batch.columns())?;
+        Ok(rows.iter().map(|row| xxh3_128(row.as_ref())).collect())
+    }
+}
+
+/// The rows in which two sets of files differ.
+fn differ(
+    name: &TableName,
+    schema: &SchemaRef,
+    gone: &[PathBuf],
+    came: &[PathBuf],
+    rows_max: u64,
+) -> Result<Option<Differing>, LakeError> {
+    let failed = |source| LakeError::Arrow { action: "compare", table: name.clone(), source };
+    let hasher = Hasher::new(schema).map_err(failed)?;
+    // Rows of the old files that no new one has met yet.
+    let mut left: HashMap<u128, u32> = HashMap::new();
+    for path in gone {
+        let mut file = SortedFile::open(path, schema)?;
+        while let Some(batch) = file.next_batch().transpose()? {
+            for hash in hasher.hashes(&batch).map_err(failed)? {
+                *left.entry(hash).or_default() += 1;
+            }
+        }
+    }
+    let mut found = Differing::default();
+    let mut rows = 0;
+    for path in came {
+        let mut file = SortedFile::open(path, schema)?;
+        while let Some(batch) = file.next_batch().transpose()? {
+            let mut places = Vec::new();
+            for (row, hash) in (0_u32..).zip(hasher.hashes(&batch).map_err(failed)?) {
+                match left.get_mut(&hash) {
+                    Some(1) => {
+                        left.remove(&hash);
+                    }
+                    Some(count) => *count -= 1,
+                    None => places.push(row),
+                }
+            }
+            rows += places.len() as u64;
+            if rows > rows_max {
+                return Ok(None);
+            }
+            if !places.is_empty() {
+                found.came.push(take_record_batch(&batch, &UInt32Array::from(places)).map_err(failed)?);
+            }
+        }
+    }
+    if left.len() as u64 > rows_max {
+        return Ok(None);
+    }
+    let gone = if left.is_empty() { &[] } else { gone };
+    for path in gone {
+        let mut file = SortedFile::open(path, schema)?;
+        while let Some(batch) = file.next_batch().transpose()? {
+            let mut places = Vec::new();
+            for (row, hash) in (0_u32..).zip(hasher.hashes(&batch).map_err(failed)?) {
+                if let Some(count) = left.get_mut(&hash)
+                    && *count > 0
+                {
+                    *count -= 1;
+                    places.push(row);
+                }
+            }
+            if !places.is_empty() {
+                found.gone.push(take_record_batch(&batch, &UInt32Array::from(places)).map_err(failed)?);
+            }
+        }
+    }
+    Ok(Some(found))
+}
