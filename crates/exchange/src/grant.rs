@@ -253,9 +253,21 @@ impl Grant {
                 .iter()
                 .map(|column| GrantedColumn { name: column.name.clone(), mask: column.mask.map(MaskKind::mask) })
                 .collect(),
-            row_filter: row_filter(&self.rows),
+            row_filter: self.row_filter(),
             row_limit: Some(ANSWER_ROWS_MAX),
         })
+    }
+
+    /// The grant's conditions on rows. Of a registry, protected people are left out unless one of them speaks of the
+    /// protection itself: whoever may have them has a grant that says so.
+    fn row_filter(&self) -> Option<String> {
+        let says_so = self.rows.iter().any(|condition| condition.column == PROTECTED);
+        let unprotected = match self.source {
+            EntrySource::Registry(_) if !says_so => Some(format!("\"{PROTECTED}\" IS NOT TRUE")),
+            EntrySource::Registry(_) | EntrySource::Dataset(_) => None,
+        };
+        let clauses: Vec<String> = row_filter(&self.rows).into_iter().chain(unprotected).collect();
+        (!clauses.is_empty()).then(|| clauses.join(" AND "))
     }
 
     /// The cells of a look-up by key. The caller has named the whole key, so the lake may compare it even
@@ -359,6 +371,9 @@ impl Grant {
 
 /// The conditions as SQL over the table's own columns. Column names were checked against the entry,
 /// values are quoted: what a department typed is never read as SQL.
+/// The column of a golden table that marks a protected entity, as `registries::shape` names it.
+const PROTECTED: &str = "_protected";
+
 fn row_filter(conditions: &[Condition]) -> Option<String> {
     if conditions.is_empty() {
         return None;

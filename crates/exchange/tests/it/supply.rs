@@ -3,11 +3,14 @@ use jiff::Timestamp;
 use yihe_exchange::{Call, Door, ExchangeError, GrantState, GrantStep, Refused, Supplied};
 use yihe_store::Role;
 
-use crate::support::{AUTHORITY, CITIZEN, ENTRY, Fixture, PROVIDER, REQUESTER, actor, morning, on_both};
+use crate::support::{
+    AUTHORITY, CITIZEN, ENTRY, Fixture, PROTECTED_CITIZEN, PROVIDER, REQUESTER, actor, morning, on_both,
+};
 
 on_both!(
     a_record_is_supplied_within_its_grant_and_recorded,
     a_row_outside_the_grant_does_not_exist,
+    a_protected_person_is_left_out,
     every_call_outside_its_grant_is_refused,
     a_suspended_grant_supplies_nothing,
     the_quota_of_the_day_is_kept_even_by_calls_at_once,
@@ -62,6 +65,12 @@ async fn a_row_outside_the_grant_does_not_exist(fixture: Fixture) {
         assert_eq!(supplied.rows, 0, "{key}");
     }
     assert_eq!(fixture.store.usage_totals(Timestamp::UNIX_EPOCH).await.unwrap().calls, 2, "looking up is a use");
+}
+
+async fn a_protected_person_is_left_out(fixture: Fixture) {
+    let (_, token) = fixture.grant().await;
+    let supplied = fixture.exchange.supply(&call(&token, &[PROTECTED_CITIZEN]), morning(9, 28)).await.unwrap();
+    assert_eq!(supplied.rows, 0, "the grant covers the division and says nothing of protected people");
 }
 
 async fn every_call_outside_its_grant_is_refused(fixture: Fixture) {

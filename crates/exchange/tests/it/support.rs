@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use arrow::{
-    array::StringArray,
+    array::{ArrayRef, BooleanArray, StringArray},
     datatypes::{DataType, Field, Schema},
     record_batch::RecordBatch,
 };
@@ -27,6 +27,7 @@ pub const REQUESTER: &str = "minzheng";
 pub const PROVIDER: &str = "gongan";
 pub const ENTRY: &str = "10100102/000001";
 pub const CITIZEN: &str = "371302198503154218";
+pub const PROTECTED_CITIZEN: &str = "371302198503154226";
 
 pub struct Fixture {
     pub store: Store,
@@ -267,26 +268,26 @@ async fn announce(catalogue: &Catalogue, sharing: Sharing) {
     }
 }
 
-/// A golden table of two people: one of 兰山区, one of 河东区.
+/// A golden table of three people: two of 兰山区, the second protected, and one of 河东区.
 async fn lake(folder: &std::path::Path) -> Lake {
     let lake = Lake::open(&folder.join("lake"), LakeOptions::new(folder.join("spill"))).unwrap();
     let columns = ["citizen_id", "name", "mobile", "household_division", "household_address"];
-    let fields: Vec<Field> = columns.iter().map(|name| Field::new(*name, DataType::Utf8, true)).collect();
+    let mut fields: Vec<Field> = columns.iter().map(|name| Field::new(*name, DataType::Utf8, true)).collect();
+    fields.push(Field::new("_protected", DataType::Boolean, true));
     let schema = Arc::new(Schema::new(fields));
     let table = TableName::new(Zone::Registry, "population").unwrap();
     lake.create(&table, schema.clone(), Layout::keyed(["citizen_id"], 2)).await.unwrap();
     let rows = [
-        [CITIZEN, "371312199001011234"],
-        ["王小明", "李四"],
-        ["13805391234", "13905395678"],
-        ["371302", "371312"],
-        ["兰山区金雀山街道12号", "河东区九曲街道3号"],
+        [CITIZEN, PROTECTED_CITIZEN, "371312199001011234"],
+        ["王小明", "赵六", "李四"],
+        ["13805391234", "13805394321", "13905395678"],
+        ["371302", "371302", "371312"],
+        ["兰山区金雀山街道12号", "兰山区银雀山街道1号", "河东区九曲街道3号"],
     ];
-    let batch = RecordBatch::try_new(
-        schema,
-        rows.iter().map(|values| Arc::new(StringArray::from(values.to_vec())) as _).collect(),
-    )
-    .unwrap();
+    let mut columns: Vec<ArrayRef> =
+        rows.iter().map(|values| Arc::new(StringArray::from(values.to_vec())) as ArrayRef).collect();
+    columns.push(Arc::new(BooleanArray::from(vec![Some(false), Some(true), None])));
+    let batch = RecordBatch::try_new(schema, columns).unwrap();
     let mut writer = lake.upserter(&table, CommitKey::new("test-1").unwrap(), &[]).await.unwrap();
     writer.write(batch).await.unwrap();
     writer.commit(serde_json::Map::new()).await.unwrap();
