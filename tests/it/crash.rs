@@ -52,7 +52,10 @@ const LINE: &[(&[&str], &[&str])] = &[
         &[
             "build.after_begin",
             "build.after_gather",
+            "build.after_unlinked",
             "build.after_conflicts",
+            "build.after_sources",
+            "build.after_decisions",
             "build.after_golden",
             "build.after_golden:2",
             "lake.before_log_commit",
@@ -140,6 +143,9 @@ async fn killed_anywhere_the_main_line_comes_to_the_same_tables() {
     let stormy = tempfile::tempdir().expect("a folder");
     let data = stormy.path();
     prepare(data);
+    // Names of entities follow from a secret that each data folder draws for itself.
+    let secret = Path::new("keys").join("entity.key");
+    std::fs::copy(calm.path().join(&secret), data.join(&secret)).expect("the secret is there");
     for (words, points) in LINE {
         for point in *points {
             let output = yihe(data, words).env("YIHE_FAULT", point).output().expect("the binary runs");

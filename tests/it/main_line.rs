@@ -10,7 +10,7 @@ use yihe_quality::{
     tickets::Tickets,
     walk::{CheckReport, Walk},
 };
-use yihe_registries::{BuildReport, Builder};
+use yihe_registries::{BuildReport, Builder, EntitySecret};
 use yihe_store::{Actor, SeededIdentity, Store};
 use yihe_vocabulary::{Clock, FixedClock, WorkingCalendar, WorkingYear};
 
@@ -91,6 +91,7 @@ impl City {
         Builder {
             lake: self.lake.clone(),
             store: self.store.clone(),
+            secret: EntitySecret::new(&[7; 32]),
             clock: Arc::clone(&self.clock),
             actor: Actor::system(),
             holder: "test".to_owned(),

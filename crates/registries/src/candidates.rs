@@ -1,7 +1,7 @@
 //! Which entity a record without a usable key is likely of: a model proposed from the golden table and these
 //! records, trained without labels, its candidates listed with their probability for a person to decide.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use arrow::{
     array::{Array, ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, StringArray},
@@ -10,17 +10,28 @@ use arrow::{
     error::ArrowError,
 };
 use futures::StreamExt;
+use serde::{Deserialize, Serialize};
 use serde_json::Map;
+use sha2::{Digest, Sha256};
 use yihe_definitions::Registry;
-use yihe_lake::{CommitKey, LakeError, Layout, Scan, TableName, Zone};
+use yihe_lake::{CommitKey, Lake, LakeError, Layout, Scan, TableName, Zone};
 use yihe_linkage::{
+    document,
+    explain::explain_each,
     model::Model,
     propose::propose,
     records::{ColumnBuilder, Records, Table},
     run::{Options, run},
 };
 
-use crate::{build::Builder, error::RegistryError, gather::columns_of, key, shape};
+use crate::{
+    build::Builder,
+    error::RegistryError,
+    gather::columns_of,
+    key,
+    record::{self, KeyColumns},
+    shape,
+};
 
 /// Probability from which an entity is listed as a candidate.
 const LISTED_FROM: f64 = 0.2;
@@ -52,18 +63,83 @@ pub fn candidates_table(registry: &Registry) -> Result<TableName, LakeError> {
     TableName::new(Zone::Conflicts, format!("{}_candidates", registry.id))
 }
 
-/// Schema of the candidates: where the record is, the entity's key, the probability, and the rank from 1.
+/// Schema of the candidates: what the record is called and where it is, the entity's key, the probability, the rank
+/// from 1, the digest of the model, and the weights that the probability is made of, as JSON (a [`Waterfall`]).
 #[must_use]
 pub fn candidates_schema() -> SchemaRef {
     let text = |name: &str| Field::new(name, DataType::Utf8, false);
     Arc::new(Schema::new(vec![
         text("dataset"),
+        text("record_key"),
         text("batch"),
         Field::new("row", DataType::Int64, false),
         text("entity"),
         Field::new("probability", DataType::Float64, false),
         Field::new("rank", DataType::Int64, false),
+        text("model"),
+        text("waterfall"),
     ]))
+}
+
+/// Why a record may be of an entity: weights in bits, which add up to the odds of the pair alone.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Waterfall {
+    /// Odds before anything is compared.
+    pub prior: f64,
+    /// One for each comparison, in the order of the model.
+    pub steps: Vec<WaterfallStep>,
+    /// What is given back because all that changes together may have changed: somebody moved.
+    pub moved: f64,
+    /// What is taken off because they may be related people, negative or zero.
+    pub kin: f64,
+    /// Probability of the pair alone, before the record's other candidates are considered.
+    pub pair_probability: f64,
+    /// Probability among the record's candidates: a record is of one entity at most.
+    pub probability: f64,
+    /// Place among them, from 1.
+    pub rank: i64,
+    /// Digest of the model.
+    pub model: String,
+}
+
+/// What one comparison says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WaterfallStep {
+    /// Field of the registry.
+    pub field: String,
+    /// The entity's value as it was compared. Personal data.
+    pub entity: Option<String>,
+    /// The record's value as it was compared. Personal data.
+    pub record: Option<String>,
+    /// How far they agree, in words; `missing` where a value is missing.
+    pub level: String,
+    /// Bits for (positive) or against (negative).
+    pub weight: f64,
+    /// The part of the weight that the value's rarity makes.
+    pub rarity: f64,
+}
+
+/// The weights of a pair, as the last search for candidates found them. `entity` is the entity's key. `None`: the
+/// pair is not among the candidates.
+///
+/// # Errors
+/// [`RegistryError::NoCandidates`] before the first search; [`RegistryError::Lake`].
+pub async fn pair(
+    lake: &Lake,
+    registry: &Registry,
+    dataset: &str,
+    record_key: &str,
+    entity: &str,
+) -> Result<Option<Waterfall>, RegistryError> {
+    let failed = |source| RegistryError::Lake { action: "read candidates", registry: registry.id.clone(), source };
+    let table = candidates_table(registry).map_err(failed)?;
+    if !lake.exists(&table) {
+        return Err(RegistryError::NoCandidates { registry: registry.id.clone() });
+    }
+    let found = lake.lookup(&table, &[dataset, record_key, entity]).await.map_err(failed)?;
+    let row = found.iter().find(|batch| batch.num_rows() > 0);
+    let text = row.and_then(|batch| Some(batch.column_by_name("waterfall")?.as_string::<i32>().value(0)));
+    Ok(text.and_then(|text| serde_json::from_str(text).ok()))
 }
 
 /// A likely entity of a record.
@@ -75,11 +151,16 @@ struct Candidate {
     probability: f64,
     /// From 1, the most likely first.
     rank: i64,
+    /// Rows of the pair, for explaining.
+    pair: (u32, u32),
+    waterfall: String,
 }
 
 /// Where an unlinked record is.
 struct Place {
     dataset: String,
+    /// As spelled outside.
+    record_key: String,
     batch: String,
     row: i64,
 }
@@ -105,28 +186,48 @@ impl Builder {
         }
         let (known, keys) = self.golden_records(registry, &golden).await?;
         let (lost, places) = self.unlinked_records(registry).await?;
+        let apart = self.apart(registry).await?;
         report.unlinked = places.len() as u64;
         let mut rows = Vec::new();
+        let mut digest = String::new();
+        let mut meta = Map::new();
         if !places.is_empty() && known.rows > 0 {
-            let (model, found) = link(registry, known, &keys, lost, threads)?;
+            let not_apart = |place: usize, entity: &str| {
+                let place: &Place = &places[place];
+                let pair = (place.dataset.clone(), place.record_key.clone(), entity.to_owned());
+                !apart.contains(&pair)
+            };
+            let (model, found) = link(registry, known, &keys, lost, threads, &not_apart)?;
+            let text = document::model(&model);
+            digest = hex::encode(&Sha256::digest(text.as_bytes())[..16]);
+            // The model is kept with the list that it made.
+            meta.insert("model".to_owned(), text.into());
             report.model = Some(model);
             rows = found;
         }
         for best in rows.iter().filter(|row| row.rank == 1) {
             if best.probability >= CERTAIN_FROM { report.certain += 1 } else { report.doubtful += 1 }
         }
-        let batch =
-            batch(&rows, &places).map_err(|source| RegistryError::Spool { registry: registry.id.clone(), source })?;
+        let batch = batch(&rows, &places, &digest)
+            .map_err(|source| RegistryError::Spool { registry: registry.id.clone(), source })?;
         self.lake
-            .create(&table, candidates_schema(), Layout::rows())
+            .create(&table, candidates_schema(), Layout::keyed(["dataset", "record_key", "entity"], 1))
             .await
             .map_err(failed("create the candidates table"))?;
         let key = CommitKey::new(format!("candidates:{}:{}", registry.id, self.clock.now().as_microsecond()))
             .map_err(failed("name the list"))?;
         let mut writer = self.lake.replacer(&table, key).await.map_err(failed("write candidates"))?;
         writer.write(batch).await.map_err(failed("write candidates"))?;
-        writer.commit(Map::new()).await.map_err(failed("write candidates"))?;
+        writer.commit(meta).await.map_err(failed("write candidates"))?;
         Ok(report)
+    }
+
+    /// Pairs of record and entity of which people said that they are not the same.
+    async fn apart(&self, registry: &Registry) -> Result<HashSet<(String, String, String)>, RegistryError> {
+        let store_failed = |source| RegistryError::Store { registry: registry.id.clone(), source };
+        let standing = crate::links::standing(&self.store, &registry.id).await.map_err(store_failed)?;
+        let apart = standing.into_iter().filter(|one| one.kind == "apart");
+        Ok(apart.map(|one| (one.dataset, one.record_key, one.entity_key)).collect())
     }
 
     /// The golden table as a table to link, its fields only, and the keys as they are.
@@ -165,14 +266,16 @@ impl Builder {
         let mut columns: Vec<ColumnBuilder> =
             registry.fields.iter().map(|field| ColumnBuilder::new(&field.name)).collect();
         let mut places = Vec::new();
-        for (member, (table, version)) in
-            registry.members.iter().zip(self.inputs(registry).await.map_err(failed("read versions"))?)
-        {
+        let inputs = self.inputs(registry).await.map_err(failed("read versions"))?;
+        let rules = self.rules_now(registry, &inputs).await?;
+        let mut name = String::new();
+        for (index, (member, (table, version))) in registry.members.iter().zip(&inputs).enumerate() {
             if version.is_none() {
                 continue;
             }
-            let scan = Scan { version, columns: Some(columns_of(registry, member)), ordered: true, ..Scan::default() };
-            let mut stream = self.lake.scan(&table, scan).await.map_err(failed("read a member"))?;
+            let wanted = columns_of(registry, member, &rules.keys[index]);
+            let scan = Scan { version: *version, columns: Some(wanted), ordered: true, ..Scan::default() };
+            let mut stream = self.lake.scan(table, scan).await.map_err(failed("read a member"))?;
             while let Some(batch) = stream.next().await {
                 let batch = batch.map_err(failed("read a member"))?;
                 let text = |name: &str| -> Result<StringArray, ArrowError> {
@@ -181,17 +284,30 @@ impl Builder {
                     Ok(cast(column, &DataType::Utf8)?.as_string::<i32>().clone())
                 };
                 let keys = key::delivered(&member.key, &batch).map_err(spool_failed)?;
-                let usable = |row: usize| keys.is_valid(row) && key::usable(registry.entity, keys.value(row)).is_some();
-                let lost: Vec<usize> = (0..batch.num_rows()).filter(|&row| !usable(row)).collect();
+                let business = KeyColumns::new(&rules.keys[index], &batch).map_err(spool_failed)?;
+                let mut lost: Vec<usize> = Vec::new();
+                let mut names: Vec<String> = Vec::new();
+                for row in 0..batch.num_rows() {
+                    let usable = keys.is_valid(row).then(|| key::usable(registry.entity, keys.value(row))).flatten();
+                    if usable.is_some() {
+                        continue;
+                    }
+                    business.write(row, &mut name);
+                    if rules.links.assign(index, &name, None).is_none() {
+                        lost.push(row);
+                        names.push(record::spell(&name));
+                    }
+                }
                 if lost.is_empty() {
                     continue;
                 }
                 let batches = text("_batch").map_err(spool_failed)?;
                 let rows = batch.column_by_name("_row").map(|column| cast(column, &DataType::Int64)).transpose();
                 let rows = rows.map_err(spool_failed)?;
-                for &row in &lost {
+                for (&row, record_key) in lost.iter().zip(names) {
                     places.push(Place {
                         dataset: member.dataset.clone(),
+                        record_key,
                         batch: batches.value(row).to_owned(),
                         row: rows.as_ref().map_or(0, |rows| rows.as_primitive::<Int64Type>().value(row)),
                     });
@@ -229,6 +345,7 @@ fn link(
     keys: &[String],
     lost: Table,
     threads: usize,
+    may_be: &dyn Fn(usize, &str) -> bool,
 ) -> Result<(Model, Vec<Candidate>), RegistryError> {
     let failed = |source| RegistryError::Linkage { registry: registry.id.clone(), source };
     let first = known.rows;
@@ -246,7 +363,10 @@ fn link(
             lost: pair.right as usize - first,
             probability: pair.probability(),
             rank: 1,
+            pair: (pair.left, pair.right),
+            waterfall: String::new(),
         })
+        .filter(|found| may_be(found.lost, &found.entity))
         .collect();
     found.sort_by(|a, b| {
         a.lost.cmp(&b.lost).then(b.probability.total_cmp(&a.probability)).then_with(|| a.entity.cmp(&b.entity))
@@ -261,18 +381,46 @@ fn link(
             rival.rank = rank;
         }
     }
+    let pairs: Vec<(u32, u32)> = found.iter().map(|candidate| candidate.pair).collect();
+    let mut waterfalls = Vec::with_capacity(pairs.len());
+    explain_each(&outcome.model, &records, &pairs, |waterfall| waterfalls.push(waterfall)).map_err(failed)?;
+    let digest = hex::encode(&Sha256::digest(document::model(&outcome.model).as_bytes())[..16]);
+    for (candidate, waterfall) in found.iter_mut().zip(waterfalls) {
+        let steps = waterfall.steps.into_iter().map(|step| WaterfallStep {
+            field: step.column,
+            entity: step.left,
+            record: step.right,
+            level: step.level,
+            weight: step.weight,
+            rarity: step.rarity,
+        });
+        let whole = Waterfall {
+            prior: waterfall.prior,
+            steps: steps.collect(),
+            moved: waterfall.moved,
+            kin: waterfall.kin,
+            pair_probability: waterfall.probability,
+            probability: candidate.probability,
+            rank: candidate.rank,
+            model: digest.clone(),
+        };
+        candidate.waterfall = serde_json::to_string(&whole).expect("numbers and texts are always JSON");
+    }
     Ok((outcome.model, found))
 }
 
-fn batch(rows: &[Candidate], places: &[Place]) -> Result<RecordBatch, ArrowError> {
+fn batch(rows: &[Candidate], places: &[Place], model: &str) -> Result<RecordBatch, ArrowError> {
     let place = |row: &Candidate| &places[row.lost];
     let columns: Vec<ArrayRef> = vec![
         Arc::new(StringArray::from_iter_values(rows.iter().map(|row| place(row).dataset.as_str()))),
+        Arc::new(StringArray::from_iter_values(rows.iter().map(|row| place(row).record_key.as_str()))),
         Arc::new(StringArray::from_iter_values(rows.iter().map(|row| place(row).batch.as_str()))),
         Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| place(row).row))),
         Arc::new(StringArray::from_iter_values(rows.iter().map(|row| row.entity.as_str()))),
         Arc::new(Float64Array::from_iter_values(rows.iter().map(|row| row.probability))),
         Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.rank))),
+        Arc::new(StringArray::from_iter_values(rows.iter().map(|_| model))),
+        Arc::new(StringArray::from_iter_values(rows.iter().map(|row| row.waterfall.as_str()))),
     ];
     RecordBatch::try_new(candidates_schema(), columns)
 }

@@ -5,6 +5,8 @@ use yihe_lake::LakeError;
 use yihe_linkage::LinkageError;
 use yihe_store::StoreError;
 
+use crate::decide::Undecidable;
+
 /// Why a registry was not built. The registry that stood before still stands.
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
@@ -112,6 +114,72 @@ pub enum RegistryError {
         /// Bound.
         most: u64,
     },
+    /// A key that cannot be one of the registry's.
+    #[error("found a key that does not add up, expected one of registry `{registry}`")]
+    Key {
+        /// Registry.
+        registry: String,
+    },
+    /// No such entity.
+    #[error("registry `{registry}` has no such entity")]
+    NoEntity {
+        /// Registry.
+        registry: String,
+    },
+    /// No such record.
+    #[error("registry `{registry}` has no such record in dataset `{dataset}`, expected its business key")]
+    NoRecord {
+        /// Registry.
+        registry: String,
+        /// Dataset.
+        dataset: String,
+    },
+    /// No decision of this identifier stands.
+    #[error("no decision `{id}` stands in registry `{registry}`")]
+    NoDecision {
+        /// Registry.
+        registry: String,
+        /// Identifier.
+        id: String,
+    },
+    /// A decision that stands says otherwise.
+    #[error("decision `{id}` ({kind}) of {on} by {decided_by} stands against it; revoke that one first")]
+    Contradicts {
+        /// Registry.
+        registry: String,
+        /// The decision that stands.
+        id: String,
+        /// Its kind.
+        kind: String,
+        /// Who made it.
+        decided_by: String,
+        /// The day.
+        on: String,
+    },
+    /// What is to be decided makes no sense.
+    #[error("cannot be decided in registry `{registry}`: {}", why.words().1)]
+    Undecidable {
+        /// Registry.
+        registry: String,
+        /// Why.
+        why: Undecidable,
+    },
+    /// A reason is missing or too long.
+    #[error("found a reason of {found} characters, expected 1 to {most}")]
+    Reason {
+        /// Registry.
+        registry: String,
+        /// Characters found.
+        found: usize,
+        /// Bound.
+        most: usize,
+    },
+    /// Nothing can be explained before the likely entities were looked for.
+    #[error("registry `{registry}` has no list of candidates yet; run `yihe registry candidates {registry}`")]
+    NoCandidates {
+        /// Registry.
+        registry: String,
+    },
     /// Records without a key could not be linked.
     #[error("failed to link records of registry `{registry}` that have no usable key")]
     Linkage {
@@ -159,6 +227,26 @@ impl RegistryError {
             }
             Self::Linkage { registry, source } => {
                 format!("基础库“{registry}”的无主键记录无法关联：{}。", source.chinese())
+            }
+            Self::Key { registry } => format!("主键校验不符，应为基础库“{registry}”的主键。"),
+            Self::NoEntity { registry } => format!("基础库“{registry}”中没有该实体。"),
+            Self::NoRecord { registry, dataset } => {
+                format!("基础库“{registry}”的来源“{dataset}”中没有该记录，应填业务主键。")
+            }
+            Self::NoDecision { registry, id } => format!("基础库“{registry}”中没有生效的认定 `{id}`。"),
+            Self::Contradicts { id, kind, decided_by, on, .. } => {
+                let kind = match kind.as_str() {
+                    "join" => "并入",
+                    "merge" => "合并",
+                    "split" => "拆分",
+                    _ => "不得关联",
+                };
+                format!("与 {on} {decided_by} 作出的认定 `{id}`（{kind}）相抵触，请先撤销该认定。")
+            }
+            Self::Undecidable { why, .. } => format!("无法认定：{}。", why.words().0),
+            Self::Reason { found, most, .. } => format!("理由为 {found} 字，应为 1 至 {most} 字。"),
+            Self::NoCandidates { registry } => {
+                format!("基础库“{registry}”尚未查找候选，请先运行 `yihe registry candidates {registry}`。")
             }
             Self::Stopped { registry, detail } => format!("建库“{registry}”的工作线程中断：{detail}。请重新运行。"),
         }

@@ -9,10 +9,14 @@
 //! Deliberately absent: correcting a department's record (its owner does, through the docket), joining a
 //! record without a usable key to an entity by itself (it is listed as unlinked), and reading files.
 //!
-//! Reading order: [`key`] → [`shape`] → [`gather`] → [`resolve`] → [`build`] → [`what_if`] → [`candidates`] →
-//! [`sight`] → [`tally`] → [`theme`].
-//!
+//! Who is whom follows from keys and from decisions ([`decide`]) that people make and revoke; every entity has a
+//! durable name ([`identity`]). A build starts from what changed where that is enough, and comes to the same tables.
+//! Of every golden value it can be said where it is from and which lost ([`why`]).
 //! Themes (主题库) are tables of their own over golden and checked tables ([`theme`]).
+//!
+//! Reading order: [`key`] → [`identity`] → [`record`] → [`decide`] → [`links`] → [`shape`] → [`gather`] →
+//! [`resolve`] → [`build`] → [`increment`] → [`state`] → [`why`] → [`what_if`] → [`candidates`] →
+//! [`review`] → [`sight`] → [`tally`] → [`theme`].
 //!
 //! # Recipe: a new kind of entity
 //! 1. Add the variant to `definitions::EntityKind` and its normalisation to [`key`].
@@ -21,17 +25,28 @@
 
 pub mod build;
 pub mod candidates;
+pub mod decide;
+pub mod identity;
 pub mod key;
-pub mod resolve;
+pub mod record;
+pub mod review;
 pub mod shape;
 pub mod sight;
 pub mod tally;
 pub mod theme;
 pub mod what_if;
+pub mod why;
 
 mod error;
 mod gather;
+mod increment;
+mod links;
+mod resolve;
+mod state;
 
-pub use build::{BuildReport, Builder, FAULT_POINTS};
+pub use build::{BuildReport, Builder, FAULT_POINT_CHANGES, FAULT_POINTS, How, Why};
+pub use decide::{Decision, Proposal};
 pub use error::RegistryError;
+pub use identity::EntitySecret;
+pub use record::RecordRef;
 pub use theme::ThemeReport;

@@ -17,7 +17,7 @@ use yihe_lake::LakeError;
 use crate::{
     build::Builder,
     error::RegistryError,
-    gather::{Gathered, gather},
+    gather::{Gathered, Rules, gather},
     resolve::resolve,
 };
 
@@ -94,8 +94,10 @@ impl Builder {
         let failed =
             |action| move |source: LakeError| RegistryError::Lake { action, registry: registry.id.clone(), source };
         let inputs = self.inputs(registry).await.map_err(failed("read versions"))?;
-        let gathered = Arc::new(gather(&self.lake, registry, &inputs, None).await?);
-        let both = Arc::new((registry.clone(), proposed.clone()));
+        let rules = Arc::new(self.rules_now(registry, &inputs).await?);
+        let other = Arc::new(Rules { registry: proposed.clone(), ..self.rules_now(registry, &inputs).await? });
+        let gathered = Arc::new(gather(&self.lake, &rules, &inputs, None).await?);
+        let both = Arc::new((rules, other));
         let work = (0..gathered.partitions).map(|partition| {
             let (both, gathered) = (Arc::clone(&both), Arc::clone(&gathered));
             tokio::task::spawn_blocking(move || compare(&both.0, &both.1, &gathered, partition))
@@ -133,14 +135,11 @@ fn same_shape(one: &Registry, other: &Registry) -> bool {
         && fields(one) == fields(other)
 }
 
-fn compare(
-    registry: &Registry,
-    proposed: &Registry,
-    gathered: &Gathered,
-    partition: usize,
-) -> Result<WhatIf, ArrowError> {
-    let members = gathered.partition(partition)?;
-    let (now, then) = (resolve(registry, &members)?.golden, resolve(proposed, &members)?.golden);
+fn compare(rules: &Rules, proposed: &Rules, gathered: &Gathered, partition: usize) -> Result<WhatIf, ArrowError> {
+    let registry = &rules.registry;
+    let part = gathered.partition(partition)?;
+    gathered.forget(partition);
+    let (now, then) = (resolve(rules, &part)?.golden, resolve(proposed, &part)?.golden);
     let keys = now.column(0).as_string::<i32>();
     let mut fields = Vec::with_capacity(registry.fields.len());
     for (index, field) in registry.fields.iter().enumerate() {

@@ -8,8 +8,8 @@ use yihe_definitions::Pack;
 use yihe_docket::Docket;
 use yihe_lake::{FaultHook, Lake, LakeOptions};
 use yihe_quality::walk::Walk;
-use yihe_registries::Builder;
-use yihe_store::{Actor, Store, StoreError, SystemIdentity};
+use yihe_registries::{Builder, EntitySecret};
+use yihe_store::{Actor, Identity as _, Store, StoreError, SystemIdentity};
 use yihe_vocabulary::{Clock, SystemClock, WorkingCalendar, WorkingYear};
 
 use crate::{commands::ticket, config::Config, faults, packs};
@@ -26,6 +26,8 @@ pub struct App {
     pub clock: Arc<dyn Clock>,
     /// Crash tests' hook.
     pub faults: FaultHook,
+    /// From what the names of registries' entities follow.
+    pub secret: EntitySecret,
     holder: String,
 }
 
@@ -44,7 +46,10 @@ impl App {
         options.faults = Arc::clone(&faults);
         let lake = Lake::open(&data.join("lake"), options)?;
         let store = Store::open(&config.store, SystemIdentity).await?;
-        let app = Self { lake, store, clock: Arc::new(SystemClock), faults, holder, config };
+        let secret = data.join("keys").join("entity.key");
+        let secret = EntitySecret::read_or_create(&secret, &SystemIdentity.bytes())
+            .with_context(|| format!("failed to read or make {}", secret.display()))?;
+        let app = Self { lake, store, secret, clock: Arc::new(SystemClock), faults, holder, config };
         app.bury_the_dead().await?;
         Ok(app)
     }
@@ -110,6 +115,7 @@ impl App {
         Builder {
             lake: self.lake.clone(),
             store: self.store.clone(),
+            secret: self.secret.clone(),
             clock: Arc::clone(&self.clock),
             actor: self.machine(),
             holder: self.holder.clone(),

@@ -388,6 +388,9 @@ pub enum Registry {
     Build {
         /// 基础库，缺省为全部 · registries; all of them when none is named
         registries: Vec<String>,
+        /// 从头重建 · from nothing, whatever stands
+        #[arg(long)]
+        full: bool,
     },
     /// 变更数源前的预演 · what a change of authority would alter, before it is made
     #[command(after_help = "\
@@ -422,6 +425,130 @@ pub enum Registry {
         registry: String,
         /// 主键 · key of the entity
         key: String,
+    },
+    /// 认定谁是谁：并入、合并、拆分、不得关联 · decide who is whom
+    #[command(after_help = "\
+例 · examples:
+  yihe registry decide population join --dataset fund_accounts --record 88010203 --entity E3f… --reason 核对档案
+  yihe registry decide population merge --survivor 37130219… --merged 37130220… --reason 一人两号
+以主管该库部门经办人账号代行；下次建库生效，撤销后一切如未认定。
+Acts with the account of the officer of the department that runs the registry.")]
+    Decide {
+        /// 基础库 · registry
+        registry: String,
+        /// 认定 · decision
+        #[command(subcommand)]
+        what: Decide,
+    },
+    /// 撤销认定 · revoke a decision
+    Revoke {
+        /// 基础库 · registry
+        registry: String,
+        /// 认定 · decision
+        decision: String,
+        /// 理由 · reason
+        #[arg(long)]
+        reason: String,
+    },
+    /// 认定一览 · decisions
+    Decisions {
+        /// 基础库 · registry
+        registry: String,
+        /// 含已撤销 · revoked ones too
+        #[arg(long)]
+        all: bool,
+        /// 至多 · at most
+        #[arg(long, default_value_t = 100)]
+        limit: i64,
+    },
+    /// 由模型自行并入（须定义 join_from）· the model's own decisions, where the definition lets it
+    Join {
+        /// 基础库 · registry
+        registry: String,
+    },
+    /// 列为受保护 · protect an entity
+    Protect {
+        /// 基础库 · registry
+        registry: String,
+        /// 主键 · key
+        key: String,
+        /// 依据 · what it rests on
+        #[arg(long)]
+        basis: String,
+        /// 末日，缺省至解除 · last day; until it is lifted when left out
+        #[arg(long, value_name = "YYYY-MM-DD")]
+        until: Option<String>,
+    },
+    /// 解除保护 · end a protection
+    Unprotect {
+        /// 基础库 · registry
+        registry: String,
+        /// 主键 · key
+        key: String,
+    },
+}
+
+/// A record by dataset and business key.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Named {
+    /// 数据集 · dataset
+    #[arg(long)]
+    pub dataset: String,
+    /// 业务主键，多列时为 JSON 列表 · business key; a JSON list where it has several columns
+    #[arg(long)]
+    pub record: String,
+}
+
+/// `yihe registry decide`
+#[derive(Debug, Subcommand)]
+pub enum Decide {
+    /// 无可用主键的记录属于该实体 · the record without a usable key is of the entity
+    Join {
+        #[command(flatten)]
+        named: Named,
+        /// 实体：主键或 E 编号 · entity: its key or its name
+        #[arg(long)]
+        entity: String,
+        /// 理由 · reason
+        #[arg(long)]
+        reason: String,
+    },
+    /// 两个实体是同一个 · two entities are one
+    Merge {
+        /// 保留者 · the one that stays
+        #[arg(long)]
+        survivor: String,
+        /// 并去者 · the one that goes into it
+        #[arg(long)]
+        merged: String,
+        /// 理由 · reason
+        #[arg(long)]
+        reason: String,
+    },
+    /// 记录虽有其主键，却不属于它 · the record bears the key and is not of the entity
+    Split {
+        #[command(flatten)]
+        named: Named,
+        /// 其主键所指实体 · the entity whose key it bears
+        #[arg(long)]
+        entity: String,
+        /// 属于谁，缺省自成一体 · whose it is; one of its own when left out
+        #[arg(long)]
+        other: Option<String>,
+        /// 理由 · reason
+        #[arg(long)]
+        reason: String,
+    },
+    /// 不得关联，不再提示 · not the same, not to be proposed again
+    Apart {
+        #[command(flatten)]
+        named: Named,
+        /// 实体 · entity
+        #[arg(long)]
+        entity: String,
+        /// 理由 · reason
+        #[arg(long)]
+        reason: String,
     },
 }
 

@@ -1,4 +1,6 @@
-//! `yihe registry build|show`
+//! `yihe registry build|show|what-if|candidates` and, in a file of their own, decisions.
+
+mod decide;
 
 use std::path::PathBuf;
 
@@ -9,7 +11,14 @@ use serde_json::{Value, json};
 use yihe_definitions::{Pack, Registry as Definition, Sensitivity};
 use yihe_lake::Scan;
 use yihe_quality::fault_list::mask_of;
-use yihe_registries::{BuildReport, key, shape, sight::key_sensitivity, what_if::FieldChange};
+use yihe_registries::{
+    BuildReport, How,
+    identity::is_entity_id,
+    key, shape,
+    sight::key_sensitivity,
+    what_if::FieldChange,
+    why::{self, Reason},
+};
 
 use crate::{
     app::App,
@@ -23,8 +32,8 @@ use crate::{
 pub async fn run(app: &App, registry: Registry, output: &Output) -> Result<Exit> {
     let pack = app.pack().await?;
     match registry {
-        Registry::Build { registries } => {
-            let reports = build(app, &pack, &registries, output).await?;
+        Registry::Build { registries, full } => {
+            let reports = build_from(app, &pack, &registries, full, output).await?;
             sequence::settle(app).await?;
             show(&pack, &reports, output);
             Ok(Exit::Done)
@@ -35,12 +44,35 @@ pub async fn run(app: &App, registry: Registry, output: &Output) -> Result<Exit>
         Registry::Candidates { registry, threads, save_model } => {
             candidates(app, defined(&pack, &registry)?, threads, save_model, output).await
         }
+        Registry::Decide { registry, what } => decide::decide(app, defined(&pack, &registry)?, what, output).await,
+        Registry::Revoke { registry, decision, reason } => {
+            decide::revoke(app, defined(&pack, &registry)?, &decision, &reason, output).await
+        }
+        Registry::Decisions { registry, all, limit } => {
+            decide::decisions(app, defined(&pack, &registry)?, all, limit, output).await
+        }
+        Registry::Join { registry } => decide::join(app, defined(&pack, &registry)?, output).await,
+        Registry::Protect { registry, key, basis, until } => {
+            decide::protect(app, defined(&pack, &registry)?, &key, &basis, until.as_deref(), output).await
+        }
+        Registry::Unprotect { registry, key } => decide::unprotect(app, defined(&pack, &registry)?, &key, output).await,
         Registry::Show { registry, key } => provenance(app, &pack, &registry, &key, output).await,
     }
 }
 
 /// Builds the wanted registries, all of them when none is named.
 pub async fn build(app: &App, pack: &Pack, wanted: &[String], output: &Output) -> Result<Vec<BuildReport>> {
+    build_from(app, pack, wanted, false, output).await
+}
+
+/// As [`build`], from nothing where `full` asks for it.
+async fn build_from(
+    app: &App,
+    pack: &Pack,
+    wanted: &[String],
+    full: bool,
+    output: &Output,
+) -> Result<Vec<BuildReport>> {
     for name in wanted {
         defined(pack, name)?;
     }
@@ -50,7 +82,8 @@ pub async fn build(app: &App, pack: &Pack, wanted: &[String], output: &Output) -
     for registry in pack.registries.iter().filter(|registry| wanted.is_empty() || wanted.contains(&registry.id)) {
         let progress =
             output.progress(&format!("{} {}", output.say("建库", "building"), registry.title.get(output.language)));
-        let report = builder.build(registry).await.map_err(|error| anyhow::anyhow!(error.message(output.language)))?;
+        let report = if full { builder.rebuild(registry).await } else { builder.build(registry).await };
+        let report = report.map_err(|error| anyhow::anyhow!(error.message(output.language)))?;
         // A value that somebody objected to may have changed with the build.
         let now = app.clock.now();
         let rechecked = tickets.recheck("registry", &registry.id, &app.machine(), now).await;
@@ -80,7 +113,7 @@ fn show(pack: &Pack, reports: &[BuildReport], output: &Output) {
                 grouped(report.entities),
                 grouped(report.conflicts),
                 grouped(report.unlinked),
-                if report.unchanged { output.say("无变化", "unchanged").to_owned() } else { String::new() },
+                remark(&report.how, output),
             ]
         })
         .collect();
@@ -99,11 +132,35 @@ fn show(pack: &Pack, reports: &[BuildReport], output: &Output) {
             json!({
                 "registry": report.registry, "records": report.records, "entities": report.entities,
                 "conflicts": report.conflicts, "unlinked": report.unlinked, "version": report.version,
-                "unchanged": report.unchanged,
+                "unchanged": report.unchanged, "how": how(&report.how),
             })
         })
         .collect();
     output.object(&json!({ "registries": objects }));
+}
+
+fn remark(how: &How, output: &Output) -> String {
+    match how {
+        How::Unchanged => output.say("无变化", "unchanged").to_owned(),
+        How::Changes { records, decisions, entities } => format!(
+            "{} {} / {} / {}",
+            output.say("按变化：记录、认定、实体", "from changes: records, decisions, entities"),
+            grouped(*records),
+            grouped(*decisions),
+            grouped(*entities),
+        ),
+        How::Full(why) => format!("{}{}", output.say("全量：", "from nothing: "), why.words(output.language)),
+    }
+}
+
+fn how(how: &How) -> Value {
+    match how {
+        How::Unchanged => json!({ "from": "nothing_changed" }),
+        How::Changes { records, decisions, entities } => {
+            json!({ "from": "changes", "records": records, "decisions": decisions, "entities": entities })
+        }
+        How::Full(why) => json!({ "from": "nothing", "why": why.to_string() }),
+    }
 }
 
 /// Tries an order of authority and says what it would alter.
@@ -240,72 +297,91 @@ async fn candidates(
     Ok(Exit::Done)
 }
 
-/// Values that lost against the golden record's, by field: the dataset, the value, the batch and row.
-async fn losers(app: &App, registry: &Definition, key: &str) -> Result<Vec<[String; 5]>> {
-    // A key that was found usable has letters and digits only, so it is safe between quotes.
-    let scan = Scan { filter_sql: Some(format!("entity = '{}'", key.replace('\'', "''"))), ..Scan::default() };
-    let mut stream = app.lake.scan(&shape::conflicts_table(registry)?, scan).await?;
-    let mut found = Vec::new();
-    while let Some(batch) = stream.next().await {
-        let batch = batch?;
-        for row in 0..batch.num_rows() {
-            let cell = |name: &str| {
-                batch.column_by_name(name).and_then(|array| array_value_to_string(array, row).ok()).unwrap_or_default()
-            };
-            found.push([cell("field"), cell("lost_from"), cell("lost"), cell("lost_batch"), cell("lost_row")]);
-        }
-    }
-    found.sort();
-    Ok(found)
-}
-
-/// Shows each field of a record with the dataset it was taken from. Sensitive values are hidden: whoever may see
-/// them has a grant and asks through it.
+/// Shows each field of a record with the dataset it was taken from, and the values that lost. Sensitive values are
+/// hidden, of a protected person all: whoever may see them has a grant and asks through it.
 async fn provenance(app: &App, pack: &Pack, registry: &str, text: &str, output: &Output) -> Result<Exit> {
     let registry = defined(pack, registry)?;
-    let Some(key) = key::usable(registry.entity, text) else {
+    if !is_entity_id(text) && key::usable(registry.entity, text).is_none() {
         bail!("found a key that does not add up, expected one of registry `{}` (主键校验不符)", registry.id);
-    };
-    let batches = app.lake.lookup(&shape::golden_table(registry)?, &[&key]).await?;
-    let Some(record) = batches.iter().find(|batch| batch.num_rows() > 0) else {
+    }
+    let found = why::golden(&app.lake, &app.store, registry, text).await;
+    let found = found.map_err(|error| anyhow::anyhow!(error.message(output.language)))?;
+    let Some(why) = found else {
         output.line(output.say("没有这条记录。", "there is no such record."));
         output.object(&json!({ "found": false }));
         return Ok(Exit::Found);
     };
-    let losers = losers(app, registry, &key).await?;
+    let dataset =
+        |id: &str| pack.dataset(id).map_or(id.to_owned(), |known| known.title.get(output.language).to_owned());
     let mut rows = Vec::new();
     let mut fields = Vec::new();
-    for field in &registry.fields {
-        let value = cell(record, &field.name);
-        let from = cell(record, &shape::from_column(&field.name));
-        let hidden = field.sensitivity != Sensitivity::Plain && value.is_some();
-        let shown = if hidden { "***".to_owned() } else { value.unwrap_or_default() };
-        let title = from.as_deref().and_then(|id| pack.dataset(id)).map(|dataset| dataset.title.get(output.language));
-        let mut against = Vec::new();
+    for (field, shown) in registry.fields.iter().zip(&why.fields) {
+        let hidden = why.protected || field.sensitivity != Sensitivity::Plain;
+        let mask = |value: &str| if hidden { "***".to_owned() } else { value.to_owned() };
+        let value = shown.value.as_deref().map(mask).unwrap_or_default();
         let mut said = Vec::new();
-        for [_, dataset, value, batch, row] in losers.iter().filter(|loser| loser[0] == field.name) {
-            let value = if field.sensitivity == Sensitivity::Plain { value.as_str() } else { "***" };
-            let name = pack.dataset(dataset).map_or(dataset.as_str(), |dataset| dataset.title.get(output.language));
-            said.push(format!("{name}: {value}"));
-            against.push(json!({ "value": value, "from": dataset, "batch": batch, "row": row.parse::<i64>().ok() }));
+        let mut lost = Vec::new();
+        for loser in &shown.losers {
+            let value = mask(&loser.value);
+            said.push(format!("{}: {value}（{}）", dataset(&loser.dataset), reason(loser.reason, output)));
+            lost.push(json!({
+                "value": value, "from": loser.dataset, "changed_on": loser.changed_on, "batch": loser.batch,
+                "row": loser.row, "reason": loser.reason,
+            }));
         }
         rows.push(vec![
-            field.title.get(output.language).to_owned(),
-            shown.clone(),
-            title.unwrap_or_default().to_owned(),
+            shown.title.get(output.language).to_owned(),
+            value.clone(),
+            shown.from.as_deref().map(dataset).unwrap_or_default(),
+            shown.changed_on.clone().unwrap_or_default(),
             said.join("; "),
         ]);
-        fields.push(json!({ "field": field.name, "value": shown, "from": from, "lost": against }));
+        fields.push(json!({
+            "field": shown.field, "value": value, "from": shown.from, "changed_on": shown.changed_on,
+            "batch": shown.batch, "row": shown.row, "group": shown.group, "lost": lost,
+        }));
     }
     let headings = [
         output.say("字段", "field"),
         output.say("值", "value"),
         output.say("来源", "taken from"),
+        output.say("变更日期", "changed on"),
         output.say("落选", "lost"),
     ];
     output.table(&headings, &rows);
-    output.object(&json!({ "found": true, "fields": fields }));
+    let records: Vec<_> = why
+        .records
+        .iter()
+        .map(|record| {
+            json!({ "dataset": record.dataset, "batch": record.batch, "row": record.row, "joined_by": record.joined_by })
+        })
+        .collect();
+    let decisions: Vec<_> = why
+        .decisions
+        .iter()
+        .map(|decision| {
+            json!({
+                "id": decision.id, "kind": decision.kind, "decided_by": decision.decided_by,
+                "decided_at": decision.decided_at, "probability": decision.probability,
+                "revoked_at": decision.revoked_at,
+            })
+        })
+        .collect();
+    output.object(&json!({
+        "found": true, "entity": why.entity, "standing": why.standing, "protected": why.protected,
+        "merged_keys": why.other_keys.len(), "fields": fields, "records": records, "decisions": decisions,
+    }));
     Ok(Exit::Done)
+}
+
+fn reason(reason: Reason, output: &Output) -> &'static str {
+    match reason {
+        Reason::LowerAuthority => output.say("数源次序在后", "believed later"),
+        Reason::TooOld => output.say("超过时效", "too old"),
+        Reason::Older => output.say("同源有更新记录", "the same dataset has a later record"),
+        Reason::Group => output.say("同组取自他处", "its group was taken elsewhere"),
+        Reason::NotListed => output.say("不在数源之列", "may not supply it"),
+    }
 }
 
 fn cell(record: &RecordBatch, column: &str) -> Option<String> {

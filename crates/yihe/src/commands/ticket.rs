@@ -106,7 +106,7 @@ async fn known(tickets: &Tickets, id: &str, output: &Output) -> Result<Ticket> {
 
 /// The account that holds a role in a department. The command acts with it, for first steps and demonstrations;
 /// real answers are given by people on the pages.
-async fn acting(app: &App, department: &str, role: Role) -> Result<Actor> {
+pub async fn acting(app: &App, department: &str, role: Role) -> Result<Actor> {
     let accounts = catalogue::accounts(app).await?;
     let found = accounts.iter().find(|account| account.department == department && account.roles.contains(&role));
     let Some(account) = found else {

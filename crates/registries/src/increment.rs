@@ -1,0 +1,514 @@
+//! A build from what changed: the entities that changed records or decisions are about are derived again, from all
+//! of their records, and nobody else's are read.
+//!
+//! Which entities: those that changed rows were and are of, and those that changed decisions named and name. Which
+//! records: those the entities were made of, those that changed, and those that changed decisions name.
+
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
+
+use arrow::{
+    array::{Array, ArrayRef, AsArray, RecordBatch, StringArray},
+    error::ArrowError,
+};
+use futures::StreamExt;
+use serde_json::Map;
+use yihe_lake::{CommitKey, Differing, LakeError, Param, QueryTable, Scan, TableName};
+
+use crate::{
+    build::{Build, BuildReport, FAULT_POINT_CHANGES, How, Why, asks_for_age, report},
+    error::RegistryError,
+    gather::{Newest, Numbers, Part, Splitter, columns_of},
+    key,
+    links::{Links, Standing},
+    record::{self, KeyColumns},
+    resolve::{Resolved, resolve},
+    state::{self, Figures, State},
+};
+
+/// A share of all records, one in so many, from which everything is built from nothing.
+const SHARE: u64 = 8;
+/// Changed records that are always worked off from what changed.
+const ALWAYS: u64 = 2_000;
+/// Most changed records or decisions that are held in memory.
+const MOST: u64 = 2_000_000;
+/// Times that entities may lead to further ones; one is enough for every case that is known.
+const ROUNDS: usize = 8;
+
+/// Records by member: their business keys within this room.
+type Wanted = Vec<HashSet<String>>;
+
+/// What changed, and whom it is about.
+#[derive(Default)]
+struct Affected {
+    /// Entities, by the key they had or have.
+    keys: HashSet<String>,
+    /// Records to read.
+    records: Wanted,
+    /// Records that may have been unlinked before.
+    was_unlinked: HashSet<(usize, String)>,
+    changed_records: u64,
+    changed_decisions: u64,
+}
+
+impl Build<'_> {
+    /// Builds from what changed since `known`, or says why everything must be built.
+    pub(crate) async fn increment(&self, known: &State) -> Result<Result<BuildReport, Why>, RegistryError> {
+        if let Err(why) = self.may_increment(known).await? {
+            return Ok(Err(why));
+        }
+        let then = self.then(known, &self.tables.decisions);
+        let decided = match state::decisions_at(self.lake(), &self.tables.decisions, then).await {
+            Ok(decided) => decided,
+            Err(LakeError::File { .. } | LakeError::NoVersion { .. }) => return Ok(Err(Why::Vacuumed)),
+            Err(error) => return Err(self.failed("read decisions")(error)),
+        };
+        let before = Links::new(self.registry(), &self.rules.secret, &decided);
+        let mut affected = Affected { records: vec![HashSet::new(); self.inputs.len()], ..Affected::default() };
+        if let Err(why) = self.rows_that_changed(known, &before, &mut affected).await? {
+            return Ok(Err(why));
+        }
+        if let Err(why) = self.decisions_that_changed(&decided, &before, &mut affected).await? {
+            return Ok(Err(why));
+        }
+        let Some((part, unlinked)) = self.records_of(known, &mut affected).await? else {
+            return Ok(Err(Why::TooMuch));
+        };
+        self.fault(FAULT_POINT_CHANGES);
+        let rules = Arc::clone(&self.rules);
+        let resolved = tokio::task::spawn_blocking(move || resolve(&rules, &part)).await;
+        let stopped = |detail: String| RegistryError::Stopped { registry: self.registry().id.clone(), detail };
+        let resolved = resolved.map_err(|error| stopped(error.to_string()))?.map_err(self.spool_failed())?;
+        self.write_changes(known, affected, resolved, unlinked).await.map(Ok)
+    }
+
+    /// The version of one of the other tables at the last build.
+    fn then(&self, known: &State, table: &TableName) -> i64 {
+        known.tables.get(&table.to_string()).copied().unwrap_or(0)
+    }
+
+    async fn may_increment(&self, known: &State) -> Result<Result<(), Why>, RegistryError> {
+        if known.definition != self.state.definition {
+            return Ok(Err(Why::Definition));
+        }
+        let present = |version: &Option<i64>| version.is_some();
+        if known.inputs.len() != self.inputs.len()
+            || known.inputs.iter().zip(&self.inputs).any(|(then, (_, now))| present(then) != present(now))
+        {
+            return Ok(Err(Why::Members));
+        }
+        if self.inputs.iter().zip(&self.rules.keys).any(|((_, version), key)| version.is_some() && key.is_empty()) {
+            return Ok(Err(Why::NoKey));
+        }
+        let gone = gone_key(&self.state.commit);
+        for table in self.tables.others() {
+            if !self.lake().exists(table) {
+                return Ok(Err(Why::BrokeOff));
+            }
+            let mark = state::last_mark(self.lake(), table).await.map_err(self.failed("look for an earlier build"))?;
+            let sound = |mark: &String| *mark == known.commit || *mark == self.state.commit || *mark == gone;
+            if !mark.as_ref().is_some_and(sound) {
+                return Ok(Err(Why::BrokeOff));
+            }
+        }
+        let left = state::last_gone(self.lake(), &self.tables.golden).await;
+        if left.map_err(self.failed("look for an earlier build"))?.is_some_and(|left| left != gone) {
+            return Ok(Err(Why::BrokeOff));
+        }
+        if asks_for_age(self.registry()) && self.newest_now().await? != known.newest {
+            return Ok(Err(Why::Age));
+        }
+        Ok(Ok(()))
+    }
+
+    /// The greatest `changed_on` of each member.
+    async fn newest_now(&self) -> Result<Vec<Option<i64>>, RegistryError> {
+        let mut newest = Vec::with_capacity(self.inputs.len());
+        for (member, (table, version)) in self.registry().members.iter().zip(&self.inputs) {
+            let (Some(column), Some(_)) = (&member.changed_on, version) else {
+                newest.push(None);
+                continue;
+            };
+            let sql = format!("SELECT MAX(\"{column}\") AS newest FROM member");
+            let tables = [QueryTable { alias: "member".to_owned(), table: table.clone(), version: *version }];
+            let none: Vec<(String, Param)> = Vec::new();
+            let mut stream = self.lake().query(&sql, &tables, none).await.map_err(self.failed("read a member"))?;
+            let mut found = None;
+            while let Some(batch) = stream.next().await {
+                let batch = batch.map_err(self.failed("read a member"))?;
+                let (_, at) = crate::gather::changed_on(batch.column(0)).map_err(self.spool_failed())?;
+                found = at.at;
+            }
+            newest.push(found);
+        }
+        Ok(newest)
+    }
+
+    /// How many records may change before everything is built.
+    async fn bound(&self) -> Result<u64, RegistryError> {
+        let mut rows = 0;
+        for (table, version) in &self.inputs {
+            if version.is_some() {
+                rows += self.lake().count(table, *version).await.map_err(self.failed("count rows"))?;
+            }
+        }
+        Ok((rows / SHARE).clamp(ALWAYS, MOST))
+    }
+
+    /// Entities of rows that came, went or changed.
+    async fn rows_that_changed(
+        &self,
+        known: &State,
+        before: &Links,
+        affected: &mut Affected,
+    ) -> Result<Result<(), Why>, RegistryError> {
+        let bound = self.bound().await?;
+        for (index, (table, now)) in self.inputs.iter().enumerate() {
+            let (Some(now), Some(then)) = (*now, known.inputs[index]) else { continue };
+            if now == then {
+                continue;
+            }
+            // A delivered row never changes, so its place tells whether it is the same.
+            let member = &self.registry().members[index];
+            let mut columns = vec!["_batch".to_owned(), "_row".to_owned()];
+            for column in self.rules.keys[index].iter().chain(member.key.columns()) {
+                if !columns.contains(column) {
+                    columns.push(column.clone());
+                }
+            }
+            let differing = match self.lake().differing(table, then, now, &columns, bound).await {
+                Ok(differing) => differing,
+                Err(LakeError::File { .. } | LakeError::NoVersion { .. } | LakeError::NoColumn { .. }) => {
+                    return Ok(Err(Why::Vacuumed));
+                }
+                Err(error) => return Err(self.failed("compare versions of a member")(error)),
+            };
+            let Some(Differing { gone, came }) = differing else { return Ok(Err(Why::TooMuch)) };
+            for (batches, links) in [(&gone, before), (&came, &self.rules.links)] {
+                for batch in batches {
+                    affected.changed_records += batch.num_rows() as u64;
+                    self.note(index, batch, links, affected).map_err(self.spool_failed())?;
+                }
+            }
+            if affected.changed_records > 2 * bound {
+                return Ok(Err(Why::TooMuch));
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    /// Notes records, and the entities they are of by `links`.
+    fn note(
+        &self,
+        member: usize,
+        batch: &RecordBatch,
+        links: &Links,
+        affected: &mut Affected,
+    ) -> Result<(), ArrowError> {
+        let business = KeyColumns::new(&self.rules.keys[member], batch)?;
+        let found = key::delivered(&self.registry().members[member].key, batch)?;
+        let mut text = String::new();
+        for row in 0..batch.num_rows() {
+            business.write(row, &mut text);
+            let own = found.is_valid(row).then(|| key::usable(self.registry().entity, found.value(row))).flatten();
+            match links.assign(member, &text, own.as_deref()) {
+                Some(assigned) => {
+                    affected.keys.insert(assigned.key.to_owned());
+                }
+                None => {
+                    affected.was_unlinked.insert((member, text.clone()));
+                }
+            }
+            affected.records[member].insert(text.clone());
+        }
+        Ok(())
+    }
+
+    /// Entities that decisions are about which were made or revoked.
+    async fn decisions_that_changed(
+        &self,
+        decided: &[Standing],
+        before: &Links,
+        affected: &mut Affected,
+    ) -> Result<Result<(), Why>, RegistryError> {
+        let (old, new): (BTreeSet<&Standing>, BTreeSet<&Standing>) =
+            (decided.iter().collect(), self.standing.iter().collect());
+        let mut named: Wanted = vec![HashSet::new(); self.inputs.len()];
+        for one in old.symmetric_difference(&new) {
+            affected.changed_decisions += 1;
+            let keys = [&one.entity_key, &one.other_key];
+            for key in keys.into_iter().filter(|key| !key.is_empty()) {
+                affected.keys.insert(before.root(key).to_owned());
+                affected.keys.insert(self.rules.links.root(key).to_owned());
+            }
+            let member = self.registry().members.iter().position(|member| member.dataset == one.dataset);
+            if let Some(member) = member {
+                named[member].insert(record::read(&one.record_key));
+            }
+        }
+        if affected.changed_decisions > self.bound().await? {
+            return Ok(Err(Why::TooMuch));
+        }
+        for (member, records) in named.into_iter().enumerate() {
+            if records.is_empty() || self.inputs[member].1.is_none() {
+                continue;
+            }
+            let (table, version) = &self.inputs[member];
+            let columns = columns_of(self.registry(), &self.registry().members[member], &self.rules.keys[member]);
+            let batches = self.lake().pick(table, *version, &columns, records).await;
+            for batch in batches.map_err(self.failed("read records"))? {
+                self.note(member, &batch, before, affected).map_err(self.spool_failed())?;
+                self.note(member, &batch, &self.rules.links, affected).map_err(self.spool_failed())?;
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    /// Every record of the affected entities as they are now, and those of nobody. `None`: too many.
+    async fn records_of(
+        &self,
+        known: &State,
+        affected: &mut Affected,
+    ) -> Result<Option<(Part, Vec<RecordBatch>)>, RegistryError> {
+        let mut asked: HashSet<String> = HashSet::new();
+        for _ in 0..ROUNDS {
+            let fresh: HashSet<String> = affected.keys.difference(&asked).cloned().collect();
+            if fresh.is_empty() {
+                break;
+            }
+            let version = self.then(known, &self.tables.sources);
+            let columns = ["key".to_owned(), "records".to_owned()];
+            let found = self.lake().pick(&self.tables.sources, Some(version), &columns, fresh.clone()).await;
+            asked.extend(fresh);
+            for batch in found.map_err(self.failed("read sources"))? {
+                let lines = batch.column(1).as_string::<i32>();
+                for (dataset, record, _) in lines.iter().flatten().flat_map(source_lines) {
+                    let member = self.registry().members.iter().position(|member| member.dataset == dataset);
+                    if let Some(member) = member {
+                        affected.records[member].insert(record::read(record));
+                    }
+                }
+            }
+            if affected.records.iter().map(|records| records.len() as u64).sum::<u64>() > 4 * MOST {
+                return Ok(None);
+            }
+            let (part, unlinked) = self.read(&affected.records).await?;
+            for batch in &part.members {
+                let keys = batch.column(0).as_string::<i32>();
+                for key in keys.iter().flatten().filter(|key| !affected.keys.contains(*key)).collect::<BTreeSet<_>>() {
+                    affected.keys.insert(key.to_owned());
+                }
+            }
+            if affected.keys.len() == asked.len() {
+                return Ok(Some((part, unlinked)));
+            }
+        }
+        if affected.keys.is_empty() {
+            // Records of nobody came or went.
+            return self.read(&affected.records).await.map(Some);
+        }
+        Ok(None)
+    }
+
+    /// Reads records and gives them to their entities.
+    async fn read(&self, wanted: &Wanted) -> Result<(Part, Vec<RecordBatch>), RegistryError> {
+        let numbers = Arc::new(Numbers::default());
+        let mut members = Vec::with_capacity(wanted.len());
+        let mut newest = Vec::with_capacity(wanted.len());
+        let mut unlinked = Vec::new();
+        for (index, records) in wanted.iter().enumerate() {
+            let member = &self.registry().members[index];
+            let schema = crate::gather::member_schema(self.registry(), member);
+            let mut linked = Vec::new();
+            let mut day = 1;
+            let (table, version) = &self.inputs[index];
+            if version.is_some() && !records.is_empty() {
+                let columns = columns_of(self.registry(), member, &self.rules.keys[index]);
+                let batches = self.lake().pick(table, *version, &columns, records.clone()).await;
+                let mut splitter = Splitter::new(Arc::clone(&self.rules), index, Arc::clone(&numbers));
+                for batch in batches.map_err(self.failed("read records"))? {
+                    let split = splitter.split(&batch).map_err(self.spool_failed())?;
+                    day = split.newest.day.max(day);
+                    linked.push(split.linked);
+                    if split.unlinked.num_rows() > 0 {
+                        unlinked.push(split.unlinked);
+                    }
+                }
+            }
+            let linked = arrow::compute::concat_batches(&schema, &linked).map_err(self.spool_failed())?;
+            members.push(linked);
+            newest.push(Newest { at: None, day });
+        }
+        // May only be built from changes when these are as they were.
+        if asks_for_age(self.registry()) {
+            for (newest, at) in newest.iter_mut().zip(self.newest_now().await?) {
+                newest.at = at;
+            }
+        }
+        Ok((Part { members, batches: Arc::new(numbers.finish()), newest: Arc::new(newest) }, unlinked))
+    }
+
+    /// Puts and removes what came out. The golden table is the last.
+    async fn write_changes(
+        &self,
+        known: &State,
+        affected: Affected,
+        resolved: Resolved,
+        unlinked: Vec<RecordBatch>,
+    ) -> Result<BuildReport, RegistryError> {
+        let entities = affected.keys.len() as u64;
+        let (records, decisions) = (affected.changed_records, affected.changed_decisions);
+        let lost = self.unlinked_to_remove(&affected.was_unlinked, &unlinked).map_err(self.spool_failed())?;
+        self.put(&self.tables.unlinked, lost, unlinked, state::mark(&self.state.commit)).await?;
+        self.fault("build.after_unlinked");
+
+        let settled = self.conflicts_to_remove(known, &affected.keys, &resolved.conflicts).await?;
+        let conflicts = vec![resolved.conflicts];
+        self.put(&self.tables.conflicts, settled, conflicts, state::mark(&self.state.commit)).await?;
+        self.fault("build.after_conflicts");
+
+        let there: HashSet<&str> = resolved.golden.column(0).as_string::<i32>().iter().flatten().collect();
+        let mut gone: Vec<&str> = affected.keys.iter().map(String::as_str).filter(|key| !there.contains(key)).collect();
+        gone.sort_unstable();
+        let key_rows = |name: &str| -> Result<Option<RecordBatch>, ArrowError> {
+            let keys: ArrayRef = Arc::new(StringArray::from_iter_values(&gone));
+            (!gone.is_empty()).then(|| RecordBatch::try_from_iter([(name, keys)])).transpose()
+        };
+        let no_sources = key_rows("key").map_err(self.spool_failed())?;
+        let no_golden = key_rows(&self.registry().key).map_err(self.spool_failed())?;
+        let sources = vec![resolved.sources.clone()];
+        self.put(&self.tables.sources, no_sources, sources, state::mark(&self.state.commit)).await?;
+        self.fault("build.after_sources");
+        self.write_decisions().await?;
+
+        let lake = self.lake();
+        let count = |table: TableName| async move { lake.count(&table, None).await };
+        let mut state = self.state.clone();
+        state.newest.clone_from(&known.newest);
+        state.tables = self.versions().await?;
+        let unlinked_now = count(self.tables.unlinked.clone()).await.map_err(self.failed("count rows"))?;
+        let mut rows = 0;
+        for (table, version) in &self.inputs {
+            if version.is_some() {
+                rows += lake.count(table, *version).await.map_err(self.failed("count rows"))?;
+            }
+        }
+        let conflicts_now = count(self.tables.conflicts.clone()).await.map_err(self.failed("count rows"))?;
+        let mut figures =
+            Figures { records: rows - unlinked_now, unlinked: unlinked_now, entities: 0, conflicts: conflicts_now };
+        let golden = vec![resolved.golden.clone()];
+        let version = self.put(&self.tables.golden, no_golden, golden, state.meta(&figures)).await?;
+        self.fault("build.after_golden");
+        figures.entities = count(self.tables.golden.clone()).await.map_err(self.failed("count rows"))?;
+        Ok(report(self.registry(), figures, version, How::Changes { records, decisions, entities }))
+    }
+
+    /// Removes rows by key, then puts rows; the second commit tells that both are done.
+    async fn put(
+        &self,
+        table: &TableName,
+        gone: Option<RecordBatch>,
+        rows: Vec<RecordBatch>,
+        meta: Map<String, serde_json::Value>,
+    ) -> Result<i64, RegistryError> {
+        let lake = self.lake();
+        if let Some(gone) = gone.filter(|gone| gone.num_rows() > 0) {
+            let name = gone_key(&self.state.commit);
+            let key = CommitKey::new(name.as_str()).map_err(self.failed("name the build"))?;
+            let mut deleter = lake.deleter(table, key).await.map_err(self.failed("remove rows"))?;
+            deleter.write(gone).await.map_err(self.failed("remove rows"))?;
+            // The golden table's state is that of its last whole build.
+            let meta = if *table == self.tables.golden { state::gone(&name) } else { state::mark(&name) };
+            deleter.commit(meta).await.map_err(self.failed("remove rows"))?;
+        }
+        let mut writer = lake.grower(table, self.key()?, &[]).await.map_err(self.failed("write rows"))?;
+        for batch in rows {
+            writer.write(batch).await.map_err(self.failed("write rows"))?;
+        }
+        Ok(writer.commit(meta).await.map_err(self.failed("write rows"))?.version)
+    }
+
+    /// Keys of rows of the unlinked table that may be there and must not be.
+    fn unlinked_to_remove(
+        &self,
+        was: &HashSet<(usize, String)>,
+        now: &[RecordBatch],
+    ) -> Result<Option<RecordBatch>, ArrowError> {
+        let mut still: HashSet<(&str, &str)> = HashSet::new();
+        for batch in now {
+            let (datasets, records) = (batch.column(0).as_string::<i32>(), batch.column(1).as_string::<i32>());
+            still.extend(datasets.iter().flatten().zip(records.iter().flatten()));
+        }
+        let mut gone: Vec<(&str, String)> = was
+            .iter()
+            .map(|(member, text)| (self.registry().members[*member].dataset.as_str(), record::spell(text)))
+            .filter(|(dataset, text)| !still.contains(&(*dataset, text.as_str())))
+            .collect();
+        gone.sort();
+        if gone.is_empty() {
+            return Ok(None);
+        }
+        let datasets: ArrayRef = Arc::new(StringArray::from_iter_values(gone.iter().map(|(dataset, _)| dataset)));
+        let records: ArrayRef = Arc::new(StringArray::from_iter_values(gone.iter().map(|(_, record)| record)));
+        RecordBatch::try_from_iter([("dataset", datasets), ("record_key", records)]).map(Some)
+    }
+
+    /// Keys of conflicts that affected entities had and have no more.
+    async fn conflicts_to_remove(
+        &self,
+        known: &State,
+        entities: &HashSet<String>,
+        now: &RecordBatch,
+    ) -> Result<Option<RecordBatch>, RegistryError> {
+        let columns = ["entity", "field", "lost_from"];
+        let texts = |batch: &RecordBatch| -> Vec<StringArray> {
+            columns.iter().filter_map(|name| Some(batch.column_by_name(name)?.as_string::<i32>().clone())).collect()
+        };
+        let mut still: HashSet<[String; 3]> = HashSet::new();
+        let cells = texts(now);
+        for row in 0..now.num_rows() {
+            still.insert([0, 1, 2].map(|at: usize| cells[at].value(row).to_owned()));
+        }
+        let scan = Scan {
+            version: Some(self.then(known, &self.tables.conflicts)),
+            columns: Some(columns.iter().map(|&name| name.to_owned()).collect()),
+            ..Scan::default()
+        };
+        let mut stream = self.lake().scan(&self.tables.conflicts, scan).await.map_err(self.failed("read conflicts"))?;
+        let mut gone: BTreeSet<[String; 3]> = BTreeSet::new();
+        while let Some(batch) = stream.next().await {
+            let batch = batch.map_err(self.failed("read conflicts"))?;
+            let cells = texts(&batch);
+            for row in 0..batch.num_rows() {
+                if !entities.contains(cells[0].value(row)) {
+                    continue;
+                }
+                let key = [0, 1, 2].map(|at: usize| cells[at].value(row).to_owned());
+                if !still.contains(&key) {
+                    gone.insert(key);
+                }
+            }
+        }
+        if gone.is_empty() {
+            return Ok(None);
+        }
+        let column = |at: usize| -> ArrayRef {
+            Arc::new(StringArray::from_iter_values(gone.iter().map(|key| key[at].as_str())))
+        };
+        let batch = RecordBatch::try_from_iter(columns.into_iter().zip((0..3).map(column)));
+        batch.map(Some).map_err(self.spool_failed())
+    }
+}
+
+/// The key of the commit that removes what a build removes.
+fn gone_key(commit: &str) -> String {
+    format!("{commit}:gone")
+}
+
+/// The lines of an entity's sources: dataset, business key as spelled outside, decision.
+pub(crate) fn source_lines(text: &str) -> impl Iterator<Item = (&str, &str, Option<&str>)> {
+    text.lines().filter_map(|line| {
+        let mut parts = line.split('\t');
+        Some((parts.next()?, parts.next()?, parts.next()))
+    })
+}

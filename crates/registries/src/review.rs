@@ -1,0 +1,446 @@
+//! Doubtful pairs for people to judge, and what their answers come to.
+//!
+//! A pair is a record of no known entity and an entity it may be of. When as many reviewers as the definition asks
+//! agree, their answer becomes a decision in the same transaction.
+
+use std::collections::{BTreeMap, HashSet};
+
+use arrow::{
+    array::{AsArray, RecordBatch},
+    datatypes::{Float64Type, Int64Type},
+};
+use futures::StreamExt;
+use serde::Serialize;
+use yihe_definitions::{Registry, Text};
+use yihe_lake::{Lake, Scan};
+use yihe_store::{Actor, LabelRow, PAGE_ROWS_MAX, Store, StoreError};
+
+use crate::{
+    build::Builder,
+    candidates::{Waterfall, candidates_table},
+    decide::{Decision, Proposal},
+    error::RegistryError,
+    links,
+    record::{self, RecordRef},
+    why::to_ppm,
+};
+
+/// Most candidates that are read for a list, and most labels.
+const PAIRS_MAX: usize = 500_000;
+/// From this distance of a half on a pair is not doubtful: 0.01 and 0.99.
+const DOUBT: f64 = 0.49;
+/// Longest time at one pair that is believed, in seconds.
+const SECONDS_MAX: i64 = 3_600;
+
+/// A pair of record and entity with its probability.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pair {
+    /// Dataset of the record.
+    pub dataset: String,
+    /// Business key of the record as a JSON list of texts. Personal data.
+    pub record_key: String,
+    /// Batch in which it was delivered.
+    pub batch: String,
+    /// Row of the batch.
+    pub row: i64,
+    /// The entity's key. Personal data.
+    pub entity: String,
+    /// Probability among the record's candidates.
+    pub probability: f64,
+    /// Place among them, from 1.
+    pub rank: i64,
+    /// Digest of the model.
+    pub model: String,
+    /// What the probability is made of.
+    pub waterfall: Option<Waterfall>,
+}
+
+/// A doubtful pair side by side.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Doubt {
+    /// Dataset of the record.
+    pub dataset: String,
+    /// Business key of the record. Personal data.
+    pub record_key: String,
+    /// The entity's key. Personal data.
+    pub entity_key: String,
+    /// Probability.
+    pub probability: f64,
+    /// Place among the record's candidates.
+    pub rank: i64,
+    /// What was compared, in the order of the model.
+    pub fields: Vec<DoubtField>,
+}
+
+/// One field of a doubtful pair. Values are as they were compared. Personal data.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct DoubtField {
+    /// Field of the registry.
+    pub field: String,
+    /// Its title.
+    pub title: Option<Text>,
+    /// The entity's value.
+    pub entity: Option<String>,
+    /// The record's value.
+    pub record: Option<String>,
+    /// How far they agree, in words of the model.
+    pub level: String,
+    /// Bits for (positive) or against (negative).
+    pub weight: f64,
+}
+
+/// What a reviewer says of a pair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// The record is of the entity.
+    Same,
+    /// It is not.
+    Different,
+    /// It cannot be told from what is shown.
+    Unsure,
+}
+
+impl Verdict {
+    /// The word in the store and the API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Same => "same",
+            Self::Different => "different",
+            Self::Unsure => "unsure",
+        }
+    }
+
+    /// The verdict of a word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Same, Self::Different, Self::Unsure].into_iter().find(|verdict| verdict.as_str() == word)
+    }
+}
+
+/// How far reviewers agree.
+#[derive(Debug, Clone, PartialEq, Serialize, Default)]
+pub struct Agreement {
+    /// Answers by reviewer: same, different, unsure.
+    pub reviewers: BTreeMap<String, [u64; 3]>,
+    /// Pairs of answers of two reviewers on one pair of records, `unsure` left out.
+    pub compared: u64,
+    /// Share of these that are the same; `None` where there is none.
+    pub share: Option<f64>,
+    /// Cohen's kappa over them, pooled over reviewers; `None` where it has no value, because everybody always says the
+    /// same.
+    pub kappa: Option<f64>,
+    /// Pairs on which reviewers disagree, at most 200: dataset, record, entity. Personal data.
+    pub disputed: Vec<(String, String, String)>,
+}
+
+/// Most disputed pairs that are listed.
+const DISPUTED_MAX: usize = 200;
+
+/// Every candidate of the last search.
+///
+/// # Errors
+/// [`RegistryError::NoCandidates`] before the first search; [`RegistryError::Lake`].
+pub async fn pairs(lake: &Lake, registry: &Registry) -> Result<Vec<Pair>, RegistryError> {
+    let failed = |source| RegistryError::Lake { action: "read candidates", registry: registry.id.clone(), source };
+    let table = candidates_table(registry).map_err(failed)?;
+    if !lake.exists(&table) {
+        return Err(RegistryError::NoCandidates { registry: registry.id.clone() });
+    }
+    let scan = Scan { limit: Some(PAIRS_MAX), ..Scan::default() };
+    let mut stream = lake.scan(&table, scan).await.map_err(failed)?;
+    let mut found = Vec::new();
+    while let Some(batch) = stream.next().await {
+        read(&batch.map_err(failed)?, &mut found);
+    }
+    Ok(found)
+}
+
+fn read(batch: &RecordBatch, into: &mut Vec<Pair>) {
+    let text = |at: usize, row: usize| batch.column(at).as_string::<i32>().value(row).to_owned();
+    let (places, ranks) = (batch.column(3).as_primitive::<Int64Type>(), batch.column(6).as_primitive::<Int64Type>());
+    let probabilities = batch.column(5).as_primitive::<Float64Type>();
+    for row in 0..batch.num_rows() {
+        into.push(Pair {
+            dataset: text(0, row),
+            record_key: text(1, row),
+            batch: text(2, row),
+            row: places.value(row),
+            entity: text(4, row),
+            probability: probabilities.value(row),
+            rank: ranks.value(row),
+            model: text(7, row),
+            waterfall: serde_json::from_str(&text(8, row)).ok(),
+        });
+    }
+}
+
+/// Doubtful pairs, the least certain first, from the `offset`-th on; those left out that the reviewer answered or
+/// that a decision is about. The second figure is how many there are in all.
+///
+/// # Errors
+/// [`RegistryError::NoCandidates`], [`RegistryError::Lake`], [`RegistryError::Store`].
+pub async fn list(
+    lake: &Lake,
+    store: &Store,
+    registry: &Registry,
+    reviewer: &str,
+    offset: usize,
+    limit: usize,
+) -> Result<(Vec<Doubt>, usize), RegistryError> {
+    let store_failed = |source: StoreError| RegistryError::Store { registry: registry.id.clone(), source };
+    let mut answered: HashSet<(String, String, String)> = HashSet::new();
+    for label in labels(store, &registry.id).await.map_err(store_failed)? {
+        if label.reviewer == reviewer {
+            answered.insert((label.dataset, label.record_key, label.entity_key));
+        }
+    }
+    let mut settled: HashSet<(String, String)> = HashSet::new();
+    for one in links::standing(store, &registry.id).await.map_err(store_failed)? {
+        match one.kind.as_str() {
+            "join" | "split" => {
+                settled.insert((one.dataset, one.record_key));
+            }
+            "apart" => {
+                answered.insert((one.dataset, one.record_key, one.entity_key));
+            }
+            _ => {}
+        }
+    }
+    let mut doubtful = pairs(lake, registry).await?;
+    doubtful.retain(|pair| {
+        (pair.probability - 0.5).abs() < DOUBT
+            && !settled.contains(&(pair.dataset.clone(), pair.record_key.clone()))
+            && !answered.contains(&(pair.dataset.clone(), pair.record_key.clone(), pair.entity.clone()))
+    });
+    let distance = |pair: &Pair| (pair.probability - 0.5).abs();
+    doubtful.sort_by(|a, b| {
+        distance(a)
+            .total_cmp(&distance(b))
+            .then_with(|| (&a.dataset, &a.record_key, &a.entity).cmp(&(&b.dataset, &b.record_key, &b.entity)))
+    });
+    let total = doubtful.len();
+    let page = doubtful.into_iter().skip(offset).take(limit).map(|pair| side_by_side(registry, pair)).collect();
+    Ok((page, total))
+}
+
+fn side_by_side(registry: &Registry, pair: Pair) -> Doubt {
+    let steps = pair.waterfall.map(|waterfall| waterfall.steps).unwrap_or_default();
+    let fields = steps.into_iter().map(|step| DoubtField {
+        title: registry.fields.iter().find(|field| field.name == step.field).map(|field| field.title.clone()),
+        field: step.field,
+        entity: step.entity,
+        record: step.record,
+        level: step.level,
+        weight: step.weight,
+    });
+    Doubt {
+        fields: fields.collect(),
+        dataset: pair.dataset,
+        record_key: pair.record_key,
+        entity_key: pair.entity,
+        probability: pair.probability,
+        rank: pair.rank,
+    }
+}
+
+async fn labels(store: &Store, registry: &str) -> Result<Vec<LabelRow>, StoreError> {
+    let mut found = Vec::new();
+    let mut after = String::new();
+    while found.len() < PAIRS_MAX {
+        let page = store.label_list(registry, &after, PAGE_ROWS_MAX).await?;
+        let Some(last) = page.last() else { break };
+        after.clone_from(&last.id);
+        found.extend(page);
+    }
+    Ok(found)
+}
+
+/// An answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// Record.
+    pub record: RecordRef,
+    /// The entity's key.
+    pub entity_key: String,
+    /// What is said.
+    pub verdict: Verdict,
+    /// How long the pair was looked at.
+    pub seconds: i64,
+}
+
+impl Builder {
+    /// Takes a reviewer's answer; returns the decision that follows from it once enough reviewers agree.
+    ///
+    /// # Errors
+    /// [`RegistryError::NoRecord`], [`RegistryError::NoEntity`]; [`RegistryError::Contradicts`] when what would follow
+    /// is against a decision that stands: then the answer is not kept either; [`RegistryError::Store`].
+    pub async fn answer(
+        &self,
+        registry: &Registry,
+        answer: &Answer,
+        actor: &Actor,
+    ) -> Result<Option<String>, RegistryError> {
+        let store_failed = |source: StoreError| RegistryError::Store { registry: registry.id.clone(), source };
+        let record = RecordRef {
+            dataset: answer.record.dataset.clone(),
+            record_key: record::canonical(&answer.record.record_key),
+        };
+        let entity_key = self.spelled(registry, &answer.entity_key)?;
+        let known = match crate::why::pair(&self.lake, registry, &record.dataset, &record.record_key, &entity_key).await
+        {
+            Ok(known) => known,
+            // A pair may be judged that no search proposed.
+            Err(RegistryError::NoCandidates { .. }) => None,
+            Err(error) => return Err(error),
+        };
+        let proposal = Proposal {
+            model: known.as_ref().map(|known| known.model.clone()).unwrap_or_default(),
+            probability_ppm: known.as_ref().map(|known| to_ppm(known.probability)),
+        };
+        // What would follow is judged before anything is written.
+        let decision = match answer.verdict {
+            Verdict::Same => Some(Decision::Join { record: record.clone(), entity: entity_key.clone() }),
+            Verdict::Different => Some(Decision::Apart { record: record.clone(), entity: entity_key.clone() }),
+            Verdict::Unsure => None,
+        };
+        let row = match decision {
+            Some(decision) => Some(self.checked(registry, decision, "人工复核 review", &proposal, actor).await?),
+            None => None,
+        };
+        let at = self.clock.now();
+        let mut tx = self.store.begin().await.map_err(store_failed)?;
+        let label = LabelRow {
+            id: tx.new_id(at),
+            registry: registry.id.clone(),
+            dataset: record.dataset.clone(),
+            record_key: record.record_key.clone(),
+            entity_key: entity_key.clone(),
+            reviewer: actor.account.clone(),
+            answer: answer.verdict.as_str().to_owned(),
+            answered_at: at,
+            seconds: answer.seconds.clamp(0, SECONDS_MAX),
+            probability_ppm: proposal.probability_ppm,
+            version: 1,
+        };
+        tx.label_put(&label, &actor.act("link.labelled", at)).await.map_err(store_failed)?;
+        let said = tx.label_list_pair(&registry.id, (&record.dataset, &record.record_key), &entity_key).await;
+        let said = said.map_err(store_failed)?;
+        let agree = said.iter().filter(|label| label.answer == answer.verdict.as_str()).count();
+        let disagree = said.iter().any(|label| label.answer != answer.verdict.as_str() && label.answer != "unsure");
+        let mut decided = None;
+        if let Some(row) = row
+            && !disagree
+            && agree >= usize::from(registry.review.reviewers.max(1))
+        {
+            decided = Some(self.insert(registry, &mut tx, row, actor).await?);
+        }
+        tx.commit().await.map_err(store_failed)?;
+        Ok(decided)
+    }
+}
+
+/// How far the reviewers of a registry agree.
+///
+/// # Errors
+/// [`RegistryError::Store`].
+pub async fn agreement(store: &Store, registry: &Registry) -> Result<Agreement, RegistryError> {
+    let store_failed = |source: StoreError| RegistryError::Store { registry: registry.id.clone(), source };
+    Ok(agreement_of(&labels(store, &registry.id).await.map_err(store_failed)?))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of answers are far below 2^53")]
+fn agreement_of(labels: &[LabelRow]) -> Agreement {
+    let mut agreement = Agreement::default();
+    let mut by_pair: BTreeMap<(&str, &str, &str), Vec<&LabelRow>> = BTreeMap::new();
+    for label in labels {
+        let place = match label.answer.as_str() {
+            "same" => 0,
+            "different" => 1,
+            _ => 2,
+        };
+        agreement.reviewers.entry(label.reviewer.clone()).or_default()[place] += 1;
+        if place < 2 {
+            by_pair.entry((&label.dataset, &label.record_key, &label.entity_key)).or_default().push(label);
+        }
+    }
+    // Of two answers: both same, both different, one of each; either order counts half, so that no reviewer is first.
+    let (mut both_same, mut both_different, mut split) = (0_u64, 0_u64, 0_u64);
+    for ((dataset, record, entity), answers) in by_pair {
+        let mut disputed = false;
+        for (at, one) in answers.iter().enumerate() {
+            for other in &answers[at + 1..] {
+                match (one.answer == "same", other.answer == "same") {
+                    (true, true) => both_same += 1,
+                    (false, false) => both_different += 1,
+                    _ => {
+                        split += 1;
+                        disputed = true;
+                    }
+                }
+            }
+        }
+        if disputed && agreement.disputed.len() < DISPUTED_MAX {
+            agreement.disputed.push((dataset.to_owned(), record.to_owned(), entity.to_owned()));
+        }
+    }
+    agreement.compared = both_same + both_different + split;
+    if agreement.compared > 0 {
+        let all = agreement.compared as f64;
+        let share = (both_same + both_different) as f64 / all;
+        let same = (both_same as f64 + split as f64 / 2.0) / all;
+        let chance = same * same + (1.0 - same) * (1.0 - same);
+        agreement.share = Some(share);
+        agreement.kappa = (chance < 1.0).then(|| (share - chance) / (1.0 - chance));
+    }
+    agreement
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn label(reviewer: &str, record: &str, answer: &str) -> LabelRow {
+        LabelRow {
+            id: String::new(),
+            registry: "people".to_owned(),
+            dataset: "d".to_owned(),
+            record_key: record.to_owned(),
+            entity_key: "K".to_owned(),
+            reviewer: reviewer.to_owned(),
+            answer: answer.to_owned(),
+            answered_at: jiff::Timestamp::UNIX_EPOCH,
+            seconds: 1,
+            probability_ppm: None,
+            version: 1,
+        }
+    }
+
+    #[test]
+    fn agreement_beyond_chance_is_kappa() {
+        let mut labels = Vec::new();
+        // Twenty pairs: 45 % both same, 30 % both different, 25 % split, as in any textbook's table.
+        for (count, one, other) in [(9, "same", "same"), (6, "different", "different"), (5, "same", "different")] {
+            for _ in 0..count {
+                let record = labels.len().to_string();
+                labels.push(label("wang", &record, one));
+                labels.push(label("li", &record, other));
+            }
+        }
+        labels.push(label("wang", "x", "unsure"));
+        let found = agreement_of(&labels);
+        assert_eq!((found.compared, found.share), (20, Some(0.75)));
+        // Same: (18 + 5) / 40; by chance 0.575² + 0.425² = 0.51125.
+        let kappa = found.kappa.expect("a value");
+        assert!((kappa - (0.75 - 0.511_25) / (1.0 - 0.511_25)).abs() < 1e-12, "{kappa}");
+        assert_eq!(found.reviewers["wang"], [14, 6, 1]);
+        assert_eq!(found.disputed.len(), 5);
+    }
+
+    #[test]
+    fn where_everybody_says_the_same_there_is_nothing_beyond_chance() {
+        let found = agreement_of(&[label("wang", "1", "same"), label("li", "1", "same")]);
+        assert_eq!((found.share, found.kappa), (Some(1.0), None));
+        assert_eq!(agreement_of(&[]).share, None);
+    }
+}

@@ -1,0 +1,197 @@
+//! Decisions on who is whom, and why a golden record is as it is.
+
+use std::collections::BTreeMap;
+
+use yihe_registries::{Builder, Decision, Proposal, RecordRef, RegistryError, identity::is_entity_id, shape, why};
+use yihe_store::Actor;
+
+use crate::support::{House, NUMBERS, Row, table_rows};
+
+fn row(id: u8, citizen: &str, name: &str, phone: &str, changed_on: i32) -> Row {
+    let (citizen, name, phone) = (citizen.to_owned(), name.to_owned(), phone.to_owned());
+    Row { id, citizen, name, phone, changed_on, died_on: None }
+}
+
+fn record(dataset: &str, id: u8) -> RecordRef {
+    RecordRef { dataset: dataset.to_owned(), record_key: format!("R{id}") }
+}
+
+async fn decide(house: &House, decision: Decision) -> Result<String, RegistryError> {
+    house.builder().decide(&house.registry, decision, "核对过档案", &Proposal::default(), &Actor::system()).await
+}
+
+async fn golden(house: &House) -> BTreeMap<String, BTreeMap<String, String>> {
+    let table = shape::golden_table(&house.registry).unwrap();
+    table_rows(&house.lake, &table).await.into_iter().map(|row| (row["citizen_id"].clone(), row)).collect()
+}
+
+async fn build(house: &House) {
+    house.builder().build(&house.registry).await.unwrap();
+}
+
+async fn why_of(house: &House, key: &str) -> Option<why::GoldenWhy> {
+    why::golden(&house.lake, &house.store, &house.registry, key).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_joined_record_speaks_until_the_decision_is_revoked() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut house = House::open(folder.path(), 2).await;
+    house.deliver(0, &[row(1, NUMBERS[0], "王芳", "", 1)]).await;
+    house.deliver(1, &[row(7, "", "王方", "139", 2)]).await;
+    build(&house).await;
+    let before = house.tables().await;
+    assert_eq!(golden(&house).await[NUMBERS[0]]["phone"], "");
+    let id = decide(&house, Decision::Join { record: record("insured", 7), entity: NUMBERS[0].to_owned() }).await;
+    let id = id.unwrap();
+    build(&house).await;
+    let joined = golden(&house).await;
+    assert_eq!(joined[NUMBERS[0]]["phone"], "139");
+    assert_eq!(joined[NUMBERS[0]]["_records"], "2");
+    let why = why_of(&house, NUMBERS[0]).await.unwrap();
+    assert_eq!(why.records.iter().map(|record| record.joined_by.as_str()).collect::<Vec<_>>(), ["key", id.as_str()]);
+    assert_eq!(why.decisions.len(), 1);
+    let name = &why.fields[0];
+    assert_eq!((name.value.as_deref(), name.from.as_deref()), (Some("王芳"), Some("residents")));
+    assert_eq!((name.losers[0].value.as_str(), name.losers[0].reason), ("王方", why::Reason::LowerAuthority));
+    house.builder().revoke(&house.registry, &id, "认错人", &Actor::system()).await.unwrap();
+    build(&house).await;
+    assert_eq!(house.tables().await, before, "revoked, it is as if it had never been made");
+    assert_eq!(why_of(&house, NUMBERS[0]).await.unwrap().decisions.len(), 1, "what was decided stays on record");
+}
+
+#[tokio::test]
+async fn a_key_of_its_own_counts_more_than_a_join() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut house = House::open(folder.path(), 2).await;
+    house.deliver(0, &[row(1, NUMBERS[0], "王芳", "", 1), row(7, "", "王方", "139", 1)]).await;
+    build(&house).await;
+    decide(&house, Decision::Join { record: record("residents", 7), entity: NUMBERS[0].to_owned() }).await.unwrap();
+    house.deliver(0, &[row(7, NUMBERS[1], "王方", "139", 2)]).await;
+    build(&house).await;
+    let golden = golden(&house).await;
+    assert_eq!(golden[NUMBERS[0]]["_records"], "1");
+    assert_eq!(golden[NUMBERS[1]]["phone"], "139");
+}
+
+#[tokio::test]
+async fn both_numbers_of_a_person_find_the_person_and_names_endure() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut house = House::open(folder.path(), 2).await;
+    house.deliver(0, &[row(1, NUMBERS[0], "王芳", "", 1)]).await;
+    house.deliver(1, &[row(2, NUMBERS[1], "王芳", "139", 1)]).await;
+    build(&house).await;
+    let apart = golden(&house).await;
+    let merge = Decision::Merge { survivor: NUMBERS[0].to_owned(), merged: NUMBERS[1].to_owned() };
+    let id = decide(&house, merge).await.unwrap();
+    build(&house).await;
+    let merged = golden(&house).await;
+    assert_eq!(merged.len(), 1);
+    assert_eq!(merged[NUMBERS[0]]["_entity"], apart[NUMBERS[0]]["_entity"], "the survivor keeps its name");
+    assert_eq!(merged[NUMBERS[0]]["phone"], "139");
+    let by_other = why_of(&house, NUMBERS[1]).await.unwrap();
+    assert_eq!((by_other.key.as_str(), by_other.other_keys), (NUMBERS[0], vec![NUMBERS[1].to_owned()]));
+    let by_name = why_of(&house, &by_other.entity).await.unwrap();
+    assert_eq!(by_name.key, NUMBERS[0]);
+    house.builder().revoke(&house.registry, &id, "并非一人", &Actor::system()).await.unwrap();
+    build(&house).await;
+    assert_eq!(golden(&house).await, apart, "unmerged, each is as it was, by its own name");
+}
+
+#[tokio::test]
+async fn a_split_record_is_of_an_entity_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut house = House::open(folder.path(), 2).await;
+    house.deliver(0, &[row(1, NUMBERS[0], "王芳", "", 1)]).await;
+    house.deliver(1, &[row(2, NUMBERS[0], "张三", "139", 1)]).await;
+    build(&house).await;
+    let split = Decision::Split { record: record("insured", 2), entity: NUMBERS[0].to_owned(), other: None };
+    decide(&house, split).await.unwrap();
+    build(&house).await;
+    let golden = golden(&house).await;
+    assert_eq!(golden.len(), 2);
+    let (key, own) = golden.iter().find(|(key, _)| *key != NUMBERS[0]).unwrap();
+    assert!(is_entity_id(key) && own["_entity"] == *key, "{key}");
+    assert_eq!((own["name"].as_str(), own["_conflicts"].as_str()), ("张三", "0"));
+    assert_eq!(why_of(&house, key).await.unwrap().records.len(), 1);
+}
+
+#[tokio::test]
+async fn what_contradicts_a_standing_decision_is_refused_and_names_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut house = House::open(folder.path(), 2).await;
+    let people: Vec<Row> = (0..4).map(|at| row(u8::try_from(at).unwrap(), NUMBERS[at], "王芳", "", 1)).collect();
+    house.deliver(0, &people).await;
+    house.deliver(1, &[row(7, "", "王方", "139", 2)]).await;
+    build(&house).await;
+    let number = |at: usize| NUMBERS[at].to_owned();
+    let join = |at: usize| Decision::Join { record: record("insured", 7), entity: number(at) };
+    let apart = |at: usize| Decision::Apart { record: record("insured", 7), entity: number(at) };
+    let merge = |survivor: usize, merged: usize| Decision::Merge { survivor: number(survivor), merged: number(merged) };
+    let refused = |outcome: Result<String, RegistryError>, by: &str| match outcome {
+        Err(RegistryError::Contradicts { id, .. }) => assert_eq!(id, by),
+        other => panic!("expected a contradiction, found {other:?}"),
+    };
+    let one = decide(&house, apart(0)).await.unwrap();
+    refused(decide(&house, join(0)).await, &one);
+    let two = decide(&house, join(1)).await.unwrap();
+    refused(decide(&house, join(2)).await, &two);
+    refused(decide(&house, apart(1)).await, &two);
+    let three = decide(&house, merge(0, 1)).await.unwrap();
+    refused(decide(&house, merge(2, 1)).await, &three);
+    refused(decide(&house, merge(1, 0)).await, &three);
+    let error = decide(&house, merge(2, 1)).await.unwrap_err();
+    assert!(error.message(yihe_definitions::Language::Zh).contains(&three), "{error}");
+    let nonsense = [merge(0, 0), Decision::Join { record: record("residents", 0), entity: number(1) }];
+    for decision in nonsense {
+        let outcome = decide(&house, decision).await;
+        assert!(matches!(outcome, Err(RegistryError::Undecidable { .. })), "{outcome:?}");
+    }
+    let outcome = decide(&house, Decision::Join { record: record("insured", 9), entity: number(0) }).await;
+    assert!(matches!(outcome, Err(RegistryError::NoRecord { .. })), "{outcome:?}");
+    let outcome = decide(&house, Decision::Join { record: record("insured", 7), entity: number(5) }).await;
+    assert!(matches!(outcome, Err(RegistryError::NoEntity { .. })), "{outcome:?}");
+    let builder: Builder = house.builder();
+    let outcome = builder.revoke(&house.registry, "none", "理由", &Actor::system()).await;
+    assert!(matches!(outcome, Err(RegistryError::NoDecision { .. })), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn protected_and_deceased_people_are_marked() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut house = House::open(folder.path(), 2).await;
+    let dead = Row { died_on: Some(20_000), ..row(2, NUMBERS[1], "李四", "", 1) };
+    house.deliver(0, &[row(1, NUMBERS[0], "王芳", "", 1), dead]).await;
+    build(&house).await;
+    let builder = house.builder();
+    builder.protect(&house.registry, NUMBERS[0], "人身安全保护令", None, &Actor::system()).await.unwrap();
+    let past = jiff::civil::date(2026, 11, 1);
+    builder.protect(&house.registry, NUMBERS[1], "人身安全保护令", Some(past), &Actor::system()).await.unwrap();
+    build(&house).await;
+    let marks = golden(&house).await;
+    let mark = |at: usize| (marks[NUMBERS[at]]["_protected"].as_str(), marks[NUMBERS[at]]["_standing"].as_str());
+    assert_eq!((mark(0), mark(1)), (("true", "living"), ("false", "deceased")), "a protection ends with its last day");
+    let lifted = house.store.protection_list("people", false, "", 10).await.unwrap();
+    assert_eq!(lifted.iter().filter(|row| row.lifted_at.is_some()).count(), 1);
+    assert!(builder.unprotect(&house.registry, NUMBERS[0], &Actor::system()).await.unwrap());
+    build(&house).await;
+    assert_eq!(golden(&house).await[NUMBERS[0]]["_protected"], "false");
+}
+
+#[tokio::test]
+async fn a_value_that_is_too_old_loses_its_turn() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut house = House::open(folder.path(), 2).await;
+    house.registry.fields[1].max_age_days = Some(30);
+    house.deliver(0, &[row(1, NUMBERS[0], "王芳", "138", 100)]).await;
+    house.deliver(1, &[row(1, NUMBERS[0], "王芳", "139", 100), row(2, NUMBERS[1], "李四", "1", 110)]).await;
+    build(&house).await;
+    assert_eq!(golden(&house).await[NUMBERS[0]]["phone"], "139");
+    house.deliver(1, &[row(2, NUMBERS[1], "李四", "1", 131)]).await;
+    let report = house.builder().build(&house.registry).await.unwrap();
+    assert_eq!(report.how, yihe_registries::How::Full(yihe_registries::Why::Age));
+    assert_eq!(golden(&house).await[NUMBERS[0]]["phone"], "138");
+    let why = why_of(&house, NUMBERS[0]).await.unwrap();
+    assert_eq!(why.fields[1].from.as_deref(), Some("residents"));
+    assert_eq!(why.fields[1].losers[0].reason, why::Reason::TooOld);
+}
