@@ -27,6 +27,10 @@ pub struct Rule {
     pub when: Option<Condition>,
     /// What a failing row means for the row.
     pub severity: Severity,
+    /// Severity `quarantine` of a rule on rows only: the delivery is kept out when more than this share of the rows
+    /// that were judged fail, in percent, from 0 to below 100.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub above_percent: Option<f64>,
     /// Quality dimension of GB/T 36344-2018; `None` takes the kind's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dimension: Option<Dimension>,
@@ -47,6 +51,7 @@ impl Rule {
             kind,
             when: None,
             severity: Severity::default(),
+            above_percent: None,
             dimension: None,
             message: None,
             owner: None,
@@ -241,6 +246,12 @@ impl RuleKind {
         }
     }
 
+    /// Whether it judges the table as a whole and no row.
+    #[must_use]
+    pub const fn is_of_table(&self) -> bool {
+        matches!(self, Self::Freshness { every_row: false, .. } | Self::Volume { .. } | Self::Drift { .. })
+    }
+
     /// Quality dimension of a kind (GB/T 36344-2018, whose accuracy contains uniqueness).
     #[must_use]
     pub const fn dimension(&self) -> Dimension {
@@ -338,6 +349,9 @@ pub enum Severity {
     Warn,
     /// The row is held back from the checked table.
     Hold,
+    /// As `Hold`; and where the rule judges the table as a whole, or more rows fail than its `above_percent`, the
+    /// delivery is kept out of the checked table as a whole (整批拦截).
+    Quarantine,
 }
 
 /// Quality dimension (GB/T 36344-2018).
@@ -389,6 +403,7 @@ struct RuleDocument {
     when: Option<Condition>,
     #[serde(default)]
     severity: Severity,
+    above_percent: Option<f64>,
     dimension: Option<Dimension>,
     message: Option<Text>,
     owner: Option<String>,
@@ -487,11 +502,13 @@ impl TryFrom<RuleDocument> for Rule {
                 ));
             }
         }
+        document.share(kind.is_of_table())?;
         Ok(Self {
             id: document.id,
             kind,
             when: document.when,
             severity: document.severity,
+            above_percent: document.above_percent,
             dimension: document.dimension,
             message: document.message,
             owner: document.owner,
@@ -537,6 +554,26 @@ impl RuleDocument {
         parsed.map(Some).map_err(|_| {
             format!("rule `{}` of kind `{}` has `{key}: {value}`, expected a whole number", self.id, self.kind)
         })
+    }
+
+    /// `above_percent` stands beside the severity `quarantine` of a rule on rows, and nowhere else.
+    fn share(&self, is_of_table: bool) -> Result<(), String> {
+        let wants = self.severity == Severity::Quarantine && !is_of_table;
+        match self.above_percent {
+            None if wants => Err(format!(
+                "rule `{}` has severity `quarantine` and judges rows, but no `above_percent`, expected the share of \
+                 failing rows above which a delivery is kept out",
+                self.id
+            )),
+            Some(_) if !wants => Err(format!(
+                "rule `{}` has `above_percent`, which only a rule on rows with severity `quarantine` reads",
+                self.id
+            )),
+            Some(percent) if !(0.0..100.0).contains(&percent) => {
+                Err(format!("rule `{}` has `above_percent: {percent}`, expected 0 to below 100", self.id))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The first key that was given and not taken by the kind.
@@ -593,6 +630,24 @@ mod tests {
         assert!(refusal.to_string().contains("has no `pattern`"), "{refusal}");
         let refusal = serde_saphyr::from_str::<Rule>("{id: a, kind: notnull, column: x}").unwrap_err();
         assert!(refusal.to_string().contains("expected not_null"), "{refusal}");
+    }
+
+    #[test]
+    fn a_delivery_is_kept_out_by_a_share_of_rows_or_by_a_rule_on_the_table() {
+        let rule: Rule =
+            serde_saphyr::from_str("{id: a, kind: unique, column: x, severity: quarantine, above_percent: 0.5}")
+                .unwrap();
+        assert_eq!((rule.severity, rule.above_percent), (Severity::Quarantine, Some(0.5)));
+        assert!(serde_saphyr::from_str::<Rule>("{id: a, kind: volume, min: 5, severity: quarantine}").is_ok());
+        for (written, word) in [
+            ("{id: a, kind: unique, column: x, severity: quarantine}", "but no `above_percent`"),
+            ("{id: a, kind: unique, column: x, severity: hold, above_percent: 1}", "which only a rule on rows"),
+            ("{id: a, kind: volume, min: 5, severity: quarantine, above_percent: 1}", "which only a rule on rows"),
+            ("{id: a, kind: unique, column: x, severity: quarantine, above_percent: 100}", "expected 0 to below 100"),
+        ] {
+            let refusal = serde_saphyr::from_str::<Rule>(written).unwrap_err().to_string();
+            assert!(refusal.contains(word), "{written}: {refusal}");
+        }
     }
 
     #[test]

@@ -35,6 +35,8 @@ pub enum SeverityName {
     Warn,
     /// The row is held back.
     Hold,
+    /// The delivery is kept out.
+    Quarantine,
 }
 
 impl From<Severity> for SeverityName {
@@ -43,6 +45,7 @@ impl From<Severity> for SeverityName {
             Severity::Info => Self::Info,
             Severity::Warn => Self::Warn,
             Severity::Hold => Self::Hold,
+            Severity::Quarantine => Self::Quarantine,
         }
     }
 }
@@ -96,7 +99,11 @@ impl Default for Scheme {
         Self {
             id: default_id(),
             dimensions: dimensions.into_iter().map(|dimension| (dimension, 1.0)).collect(),
-            severities: BTreeMap::from([(SeverityName::Hold, 2.0), (SeverityName::Info, 0.0)]),
+            severities: BTreeMap::from([
+                (SeverityName::Hold, 2.0),
+                (SeverityName::Quarantine, 2.0),
+                (SeverityName::Info, 0.0),
+            ]),
             grades: vec![
                 grade("excellent", "优", "excellent", 99.0),
                 grade("good", "良", "good", 95.0),

@@ -154,6 +154,22 @@ impl Store {
         rows.iter().map(read).collect()
     }
 
+    /// Rows of a dataset's batches that were checked.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn batch_rows_checked(&self, dataset: &str) -> Result<i64, StoreError> {
+        let row = sqlx::query(
+            "SELECT CAST(COALESCE(SUM(rows_accepted), 0) AS BIGINT) AS rows_checked \
+             FROM batch WHERE dataset = $1 AND state = 'landed' AND checked_by IS NOT NULL",
+        )
+        .bind(dataset)
+        .fetch_one(&self.readers)
+        .await
+        .map_err(failed("sum checked batches"))?;
+        row.whole("rows_checked")
+    }
+
     /// Rows in, accepted and quarantined over a dataset's landed batches.
     ///
     /// # Errors

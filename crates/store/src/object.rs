@@ -54,11 +54,13 @@ pub enum ObjectKind {
     Protection,
     /// A record shown in clear.
     Disclosure,
+    /// A delivery that is kept out as a whole.
+    Embargo,
 }
 
 impl ObjectKind {
     /// Every kind.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Definition,
         Self::Batch,
         Self::Run,
@@ -74,6 +76,7 @@ impl ObjectKind {
         Self::Label,
         Self::Protection,
         Self::Disclosure,
+        Self::Embargo,
     ];
 
     /// The word in an object's name.
@@ -95,6 +98,7 @@ impl ObjectKind {
             Self::Label => "label",
             Self::Protection => "protection",
             Self::Disclosure => "disclosure",
+            Self::Embargo => "embargo",
         }
     }
 
@@ -128,6 +132,7 @@ impl ObjectKind {
             Self::Label => "link_label",
             Self::Protection => "protected_entity",
             Self::Disclosure => "disclosure",
+            Self::Embargo => "embargo",
         }
     }
 
@@ -147,7 +152,8 @@ impl ObjectKind {
             | Self::Decision
             | Self::Label
             | Self::Protection
-            | Self::Disclosure => "id",
+            | Self::Disclosure
+            | Self::Embargo => "id",
         }
     }
 
@@ -198,6 +204,10 @@ impl ObjectKind {
             }
             Self::Protection => {
                 "id, registry, entity_key, basis, since, until, noted_by, noted_at, lifted_at, lifted_by, version"
+            }
+            Self::Embargo => {
+                "id, dataset, batches, check_key, reasons, rows_kept_out, state, statement, began_at, ended_at, \
+                 ended_by, version"
             }
             Self::Disclosure => "id, registry, entity, record, reason, department, account, at",
         }

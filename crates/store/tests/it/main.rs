@@ -17,3 +17,4 @@ mod ledger;
 mod links;
 mod runs;
 mod schema;
+mod tickets;

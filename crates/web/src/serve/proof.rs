@@ -99,7 +99,8 @@ async fn may_see(state: &AppState, visit: &Visit, object: &str, act: &str) -> Re
         | ObjectKind::Item
         | ObjectKind::Decision
         | ObjectKind::Label
-        | ObjectKind::Protection => Ok(false),
+        | ObjectKind::Protection
+        | ObjectKind::Embargo => Ok(false),
     }
 }
 
