@@ -7,15 +7,20 @@
 //! [`spread`] holds the distributions, [`document`] writes a rule file with the reasons as comments.
 
 mod document;
+mod pairs;
 mod spread;
 
 use std::collections::BTreeMap;
 
 use arrow::array::RecordBatch;
 use xxhash_rust::xxh3::xxh3_64;
-use yihe_definitions::{Rule, RuleKind, Text, rule::Identifier};
+use yihe_definitions::{
+    Rule, RuleKind, Text,
+    rule::{Condition, Identifier},
+};
 
 pub use document::document;
+use pairs::Pairs;
 use spread::{Moments, Spread};
 
 use crate::{
@@ -66,6 +71,7 @@ pub struct Profile {
     rows: u64,
     columns: Vec<ColumnProfile>,
     moments: Moments,
+    pairs: Pairs,
 }
 
 /// What was seen of a column.
@@ -123,6 +129,9 @@ impl Profile {
         }
         self.rows += batch.num_rows() as u64;
         self.moments.begin(batch.num_rows());
+        let parts = self.columns.iter().enumerate().filter(|(_, column)| column.may_be_part_of_a_key());
+        let parts: Vec<usize> = parts.map(|(at, _)| at).collect();
+        self.pairs.begin(batch.num_rows(), self.columns.len(), parts.into_iter());
         for (at, column) in self.columns.iter_mut().enumerate() {
             let Some(array) = batch.column_by_name(&column.name) else {
                 return Err(QualityError::BatchColumn { column: column.name.clone() });
@@ -140,6 +149,7 @@ impl Profile {
                     continue;
                 }
                 column.see(bytes);
+                self.pairs.see(at, row, bytes);
                 column.bound(&native.data, row);
                 if let Some(moment) = column.moment(&native.data, row, bytes) {
                     self.moments.see(at, row, moment);
@@ -147,6 +157,7 @@ impl Profile {
             }
         }
         self.moments.compare();
+        self.pairs.compare();
         Ok(())
     }
 
@@ -166,7 +177,79 @@ impl Profile {
     #[must_use]
     pub fn proposals(&self) -> Vec<Proposal> {
         let each = self.columns.iter().flat_map(|column| column.proposals(self.rows));
-        each.chain(self.orders()).chain(self.citizen_agrees()).collect()
+        let mut proposals: Vec<Proposal> = each.chain(self.orders()).chain(self.citizen_agrees()).collect();
+        if !proposals.iter().any(|proposal| matches!(proposal.rule.kind, RuleKind::Unique { .. })) {
+            proposals.extend(self.composite_key());
+        }
+        proposals.extend(self.companions());
+        proposals
+    }
+
+    /// As [`Self::proposals`], and that data is as fresh on the day `today` (days since 1970-01-01) as it seems to be
+    /// kept: of a column that says when its record was changed.
+    #[must_use]
+    pub fn proposals_on(&self, today: i32) -> Vec<Proposal> {
+        let mut proposals = self.proposals();
+        proposals.extend(self.columns.iter().filter_map(|column| column.freshness(self.rows, today)));
+        proposals
+    }
+
+    /// Two columns that are different in nearly every row where neither is by itself.
+    #[expect(clippy::cast_precision_loss, reason = "shares of rows are floats")]
+    fn composite_key(&self) -> Option<Proposal> {
+        if self.rows < ROWS_MIN {
+            return None;
+        }
+        let keys = self.pairs.keys().filter_map(|(first, second, registers)| {
+            let both = self.pairs.both(first, second);
+            let distinct = estimate(registers).min(both);
+            let is_key = both as f64 >= NEARLY_ALL * self.rows as f64 && distinct as f64 >= NEARLY_ALL * both as f64;
+            // Of several keys the one whose parts say least by themselves is the least by chance.
+            let parts = self.columns[first].distinct().saturating_mul(self.columns[second].distinct());
+            is_key.then_some((parts, first, second, distinct))
+        });
+        let (_, first, second, distinct) = keys.min()?;
+        let columns = vec![self.columns[first].name.clone(), self.columns[second].name.clone()];
+        let reason = Text::new(
+            format!("{} 行中 {} 与 {} 的组合约有 {distinct} 种，像是组合主键", self.rows, columns[0], columns[1]),
+            format!("{} and {} together have about {distinct} values in {} rows", columns[0], columns[1], self.rows),
+        );
+        let rule = Rule::new(format!("{}_{}_unique", columns[0], columns[1]), RuleKind::Unique { columns });
+        Some(Proposal { rule, reason })
+    }
+
+    /// A column that has a value where another has one, and hardly elsewhere.
+    #[expect(clippy::cast_precision_loss, reason = "shares of rows are floats")]
+    fn companions(&self) -> Vec<Proposal> {
+        let mut proposals = Vec::new();
+        for (at, column) in self.columns.iter().enumerate() {
+            let share = column.present as f64 / self.rows.max(1) as f64;
+            if column.present < ROWS_MIN || share > NEARLY_ALL {
+                continue;
+            }
+            let companion = self.columns.iter().enumerate().filter_map(|(other, companion)| {
+                let both = self.pairs.both(at, other);
+                let elsewhere = companion.present.saturating_sub(both) as f64;
+                let absent = self.rows.saturating_sub(column.present) as f64;
+                let is_bound = other != at
+                    && both as f64 >= 0.995 * column.present as f64
+                    && elsewhere <= 0.05 * absent
+                    // Of two that always come together the earlier calls for the later.
+                    && (other > at || both < companion.present);
+                is_bound.then_some((both, other))
+            });
+            let Some((both, other)) = companion.max() else { continue };
+            let (name, companion) = (&column.name, &self.columns[other].name);
+            let mut rule =
+                Rule::new(format!("{companion}_with_{name}"), RuleKind::NotNull { column: companion.clone() });
+            rule.when = Some(Condition { column: name.clone(), one_of: None, none_of: None, present: Some(true) });
+            let reason = Text::new(
+                format!("{name} 有值的 {} 行中，{both} 行的 {companion} 也有值，其余行很少有", column.present),
+                format!("{both} of {} rows with {name} have {companion}, and few others do", column.present),
+            );
+            proposals.push(Proposal { rule, reason });
+        }
+        proposals
     }
 
     /// Of two dates one is nearly never before the other.
@@ -298,23 +381,35 @@ impl ColumnProfile {
         Some(moment)
     }
 
+    /// Whether the column may be a part of a key: no measurement, no long text.
+    const fn may_be_part_of_a_key(&self) -> bool {
+        matches!(self.class, Class::Text | Class::Integer | Class::Day)
+    }
+
+    /// Freshness by the age of the newest value, where the column says when its record was changed.
+    fn freshness(&self, rows: u64, today: i32) -> Option<Proposal> {
+        let name = self.name.to_lowercase();
+        let words = ["changed", "updated", "modified", "更新", "变更", "修改", "gxsj", "gxrq", "bgrq", "xgsj"];
+        let says_so = words.iter().any(|word| name.contains(word));
+        if !says_so || rows < ROWS_MIN || !self.nearly_all(self.spread.moments) || self.present * 2 < rows {
+            return None;
+        }
+        let newest = self.spread.newest_day()?;
+        let age = u32::try_from(today.checked_sub(newest)?).ok()?;
+        let cycle = [2, 9, 40, 110, 400].into_iter().find(|cycle| age.saturating_mul(2) <= *cycle)?;
+        let reason = Text::new(
+            format!("最新一条距今 {age} 天；请按承诺的更新周期调整"),
+            format!("the newest value is {age} days old; adjust to the cycle that was promised"),
+        );
+        let kind = RuleKind::Freshness { column: self.name.clone(), within_days: cycle, every_row: false };
+        Some(Proposal { rule: Rule::new(format!("{}_fresh", self.name), kind), reason })
+    }
+
     /// How many different values, within about 2 %.
     #[must_use]
     pub fn distinct(&self) -> u64 {
-        let registers = self.registers.len() as f64;
-        let sum: f64 = self.registers.iter().map(|register| 0.5_f64.powi(i32::from(*register))).sum();
-        let estimate = 0.7213 / (1.0 + 1.079 / registers) * registers * registers / sum;
-        let empty = self.registers.iter().filter(|register| **register == 0).count();
-        let estimate = if estimate <= 2.5 * registers && empty > 0 {
-            registers * (registers / empty as f64).ln()
-        } else {
-            estimate
-        };
-        #[expect(clippy::cast_sign_loss, reason = "a count is not negative")]
-        let estimate = estimate.round() as u64;
-        estimate
+        estimate(&self.registers)
     }
-
     /// The identifier that nearly all values are.
     #[must_use]
     pub fn identifier(&self) -> Option<Identifier> {
@@ -478,6 +573,29 @@ impl ColumnProfile {
             _ => number.to_string(),
         }
     }
+}
+
+/// The day of an instant in China, in days since 1970-01-01.
+#[must_use]
+pub fn day_of(now: jiff::Timestamp) -> i32 {
+    i32::try_from(crate::outcome::wall_clock(now).div_euclid(DAY_MICROS)).unwrap_or_default()
+}
+
+/// How many different hashes filled these registers, within about 2 %.
+#[expect(clippy::cast_precision_loss, reason = "an estimate is a float")]
+fn estimate(filled: &[u8]) -> u64 {
+    if filled.is_empty() {
+        return 0;
+    }
+    let registers = filled.len() as f64;
+    let sum: f64 = filled.iter().map(|register| 0.5_f64.powi(i32::from(*register))).sum();
+    let estimate = 0.7213 / (1.0 + 1.079 / registers) * registers * registers / sum;
+    let empty = filled.iter().filter(|register| **register == 0).count();
+    let estimate =
+        if estimate <= 2.5 * registers && empty > 0 { registers * (registers / empty as f64).ln() } else { estimate };
+    #[expect(clippy::cast_sign_loss, reason = "a count is not negative")]
+    let estimate = estimate.round() as u64;
+    estimate
 }
 
 /// Counts a value, and gives up for good when there are more than `most` of them.
@@ -664,5 +782,60 @@ mod tests {
         profile.add(&RecordBatch::try_new(schema, vec![Arc::new(values)]).unwrap()).unwrap();
         let distinct = profile.columns()[0].distinct();
         assert!((19_000..=21_000).contains(&distinct), "{distinct}");
+    }
+
+    #[test]
+    fn two_columns_together_are_proposed_as_a_key_where_none_is_one() {
+        let rows = 400;
+        let stations: Vec<String> = (0..rows).map(|row| format!("S{:02}", row % 20)).collect();
+        let days: Vec<i32> = (0..rows).map(|row| 20_000 + row / 20).collect();
+        let values: Vec<i64> = (0..rows).map(|row| i64::from(row * 7 % 13)).collect();
+        let batch = RecordBatch::try_from_iter([
+            ("station", Arc::new(StringArray::from(stations)) as ArrayRef),
+            ("measured_on", Arc::new(Date32Array::from(days)) as ArrayRef),
+            ("level", Arc::new(Int64Array::from(values)) as ArrayRef),
+        ])
+        .unwrap();
+        let proposals = propose([&batch]).unwrap();
+        let keys: Vec<_> = proposals
+            .iter()
+            .filter_map(|proposal| match &proposal.rule.kind {
+                RuleKind::Unique { columns } => Some(columns.join(",")),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(keys, ["station,measured_on"]);
+    }
+
+    #[test]
+    fn a_value_that_another_calls_for_and_a_column_that_is_kept_fresh_are_proposed() {
+        let rows = 1_000;
+        let names: Vec<String> = (0..rows).map(|row| format!("n{row}")).collect();
+        let ended = |row: i32| row % 5 == 0;
+        let ends: Vec<Option<i32>> = (0..rows).map(|row| ended(row).then_some(20_000)).collect();
+        let reasons: Vec<Option<&str>> = (0..rows).map(|row| ended(row).then_some("迁出")).collect();
+        let remarks: Vec<Option<&str>> = (0..rows).map(|row| (row % 2 == 0).then_some("x")).collect();
+        let changes: Vec<i32> = (0..rows).map(|row| 20_000 + row % 100).collect();
+        let batch = RecordBatch::try_from_iter([
+            ("name", Arc::new(StringArray::from(names)) as ArrayRef),
+            ("ended_on", Arc::new(Date32Array::from(ends)) as ArrayRef),
+            ("reason", Arc::new(StringArray::from(reasons)) as ArrayRef),
+            ("remark", Arc::new(StringArray::from(remarks)) as ArrayRef),
+            ("changed_on", Arc::new(Date32Array::from(changes)) as ArrayRef),
+        ])
+        .unwrap();
+        let mut profile = Profile::new();
+        profile.add(&batch).unwrap();
+        let proposals = profile.proposals_on(20_102);
+        let conditional: Vec<_> = proposals
+            .iter()
+            .filter_map(|proposal| Some((proposal.rule.id.as_str(), proposal.rule.when.as_ref()?.column.as_str())))
+            .collect();
+        assert_eq!(conditional, [("reason_with_ended_on", "ended_on")]);
+        let fresh = proposals.iter().find_map(|proposal| match &proposal.rule.kind {
+            RuleKind::Freshness { column, within_days, .. } => Some((column.as_str(), *within_days)),
+            _ => None,
+        });
+        assert_eq!(fresh, Some(("changed_on", 9)), "three days old: within a week or so");
     }
 }

@@ -20,6 +20,7 @@ pub struct Spread {
     /// By size, four buckets per power of two; the keys are in the order of the numbers.
     by_size: BTreeMap<u16, u64>,
     by_year: BTreeMap<i32, u64>,
+    newest: Option<i32>,
 }
 
 impl Spread {
@@ -44,6 +45,13 @@ impl Spread {
         self.moments += 1;
         let days = i32::try_from(micros.div_euclid(DAY_MICROS)).unwrap_or_default();
         *self.by_year.entry(civil_from_days(days).0).or_default() += 1;
+        self.newest = self.newest.max(Some(days));
+    }
+
+    /// The newest day seen, in days since 1970-01-01.
+    #[must_use]
+    pub const fn newest_day(&self) -> Option<i32> {
+        self.newest
     }
 
     /// Bounds for numbers: a power of ten, twice or five times one, well beyond the middle 99 %.
