@@ -2,7 +2,9 @@
 //! on a full disk, and at every door.
 
 mod bad_input;
+mod conflicts;
 mod crash;
+mod embargo;
 mod foreign_tables;
 mod full_disk;
 mod ledger;
@@ -11,5 +13,6 @@ mod own_file;
 mod program;
 mod quality_loop;
 mod registries;
+mod standing;
 mod themes;
 mod truth;

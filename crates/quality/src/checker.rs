@@ -62,6 +62,12 @@ pub struct Checker {
     slots: Vec<(String, Reading)>,
     columns: Vec<String>,
     now: Timestamp,
+    /// Columns of the business key.
+    key: Vec<String>,
+    /// How the business key is kept; `None`: there is none, or a rule keeps it.
+    identity: Option<Unique>,
+    /// The uniqueness rule whose key is the business key.
+    identity_rule: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -86,6 +92,20 @@ impl Checker {
     /// Every fault of every rule: unknown columns, columns of the wrong class, unknown code tables and references,
     /// expressions that are none, identifiers that occur twice.
     pub fn compile(rules: &[Rule], schema: &Schema, around: &Surroundings<'_>) -> Result<Self, Vec<RuleFault>> {
+        Self::compile_keyed(rules, &[], schema, around)
+    }
+
+    /// As [`Self::compile`], for a table whose records are known by the columns `key`, so that a later delivery of a
+    /// record takes the place of an earlier one. An empty key: rows are only added.
+    ///
+    /// # Errors
+    /// As [`Self::compile`]; a column of the key is reported under the name `_key`.
+    pub fn compile_keyed(
+        rules: &[Rule],
+        key: &[String],
+        schema: &Schema,
+        around: &Surroundings<'_>,
+    ) -> Result<Self, Vec<RuleFault>> {
         let mut faults = Vec::new();
         if rules.len() > RULES_MAX {
             let reason = format!("is one of {} rules, expected at most {RULES_MAX}", rules.len());
@@ -133,9 +153,19 @@ impl Checker {
                 Err(reason) => fault(reason),
             }
         }
+        let is_key = |rule: &Rule| matches!(&rule.kind, RuleKind::Unique { columns } if columns == key);
+        let identity_rule = rules.iter().position(|rule| is_key(rule) && rule.when.is_none());
+        let mut identity = None;
+        if !key.is_empty() && identity_rule.is_none() {
+            match Unique::compile(key, &mut plan) {
+                Ok(unique) => identity = Some(unique),
+                Err(reason) => faults.push(RuleFault { rule: "_key".to_owned(), reason }),
+            }
+        }
         if !faults.is_empty() {
             return Err(faults);
         }
+        columns.extend(key.iter().filter(|column| !columns.contains(column)).cloned().collect::<Vec<_>>());
         let (implied_by, order) = implied(&compiled);
         Ok(Self {
             rules: rules.to_vec(),
@@ -146,6 +176,9 @@ impl Checker {
             slots: plan.into_slots(),
             columns,
             now: around.now,
+            key: key.to_vec(),
+            identity,
+            identity_rule: identity_rule.filter(|_| !key.is_empty()),
         })
     }
 
@@ -165,6 +198,20 @@ impl Checker {
     #[must_use]
     pub const fn now(&self) -> Timestamp {
         self.now
+    }
+
+    /// Columns of the business key; empty: there is none.
+    #[must_use]
+    pub fn key(&self) -> &[String] {
+        &self.key
+    }
+
+    pub(crate) const fn identity(&self) -> Option<&Unique> {
+        self.identity.as_ref()
+    }
+
+    pub(crate) const fn identity_rule(&self) -> Option<usize> {
+        self.identity_rule
     }
 
     pub(crate) fn compiled(&self) -> &[Compiled] {
@@ -191,6 +238,12 @@ impl Checker {
     #[must_use]
     pub fn is_table_rule(&self, rule: usize) -> bool {
         matches!(self.compiled.get(rule), Some(Compiled { demand: Demand::Table(_), .. }))
+    }
+
+    /// Whether a rule asks that no two rows share a key.
+    #[must_use]
+    pub fn is_unique_rule(&self, rule: usize) -> bool {
+        matches!(self.compiled.get(rule), Some(Compiled { demand: Demand::Unique(_), .. }))
     }
 
     /// Columns whose values explain a fault of a rule, the one a reader looks at first in front.

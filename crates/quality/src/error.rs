@@ -60,6 +60,20 @@ pub enum QualityError {
         /// What the checker says.
         expected: String,
     },
+    /// A delivery whose batches do not have the rows that were read.
+    #[error("found batches of {found} rows, expected the {expected} rows that were read")]
+    Parts {
+        /// Rows of the batches.
+        found: u64,
+        /// Rows of the scan.
+        expected: u64,
+    },
+    /// Rows of a batch that are not in the order of their numbers.
+    #[error("found rows of batch `{batch}` out of order, expected them by their numbers")]
+    RowOrder {
+        /// The batch.
+        batch: String,
+    },
     /// A file of ours that is damaged.
     #[error("{path} is damaged: {reason}", path = path.display())]
     Damaged {
@@ -122,6 +136,10 @@ impl QualityError {
             }
             Self::Predicate { rule, reason } => format!("规则 {rule} 的条件在计算中止：{reason}"),
             Self::ForeignState { found, expected } => format!("留存的状态属于 {found}，应为 {expected}"),
+            Self::Parts { found, expected } => {
+                format!("各批次共 {found} 行，而实际读到 {expected} 行，两者应当一致")
+            }
+            Self::RowOrder { batch } => format!("批次 {batch} 的行序有误，应按行号排列"),
             Self::Damaged { path, reason } => format!("文件 {} 已损坏：{reason}", path.display()),
             Self::Input { path, reason } => format!("无法读取 {}：{reason}", path.display()),
             Self::Io { path, .. } => format!("无法读写 {}{cause}", path.display()),

@@ -20,7 +20,7 @@ pub struct FaultFilter {
     pub rule: Option<String>,
     /// Where it stands.
     pub state: Option<FaultState>,
-    /// What it means: `info`, `warn`, `hold`.
+    /// What it means: `info`, `warn`, `hold`, `quarantine`; `hold` asks for every row that is held back.
     pub severity: Option<String>,
 }
 
@@ -55,7 +55,10 @@ impl FaultFilter {
             parts.push(format!("state = {}", quoted(state.as_str())));
         }
         if let Some(severity) = &self.severity {
-            parts.push(format!("severity = {}", quoted(severity)));
+            match severity.as_str() {
+                "hold" => parts.push("severity IN ('hold', 'quarantine')".to_owned()),
+                severity => parts.push(format!("severity = {}", quoted(severity))),
+            }
         }
         (!parts.is_empty()).then(|| parts.join(" AND "))
     }

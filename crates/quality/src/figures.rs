@@ -25,6 +25,9 @@ pub struct CountyRows {
     /// Failing rows by rule; rules that none fails are not in it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub failed: BTreeMap<String, u64>,
+    /// Rows to which a rule does not apply; rules that apply to all are not in it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub skipped: BTreeMap<String, u64>,
 }
 
 /// The measure of one rule, as it is kept.
@@ -50,12 +53,18 @@ pub struct KeptMetric {
     /// What became of its faults.
     #[serde(default)]
     pub tally: Tally,
-    /// Rows judged in all checks so far, and rows of all of them: the share of rows that the rule applies to.
-    #[serde(default)]
-    pub evaluated_ever: u64,
-    /// See [`KeptMetric::evaluated_ever`].
-    #[serde(default)]
-    pub rows_ever: u64,
+    /// The whole table after the check. `None`: a check of an earlier release.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standing: Option<Standing>,
+}
+
+/// The measure of one rule on the whole table.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    /// Rows that the rule applies to.
+    pub evaluated: u64,
+    /// Rows among them that fail.
+    pub failed: u64,
 }
 
 /// The figures of a check.
@@ -69,25 +78,20 @@ pub struct Figures {
 }
 
 impl Figures {
-    /// The figures of a report; `before` is the check before, from which shares are carried on.
+    /// The figures of a report.
     #[must_use]
-    pub fn of(report: &CheckReport, before: Option<&MetricRun>) -> Self {
-        let before = before.map(Self::read).unwrap_or_default();
-        let metrics = report.metrics.iter().map(|metric| {
-            let known = before.metrics.iter().find(|known| known.id == metric.id);
-            KeptMetric {
-                id: metric.id.clone(),
-                kind: metric.kind.to_owned(),
-                dimension: metric.dimension,
-                severity: metric.severity,
-                evaluated: metric.evaluated,
-                failed: metric.failed,
-                value: metric.value,
-                found: metric.found.clone(),
-                tally: report.followed.tallies.get(&metric.id).copied().unwrap_or_default(),
-                evaluated_ever: metric.evaluated + known.map_or(0, |known| known.evaluated_ever),
-                rows_ever: report.rows + known.map_or(0, |known| known.rows_ever),
-            }
+    pub fn of(report: &CheckReport) -> Self {
+        let metrics = report.metrics.iter().zip(&report.whole).map(|(metric, whole)| KeptMetric {
+            id: metric.id.clone(),
+            kind: metric.kind.to_owned(),
+            dimension: metric.dimension,
+            severity: metric.severity,
+            evaluated: metric.evaluated,
+            failed: metric.failed,
+            value: metric.value,
+            found: metric.found.clone(),
+            tally: report.followed.tallies.get(&metric.id).copied().unwrap_or_default(),
+            standing: Some(Standing { evaluated: whole.evaluated, failed: whole.failed }),
         });
         Self { metrics: metrics.collect(), counties: report.counties.clone() }
     }
@@ -107,19 +111,22 @@ impl Figures {
         serde_json::to_string(self).expect("figures are always JSON")
     }
 
-    /// Measures of the whole table of `rows` rows as it stands: a rule applies to the share of rows to which it
-    /// applied in all checks so far, and fails on the faults that are open now.
+    /// Measures of the whole table of `rows` rows as it stands: a rule was asked of the rows it applies to, and fails
+    /// on the faults that are open now.
     #[must_use]
     pub fn standing(&self, rows: u64) -> Vec<Metric> {
         self.metrics.iter().map(|kept| kept.standing(rows)).collect()
     }
 
-    /// Measures of one county in this check; there every row counts as judged.
+    /// Measures of one county in this check.
     #[must_use]
     pub fn county(&self, county: &str) -> Vec<Metric> {
         let Some(rows) = self.counties.get(county) else { return Vec::new() };
         let by_row = self.metrics.iter().filter(|kept| !kept.is_of_table());
-        by_row.map(|kept| kept.measure(rows.rows, rows.failed.get(&kept.id).copied().unwrap_or(0))).collect()
+        let of = |figures: &BTreeMap<String, u64>, kept: &KeptMetric| figures.get(&kept.id).copied().unwrap_or(0);
+        by_row
+            .map(|kept| kept.measure(rows.rows.saturating_sub(of(&rows.skipped, kept)), of(&rows.failed, kept)))
+            .collect()
     }
 }
 
@@ -129,11 +136,12 @@ impl KeptMetric {
     }
 
     fn standing(&self, rows: u64) -> Metric {
-        if self.is_of_table() || self.rows_ever == 0 {
+        if self.is_of_table() {
             return self.measure(self.evaluated, self.failed);
         }
-        let judged = u128::from(rows) * u128::from(self.evaluated_ever) / u128::from(self.rows_ever);
-        self.measure(u64::try_from(judged).unwrap_or(u64::MAX).max(self.tally.open), self.tally.open)
+        // An earlier release counted the rows of one check only; its next check counts all of them.
+        let judged = self.standing.map_or(rows, |standing| standing.evaluated);
+        self.measure(judged.max(self.tally.open), self.tally.open)
     }
 
     #[expect(clippy::cast_precision_loss, reason = "a share of rows is a float")]

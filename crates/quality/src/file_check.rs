@@ -143,8 +143,11 @@ pub fn check_files(
     let writer = faults_out.map(|path| FaultWriter::create(path, paths, &checker)).transpose()?.map(Mutex::new);
     let threads = options.threads.max(1);
     let scan = Scan { checker: &checker, inputs: &inputs, writer: writer.as_ref(), stopped: AtomicBool::new(false) };
-    let session_options =
-        SessionOptions { memory_bytes: options.memory_bytes / threads, spill_dir: options.spill_dir.clone() };
+    let session_options = SessionOptions {
+        memory_bytes: options.memory_bytes / threads,
+        spill_dir: options.spill_dir.clone(),
+        ..SessionOptions::default()
+    };
     let sessions = if threads == 1 {
         vec![scan.run(checker.session(session_options))?]
     } else {
@@ -191,7 +194,7 @@ pub fn propose_for_files(paths: &[PathBuf], options: &CheckOptions<'_>) -> Resul
     let inputs = Inputs::open(paths, options)?;
     let mut profile = Profile::new();
     inputs.each_batch(&AtomicBool::new(false), |batch, _, _, _| profile.add(batch))?;
-    Ok(profile.proposals())
+    Ok(profile.proposals_on(crate::propose::day_of(options.now)))
 }
 
 /// What all threads of a scan share.

@@ -282,11 +282,46 @@ impl Keys {
         records.next().map_or((0, &[]), |(_, row, key)| (row, key))
     }
 
-    /// Adds the keys of older rows behind those that were searched, so that they are written together.
-    pub fn append_behind(&mut self, older: &Self) {
-        self.numbers.extend_from_slice(&older.numbers);
-        self.rows.extend_from_slice(&older.rows);
-        self.longer.extend_from_slice(&older.longer);
+    /// Adds a longer key, at most [`KEY_BYTES_MAX`] bytes.
+    pub fn put_record(&mut self, hash: u64, row: u32, key: &[u8]) {
+        self.longer.extend_from_slice(&hash.to_le_bytes());
+        self.longer.extend_from_slice(&row.to_le_bytes());
+        self.longer.extend_from_slice(&(key.len() as u32).to_le_bytes());
+        self.longer.extend_from_slice(key);
+    }
+
+    /// How many keys.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.numbers.len() + self.records().count()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.numbers.is_empty() && self.longer.is_empty()
+    }
+
+    /// Keeps the keys of rows that `keep` says.
+    pub fn retain(&mut self, keep: impl Fn(u32) -> bool) {
+        let mut kept = 0;
+        for at in 0..self.numbers.len() {
+            if keep(self.rows[at]) {
+                self.numbers[kept] = self.numbers[at];
+                self.rows[kept] = self.rows[at];
+                kept += 1;
+            }
+        }
+        self.numbers.truncate(kept);
+        self.rows.truncate(kept);
+        if !self.longer.is_empty() {
+            let before = std::mem::take(&mut self.longer);
+            for (hash, row, key) in (Records { rest: &before }) {
+                if keep(row) {
+                    self.put_record(hash, row, key);
+                }
+            }
+        }
     }
 }
 
@@ -421,6 +456,41 @@ impl Scratch {
         Ok(first_time)
     }
 
+    /// Whether the key of the number at `position` was found among older keys.
+    #[must_use]
+    pub fn is_older(&self, position: usize) -> bool {
+        self.numbers.repeated.get(position) == Some(&Seen::Before)
+    }
+
+    /// Whether the longer key at `position` was found among older keys.
+    #[must_use]
+    pub fn is_longer_older(&self, position: usize) -> bool {
+        self.longer.repeated.get(position) == Some(&Seen::Before)
+    }
+
+    /// Calls `found` with the row of each key that occurs again here, and the row of its first occurrence.
+    pub fn each_again(&self, keys: &Keys, mut found: impl FnMut(u32, u32)) {
+        for (position, seen) in self.numbers.repeated.iter().enumerate().filter(|(_, seen)| **seen != Seen::Once) {
+            debug_assert_ne!(*seen, Seen::Before, "older keys are looked for later");
+            let number = keys.numbers[position];
+            let at = self.numbers.find(number, |known| keys.numbers[known] == number);
+            if let Some(first) = (self.numbers.slots[at] as usize).checked_sub(1) {
+                found(keys.rows[position], keys.rows[first]);
+            }
+        }
+        for (position, _) in self.longer.repeated.iter().enumerate().filter(|(_, seen)| **seen != Seen::Once) {
+            let (hash, offset) = self.records[position];
+            let (row, key) = keys.record_at(offset);
+            let at = self.longer.find(hash, |known| {
+                let (known_hash, known_offset) = self.records[known];
+                known_hash == hash && keys.record_at(known_offset).1 == key
+            });
+            if let Some(first) = (self.longer.slots[at] as usize).checked_sub(1) {
+                found(row, keys.record_at(self.records[first].1).0);
+            }
+        }
+    }
+
     /// Calls `found` for each row that was put in and whose key occurs more than once, here or among older keys.
     /// Returns the rows beyond the first of each group here.
     ///
@@ -450,6 +520,14 @@ impl Scratch {
 #[derive(Debug)]
 pub struct Records<'a> {
     rest: &'a [u8],
+}
+
+impl<'a> Records<'a> {
+    /// Over records as they stand in [`Keys::longer`].
+    #[must_use]
+    pub const fn new(records: &'a [u8]) -> Self {
+        Self { rest: records }
+    }
 }
 
 impl<'a> Iterator for Records<'a> {

@@ -58,5 +58,5 @@ pub use rules::{
     reference::{KeySet, References, wanted},
 };
 pub use score::{Score, Scoring};
-pub use session::{FaultBatch, Finish, LateFaults, Session, SessionOptions, finish, finish_with};
-pub use state::State;
+pub use session::{FaultBatch, LateFaults, Session, SessionOptions, finish};
+pub use state::{Grown, Growth, Part, State, grow};

@@ -158,6 +158,14 @@ pub fn rule_title(dataset: &yihe_definitions::Dataset, rule: &str) -> Text {
     if rule == crate::walk::KEY_RULE {
         return Text::new("主键不全", "a part of the key is missing");
     }
+    if let Some((_, field)) = crate::tickets::conflict_field(rule) {
+        let column = dataset.columns.iter().find(|column| column.name == *field);
+        let (zh, en) = column.map_or((field, None), |column| (column.title.zh.as_str(), column.title.en.as_deref()));
+        return Text::new(
+            format!("{zh}：与权威数源不一致"),
+            format!("{}: another value than the authority's", en.unwrap_or(field)),
+        );
+    }
     let Some(rule) = dataset.rules.iter().find(|known| known.id == rule) else {
         return Text::new(rule, rule);
     };

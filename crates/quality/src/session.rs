@@ -1,10 +1,10 @@
 //! One scan: batches in, faults of each batch out, metrics at the end.
 //!
 //! A session is one thread's share of a scan. Sessions of the same checker are finished together
-//! ([`finish`]), in any number and order; the outcome is the same for every way of sharing the batches.
+//! ([`finish`], or [`grow`](crate::state::grow) where a table stands already), in any number and order; the outcome is the same for every way of sharing the batches.
 
 use std::{
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -22,7 +22,6 @@ use crate::{
     checker::{Checker, Demand},
     column::{Column, Memory},
     error::QualityError,
-    fault_file::FaultFile,
     key_store::{Duplicates, KeyStore, Keys, PARTITIONS, Scratch},
     outcome::{Counts, Outcome},
     rules::{
@@ -30,7 +29,6 @@ use crate::{
         table::Gathered,
         unique::{Form, written},
     },
-    state::{State, StateWriter},
     value,
 };
 
@@ -44,11 +42,13 @@ pub struct SessionOptions {
     pub memory_bytes: usize,
     /// Folder for what does not fit. Default: that of the system.
     pub spill_dir: PathBuf,
+    /// Whether to keep which rows a rule does not apply to. Default: only how many.
+    pub keep_skipped: bool,
 }
 
 impl Default for SessionOptions {
     fn default() -> Self {
-        Self { memory_bytes: 128 << 20, spill_dir: std::env::temp_dir() }
+        Self { memory_bytes: 128 << 20, spill_dir: std::env::temp_dir(), keep_skipped: false }
     }
 }
 
@@ -58,6 +58,8 @@ pub struct Session<'a> {
     checker: &'a Checker,
     options: SessionOptions,
     rules: Vec<RuleState>,
+    /// Business keys, where no rule keeps them.
+    identity: Option<KeyStore>,
     /// By condition.
     conditions: Vec<Memory>,
     rows: u64,
@@ -69,6 +71,8 @@ pub struct Session<'a> {
 struct RuleState {
     counts: Counts,
     failed: RoaringBitmap,
+    /// Rows to which the rule does not apply, when somebody wants to know.
+    skipped: RoaringBitmap,
     gathered: Gathered,
     keys: Option<KeyStore>,
     memory: Memory,
@@ -142,6 +146,7 @@ impl Checker {
         let rules = self.compiled().iter().zip(self.rules()).map(|(compiled, rule)| RuleState {
             counts: Counts::default(),
             failed: RoaringBitmap::new(),
+            skipped: RoaringBitmap::new(),
             gathered: Gathered::default(),
             keys: matches!(compiled.demand, Demand::Unique(_)).then(|| KeyStore::new(&rule.id)),
             memory: Memory::default(),
@@ -152,6 +157,7 @@ impl Checker {
             checker: self,
             options,
             rules: rules.collect(),
+            identity: self.identity().map(|_| KeyStore::new("_key")),
             conditions,
             rows: 0,
             schema: None,
@@ -211,17 +217,22 @@ impl Session<'_> {
                         Some(None) => rule.judge_suspects(&batch, &Bits::none(rows), &mut state.memory)?,
                     };
                     among.confine(&mut failed);
-                    state.counts.evaluated += match among {
-                        Rows::All => evaluated.count(rows),
-                        among @ Rows::Some(_) => evaluated.and(&among).count(rows),
-                    };
+                    let evaluated = evaluated.and(&among);
+                    state.counts.evaluated += evaluated.count(rows);
+                    if self.options.keep_skipped {
+                        skip(&mut state.skipped, &evaluated, first);
+                    }
                     let count = failed.count();
                     state.counts.failed += count;
                     (count > 0).then_some(failed)
                 }
                 Demand::Unique(rule) => {
                     if let Some(store) = &mut state.keys {
-                        state.counts.evaluated += rule.keep(&batch, &among, first, store)?.count(rows);
+                        let evaluated = rule.keep(&batch, &among, first, store)?;
+                        state.counts.evaluated += evaluated.count(rows);
+                        if self.options.keep_skipped {
+                            skip(&mut state.skipped, &evaluated, first);
+                        }
                         key_bytes += store.bytes();
                     }
                     None
@@ -237,9 +248,14 @@ impl Session<'_> {
             faults.failed[*index] = failed;
             judged[*index] = true;
         }
+        if let (Some(unique), Some(store)) = (self.checker.identity(), &mut self.identity) {
+            unique.keep(&batch, &Rows::All, first, store)?;
+            key_bytes += store.bytes();
+        }
         self.rows += rows as u64;
         if key_bytes > self.options.memory_bytes {
-            for store in self.rules.iter_mut().filter_map(|state| state.keys.as_mut()) {
+            let stores = self.rules.iter_mut().filter_map(|state| state.keys.as_mut());
+            for store in stores.chain(&mut self.identity) {
                 store.spill(&self.options.spill_dir)?;
             }
         }
@@ -280,18 +296,56 @@ fn remember(failed: &mut RoaringBitmap, batch: &Bits, first: u32) {
     }
 }
 
-/// How a scan is brought to its end.
-#[derive(Default)]
-pub struct Finish<'a> {
-    /// Threads; 0 is 1.
-    pub threads: usize,
-    /// Who receives the faults of uniqueness rules with their values.
-    pub late: Option<&'a mut (dyn LateFaults + 'a)>,
-    /// The table to which the scanned rows are added, with its faults. Their first row has the number
-    /// [`State::rows`].
-    pub before: Option<(&'a State, &'a mut FaultFile)>,
-    /// Where to leave the state of the table; in the folder of the state before.
-    pub state_out: Option<&'a Path>,
+/// Adds the rows of a batch to which a rule does not apply.
+fn skip(skipped: &mut RoaringBitmap, evaluated: &Rows, first: u32) {
+    let Rows::Some(evaluated) = evaluated else { return };
+    let words = evaluated.complement();
+    if words.words().iter().any(|word| *word != 0) {
+        let bytes: Vec<u8> = words.words().iter().flat_map(|word| word.to_le_bytes()).collect();
+        *skipped |= RoaringBitmap::from_lsb0_bytes(first, &bytes);
+    }
+}
+
+/// The shares of a scan, together.
+pub(crate) struct Share {
+    pub rows: u64,
+    pub counts: Vec<Counts>,
+    pub failed: Vec<RoaringBitmap>,
+    pub skipped: Vec<RoaringBitmap>,
+    pub gathered: Vec<Gathered>,
+    /// By rule, of every session.
+    pub stores: Vec<Vec<KeyStore>>,
+    /// Business keys of every session, where no rule keeps them.
+    pub identity: Vec<KeyStore>,
+}
+
+impl Share {
+    pub fn together(checker: &Checker, sessions: Vec<Session<'_>>) -> Self {
+        let rules = checker.rules().len();
+        let mut all = Self {
+            rows: 0,
+            counts: vec![Counts::default(); rules],
+            failed: vec![RoaringBitmap::new(); rules],
+            skipped: vec![RoaringBitmap::new(); rules],
+            gathered: vec![Gathered::default(); rules],
+            stores: Vec::new(),
+            identity: Vec::new(),
+        };
+        all.stores.resize_with(rules, Vec::new);
+        for session in sessions {
+            all.rows += session.rows;
+            all.identity.extend(session.identity);
+            for (rule, mut share) in session.rules.into_iter().enumerate() {
+                share.gathered.settle();
+                all.counts[rule].add(&share.counts);
+                all.failed[rule] |= share.failed;
+                all.skipped[rule] |= share.skipped;
+                all.gathered[rule].merge(&share.gathered);
+                all.stores[rule].extend(share.keys);
+            }
+        }
+        all
+    }
 }
 
 /// Brings the shares of a scan to its outcome, with as many threads as are allowed.
@@ -302,61 +356,16 @@ pub fn finish<'a>(
     checker: &Checker,
     sessions: Vec<Session<'_>>,
     threads: usize,
-    late: Option<&'a mut (dyn LateFaults + 'a)>,
+    mut late: Option<&'a mut (dyn LateFaults + 'a)>,
 ) -> Result<Outcome, QualityError> {
-    finish_with(checker, sessions, Finish { threads, late, before: None, state_out: None })
-}
-
-/// Brings the shares of a scan to the outcome of the whole table: of the scanned rows alone, or together with those
-/// of a table that was scanned before. Rows of the table before are not read again, only their keys.
-///
-/// # Errors
-/// Keys cannot be read or written, the state before is of other rules or damaged, or `late` refused a fault.
-pub fn finish_with(
-    checker: &Checker,
-    sessions: Vec<Session<'_>>,
-    options: Finish<'_>,
-) -> Result<Outcome, QualityError> {
-    let Finish { threads, mut late, before, state_out } = options;
-    let rules = checker.rules().len();
-    let (state, mut fault_file) = before.unzip();
-    let (mut rows, mut counts, mut gathered) = match state {
-        None => (0, vec![Counts::default(); rules], vec![Gathered::default(); rules]),
-        Some(state) => {
-            state.belongs_to(checker)?;
-            (state.rows(), state.counts().to_vec(), state.gathered().to_vec())
-        }
-    };
-    let mut failed = Vec::with_capacity(rules);
-    for rule in checker.rules() {
-        failed.push(match &mut fault_file {
-            None => RoaringBitmap::new(),
-            Some(file) => file.bitmap_of(&rule.id)?,
-        });
-    }
-    let mut stores: Vec<Vec<KeyStore>> = Vec::new();
-    stores.resize_with(rules, Vec::new);
-    for session in sessions {
-        rows += session.rows;
-        for (rule, mut share) in session.rules.into_iter().enumerate() {
-            share.gathered.settle();
-            counts[rule].add(&share.counts);
-            failed[rule] |= share.failed;
-            gathered[rule].merge(&share.gathered);
-            stores[rule].extend(share.keys);
-        }
-    }
-    let writer = state_out.map(|path| StateWriter::create(path, rules)).transpose()?;
+    let Share { rows, mut counts, mut failed, gathered, stores, .. } = Share::together(checker, sessions);
     for (rule, stores) in stores.into_iter().enumerate() {
         let Demand::Unique(unique) = &checker.compiled()[rule].demand else { continue };
-        let search = Search { rule, form: unique.form(), state, writer: writer.as_ref(), known: &failed[rule] };
+        let search = Search { rule, form: unique.form() };
         let duplicates = search.run(stores, threads, late.as_deref_mut())?;
         failed[rule] |= duplicates.rows;
         counts[rule].failed = failed[rule].len();
         counts[rule].surplus = Some(counts[rule].surplus.unwrap_or(0) + duplicates.surplus);
-    }
-    if let Some(writer) = writer {
-        writer.close(checker, rows, (&counts, &gathered), state)?;
     }
     Ok(Outcome { rows, counts, failed, gathered })
 }
@@ -365,17 +374,12 @@ pub fn finish_with(
 const PENDING_MAX: usize = 1 << 20;
 
 /// The search for duplicates of one rule.
-struct Search<'a> {
+struct Search {
     rule: usize,
     form: Form,
-    /// The table before.
-    state: Option<&'a State>,
-    writer: Option<&'a StateWriter>,
-    /// Rows of the table before that were duplicates already.
-    known: &'a RoaringBitmap,
 }
 
-impl Search<'_> {
+impl Search {
     fn run(
         &self,
         stores: Vec<KeyStore>,
@@ -387,7 +391,7 @@ impl Search<'_> {
         let late = late.map(Mutex::new);
         let total = Mutex::new(Duplicates::default());
         let work = || -> Result<(), QualityError> {
-            let (mut keys, mut older, mut scratch) = (Keys::default(), Keys::default(), Scratch::default());
+            let (mut keys, mut scratch) = (Keys::default(), Scratch::default());
             let mut pending = Vec::new();
             let mut surplus = 0;
             let settle = |pending: &mut Vec<u32>, surplus: &mut u64| {
@@ -407,7 +411,7 @@ impl Search<'_> {
                     store.take(partition, &mut keys)?;
                 }
                 scratch.index(&keys);
-                let mut found = |row: u32, number: Option<u64>, bytes: &[u8]| {
+                let found = |row: u32, number: Option<u64>, bytes: &[u8]| {
                     pending.push(row);
                     if let Some(late) = &late {
                         let mut late = late.lock().unwrap_or_else(PoisonError::into_inner);
@@ -415,22 +419,7 @@ impl Search<'_> {
                     }
                     Ok(())
                 };
-                let together = self.state.is_some_and(State::is_long);
-                for file in 0..self.state.map_or(0, State::files) {
-                    let Some(state) = self.state else { break };
-                    older.clear();
-                    state.keys(file, self.rule, partition, &mut older)?;
-                    surplus += scratch.seek(&keys, &older, |row, number, bytes| {
-                        if self.known.contains(row) { Ok(()) } else { found(row, number, bytes) }
-                    })?;
-                    if together {
-                        keys.append_behind(&older);
-                    }
-                }
                 surplus += scratch.report(&keys, found)?;
-                if let Some(writer) = self.writer {
-                    writer.add(self.rule, partition, &keys)?;
-                }
                 if pending.len() >= PENDING_MAX {
                     settle(&mut pending, &mut surplus);
                 }

@@ -1,293 +1,300 @@
-//! What a scan leaves behind, so that adding a part to a table costs the part and not the table.
+//! What stands of a dataset, so that a delivery is judged against all of it and costs what it adds.
 //!
-//! ```text
-//! "YHSTATE1"                       8 bytes
-//! chunks                           per uniqueness rule and partition: numbers (8 bytes each), rows (4 each),
-//!                                  records of longer keys; little-endian
-//! directory                        JSON, see `Directory`
-//! length of the directory          8 bytes, little-endian
-//! "YHSTATE1"                       8 bytes
-//! ```
-//! The state of a table that grew is a chain: the last file names those before it, which stand in the same folder
-//! and are never changed. A chain of [`CHAIN_MAX`] files is written together into one by the next addition.
+//! A version of the state is a small file: figures, the rows that no longer stand, and the groups of rows that share
+//! a key they may not share. The keys of all rows are in [runs](run), each written once; runs are written together
+//! when a later one has grown to half of an earlier one, so a key is written again only as often as the table doubles.
+//!
+//! The law of what stands:
+//! - A record is known by its business key. Delivered again in a later batch, the earlier row stands no longer; two
+//!   rows of *one* batch with one business key both stand, and are the duplicate that a uniqueness rule finds.
+//! - A delivery that is the whole table replaces all.
+//! - A row without a business key stands until all is replaced.
+//! - A uniqueness rule sees every standing row, and fails each one of a group.
+//!
+//! Versions name the batches they judged. A version of a check that did not end (its batches are not known as checked)
+//! is passed over, and the one before it, which is kept as long, is built upon once more.
 
-use std::{
-    fs::File,
-    io::{BufWriter, Read, Seek, SeekFrom, Write},
-    path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
-};
+mod chunks;
+mod grow;
+mod run;
 
+use std::{collections::BTreeMap, fs, io::ErrorKind, path::Path};
+
+use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
-use yihe_definitions::Rule;
 
 use crate::{
-    checker::Checker,
+    checker::{Checker, Demand},
     error::QualityError,
     key_store::{Keys, PARTITIONS},
     outcome::{Baseline, Counts},
     rules::table::Gathered,
 };
 
-const MAGIC: &[u8; 8] = b"YHSTATE1";
-/// Files of a chain.
-pub const CHAIN_MAX: usize = 16;
-/// Largest directory that is read, in bytes.
-const DIRECTORY_BYTES_MAX: u64 = 256 << 20;
+use chunks::{Chunk, ChunkFile, ChunkWriter};
+pub use grow::{Grown, Growth, Part, Turned, grow};
+use run::{PlaceCache, Run};
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Directory {
+/// Ending of a version's file.
+const VERSION: &str = "version";
+/// Most runs before they are written together whatever their size.
+pub const RUNS_MAX: usize = 24;
+
+/// A version, as it is written.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Version {
     /// Which rules the state is of.
     rules: String,
-    /// Rows of the table, all files of the chain together.
-    rows: u64,
+    /// The version it was built upon.
+    before: Option<u64>,
+    /// Batches that made it.
+    judged: Vec<String>,
+    /// Number of the next row.
+    next_row: u64,
+    /// Rows that stand.
+    standing: u64,
+    /// By rule, of the rows that stand.
     counts: Vec<Counts>,
+    /// By rule, of all rows since the table was last replaced.
     gathered: Vec<Gathered>,
-    /// Names of the files before this one.
-    before: Vec<String>,
-    /// Chunks of this file by rule; empty for rules of other kinds.
-    chunks: Vec<Vec<Chunk>>,
+    /// Names of the runs, oldest rows first.
+    runs: Vec<String>,
+    /// Rows of runs that no longer stand.
+    dead: Chunk,
+    /// By rule: rows that share a key, partition by partition, and where each partition begins.
+    groups: Vec<(Chunk, Chunk)>,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Chunk {
-    offset: u64,
-    numbers: u64,
-    longer_bytes: u64,
-}
-
-/// The state of a table.
+/// A version of the state of a dataset.
 #[derive(Debug)]
 pub struct State {
-    directory: Directory,
-    files: Vec<StateFile>,
+    number: u64,
+    file: ChunkFile,
+    version: Version,
+    runs: Vec<Run>,
 }
 
-#[derive(Debug)]
-struct StateFile {
-    path: PathBuf,
-    name: String,
-    length: u64,
-    file: Mutex<File>,
-    chunks: Vec<Vec<Chunk>>,
-}
+/// Where a row came from: its batch and its number there.
+pub type Place = (String, u64);
 
 impl State {
-    /// Opens a state and the files before it.
+    /// Opens the newest version in `folder` none of whose batches `is_waiting`. `None`: there is none.
     ///
     /// # Errors
-    /// A file cannot be read or is damaged.
-    pub fn open(path: &Path) -> Result<Self, QualityError> {
-        let (file, directory) = StateFile::open(path)?;
-        let folder = path.parent().unwrap_or(Path::new(""));
-        if directory.before.len() > CHAIN_MAX {
-            return Err(
-                file.damaged(format!("it names {} files before it, expected {CHAIN_MAX}", directory.before.len()))
-            );
-        }
-        let mut files = Vec::new();
-        for name in &directory.before {
-            if name.contains(['/', '\\']) || name == ".." {
-                return Err(file.damaged(format!("it names `{name}` before it, expected a file of its folder")));
+    /// A file cannot be read or is damaged, or the state is of other rules than the checker's.
+    pub fn open(
+        folder: &Path,
+        checker: &Checker,
+        is_waiting: impl Fn(&str) -> bool,
+    ) -> Result<Option<Self>, QualityError> {
+        for number in versions(folder)?.into_iter().rev() {
+            let path = folder.join(format!("{number:08}.{VERSION}"));
+            let (file, version) = ChunkFile::open::<Version>(&path)?;
+            if version.judged.iter().any(|batch| is_waiting(batch)) {
+                continue;
             }
-            files.push(StateFile::open(&folder.join(name))?.0);
+            let rules = checker.rules().len();
+            if [version.counts.len(), version.gathered.len(), version.groups.len()] != [rules; 3]
+                || version.rules != fingerprint(checker)
+            {
+                return Err(QualityError::ForeignState {
+                    found: format!("rules {}", version.rules),
+                    expected: format!("rules {}", fingerprint(checker)),
+                });
+            }
+            let runs = version.runs.iter().map(|name| {
+                if name.contains(['/', '\\']) || name.starts_with('.') {
+                    return Err(file.damaged(format!("it names `{name}`, expected a file of its folder")));
+                }
+                Run::open(folder, name)
+            });
+            let runs = runs.collect::<Result<Vec<_>, _>>()?;
+            return Ok(Some(Self { number, file, version, runs }));
         }
-        files.push(file);
-        Ok(Self { directory, files })
+        Ok(None)
     }
 
-    /// Rows of the table; the first row of the next part has this number.
+    /// Batches that made the newest version in `folder`, whatever its rules. `None`: there is none that can be read.
+    ///
+    /// # Errors
+    /// The folder cannot be listed.
+    pub fn last_judged(folder: &Path) -> Result<Option<Vec<String>>, QualityError> {
+        let Some(number) = versions(folder)?.pop() else { return Ok(None) };
+        let version = ChunkFile::open::<Version>(&folder.join(format!("{number:08}.{VERSION}")));
+        Ok(version.ok().map(|(_, version)| version.judged))
+    }
+
+    /// Forgets this version: what it judged is not taken in after all.
+    ///
+    /// # Errors
+    /// The file cannot be removed.
+    pub fn discard(self, folder: &Path) -> Result<(), QualityError> {
+        let path = folder.join(format!("{:08}.{VERSION}", self.number));
+        fs::remove_file(&path).map_err(|source| QualityError::Io { doing: "remove", path, source })
+    }
+
+    /// Number of the next row; a delivery's first row has it.
     #[must_use]
-    pub const fn rows(&self) -> u64 {
-        self.directory.rows
+    pub const fn next_row(&self) -> u64 {
+        self.version.next_row
+    }
+
+    /// Rows that stand.
+    #[must_use]
+    pub const fn standing(&self) -> u64 {
+        self.version.standing
+    }
+
+    /// Figures of the rows that stand, by rule.
+    #[must_use]
+    pub fn counts(&self) -> &[Counts] {
+        &self.version.counts
     }
 
     /// What the next version is judged against.
     #[must_use]
     pub fn baseline(&self, checker: &Checker) -> Baseline {
-        let gathered = checker.rules().iter().zip(&self.directory.gathered);
+        let gathered = checker.rules().iter().zip(&self.version.gathered);
         let gathered = gathered.filter(|(_, gathered)| **gathered != Gathered::default());
         Baseline {
-            rows: self.directory.rows,
+            rows: self.version.standing,
             gathered: gathered.map(|(rule, gathered)| (rule.id.clone(), gathered.clone())).collect(),
         }
     }
 
-    /// Refuses rules other than those of the state.
-    pub(crate) fn belongs_to(&self, checker: &Checker) -> Result<(), QualityError> {
-        let expected = fingerprint(checker.rules());
-        let fits = self.directory.counts.len() == checker.rules().len()
-            && self.files.iter().all(|file| file.chunks.len() == checker.rules().len());
-        if self.directory.rules == expected && fits {
+    /// Numbers of the standing rows that fail a rule.
+    ///
+    /// # Errors
+    /// A file cannot be read or is damaged.
+    pub fn failing(&self, checker: &Checker, rule: usize) -> Result<RoaringBitmap, QualityError> {
+        let mut rows = RoaringBitmap::new();
+        if matches!(checker.compiled()[rule].demand, Demand::Unique(_)) {
+            let mut keys = Keys::default();
+            for partition in 0..PARTITIONS {
+                keys.clear();
+                self.group(rule, partition, &mut keys)?;
+                rows.extend(keys.rows.iter().copied());
+                rows.extend(keys.records().map(|(_, row, _)| row));
+            }
+            return Ok(rows);
+        }
+        for run in &self.runs {
+            rows |= run.bitmap(&run.directory.failed, rule)?;
+        }
+        Ok(rows - self.dead()?)
+    }
+
+    /// Where rows came from: by batch, their numbers there with those they have here.
+    ///
+    /// # Errors
+    /// A file cannot be read or is damaged.
+    pub fn places(&self, rows: &RoaringBitmap) -> Result<BTreeMap<String, Vec<(u64, u32)>>, QualityError> {
+        let mut found: BTreeMap<String, Vec<(u64, u32)>> = BTreeMap::new();
+        let mut cache = PlaceCache::default();
+        for row in rows {
+            let at = self.runs.partition_point(|run| run.directory.end_row <= u64::from(row));
+            let place = match self.runs.get(at) {
+                Some(run) => run.place(row, &mut cache)?,
+                None => None,
+            };
+            let Some((batch, number)) = place else {
+                return Err(self.file.damaged(format!("no run has row {row}")));
+            };
+            found.entry(batch).or_default().push((number, row));
+        }
+        Ok(found)
+    }
+
+    fn dead(&self) -> Result<RoaringBitmap, QualityError> {
+        self.file.bitmap(self.version.dead)
+    }
+
+    /// The rows of a partition that share a key.
+    fn group(&self, rule: usize, partition: usize, keys: &mut Keys) -> Result<(), QualityError> {
+        let (data, starts) = self.version.groups[rule];
+        if starts.bytes == 0 {
             return Ok(());
         }
-        Err(QualityError::ForeignState {
-            found: format!("rules {}", self.directory.rules),
-            expected: format!("rules {expected}"),
-        })
-    }
-
-    pub(crate) fn counts(&self) -> &[Counts] {
-        &self.directory.counts
-    }
-
-    pub(crate) fn gathered(&self) -> &[Gathered] {
-        &self.directory.gathered
-    }
-
-    /// Whether the next addition writes the chain together.
-    pub(crate) fn is_long(&self) -> bool {
-        self.files.len() >= CHAIN_MAX
-    }
-
-    fn names(&self) -> Vec<String> {
-        self.files.iter().map(|file| file.name.clone()).collect()
-    }
-
-    pub(crate) const fn files(&self) -> usize {
-        self.files.len()
-    }
-
-    /// The keys of a partition in one file of the chain.
-    pub(crate) fn keys(&self, file: usize, rule: usize, partition: usize, keys: &mut Keys) -> Result<(), QualityError> {
-        let file = &self.files[file];
-        let Some(chunk) = file.chunks[rule].get(partition) else { return Ok(()) };
-        let bytes = chunk.numbers.saturating_mul(12).saturating_add(chunk.longer_bytes);
-        if chunk.offset.saturating_add(bytes) > file.length {
-            return Err(file.damaged("a chunk of its directory is beyond its end".to_owned()));
+        // Two numbers for each partition: where it begins, and how many short keys it has.
+        let head = chunks::words(&self.file.read(starts, partition as u64 * 16, 32)?);
+        let &[from, numbers, to, _] = head.as_slice() else { return Ok(()) };
+        if to < from || to - from < numbers * 12 {
+            return Err(self.file.damaged("a group ends before it begins".to_owned()));
         }
-        let mut buffer = vec![0; bytes as usize];
-        let mut open = file.file.lock().unwrap_or_else(PoisonError::into_inner);
-        open.seek(SeekFrom::Start(chunk.offset))
-            .and_then(|_| open.read_exact(&mut buffer))
-            .map_err(|source| QualityError::Io { doing: "read", path: file.path.clone(), source })?;
-        drop(open);
-        keys.add(&buffer, chunk.numbers as usize);
+        keys.add(&self.file.read(data, from, to - from)?, numbers as usize);
         Ok(())
     }
 }
 
-impl StateFile {
-    fn open(path: &Path) -> Result<(Self, Directory), QualityError> {
-        let failed = |source| QualityError::Io { doing: "read", path: path.to_owned(), source };
-        let mut file = File::open(path).map_err(failed)?;
-        let length = file.metadata().map_err(failed)?.len();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let mut state = Self {
-            path: path.to_owned(),
-            name,
-            length,
-            file: Mutex::new(file.try_clone().map_err(failed)?),
-            chunks: Vec::new(),
-        };
-        if length < 24 {
-            return Err(state.damaged(format!("found {length} bytes, expected a state")));
-        }
-        let mut head = [0; 8];
-        let mut tail = [0; 16];
-        file.read_exact(&mut head).map_err(failed)?;
-        file.seek(SeekFrom::Start(length - 16)).map_err(failed)?;
-        file.read_exact(&mut tail).map_err(failed)?;
-        let mut size = [0; 8];
-        size.copy_from_slice(&tail[..8]);
-        let size = u64::from_le_bytes(size);
-        if &head != MAGIC || &tail[8..] != MAGIC || size > DIRECTORY_BYTES_MAX.min(length - 24) {
-            return Err(state.damaged("found other bytes at its ends than those of a state".to_owned()));
-        }
-        file.seek(SeekFrom::Start(length - 16 - size)).map_err(failed)?;
-        let mut written = vec![0; size as usize];
-        file.read_exact(&mut written).map_err(failed)?;
-        let directory: Directory = serde_json::from_slice(&written)
-            .map_err(|error| state.damaged(format!("its directory is none: {error}")))?;
-        let rules = directory.counts.len();
-        if directory.gathered.len() != rules || directory.chunks.len() != rules {
-            return Err(state.damaged("its directory speaks of different numbers of rules".to_owned()));
-        }
-        state.chunks.clone_from(&directory.chunks);
-        Ok((state, directory))
-    }
-
-    fn damaged(&self, reason: String) -> QualityError {
-        QualityError::Damaged { path: self.path.clone(), reason }
-    }
+/// Writes the groups of one rule, partition after partition.
+struct GroupWriter {
+    begin: u64,
+    heads: Vec<u64>,
 }
 
-/// A state that is being written; it appears under its name when it is whole.
-pub(crate) struct StateWriter {
-    path: PathBuf,
-    inner: Mutex<Inner>,
-}
-
-struct Inner {
-    out: BufWriter<tempfile::NamedTempFile>,
-    offset: u64,
-    chunks: Vec<Vec<Chunk>>,
-}
-
-impl StateWriter {
-    pub fn create(path: &Path, rules: usize) -> Result<Self, QualityError> {
-        let failed = |source| QualityError::Io { doing: "write", path: path.to_owned(), source };
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut out = BufWriter::with_capacity(1 << 20, tempfile::NamedTempFile::new_in(folder).map_err(failed)?);
-        out.write_all(MAGIC).map_err(failed)?;
-        let inner = Inner { out, offset: MAGIC.len() as u64, chunks: vec![Vec::new(); rules] };
-        Ok(Self { path: path.to_owned(), inner: Mutex::new(inner) })
+impl GroupWriter {
+    fn begin(out: &ChunkWriter) -> Self {
+        Self { begin: out.offset(), heads: Vec::with_capacity(2 * PARTITIONS + 2) }
     }
 
-    /// Adds the keys of a partition.
-    pub fn add(&self, rule: usize, partition: usize, keys: &Keys) -> Result<(), QualityError> {
+    fn partition(&mut self, out: &mut ChunkWriter, keys: &Keys) -> Result<(), QualityError> {
+        self.heads.extend([out.offset() - self.begin, keys.numbers.len() as u64]);
         let mut bytes = Vec::with_capacity(keys.numbers.len() * 12 + keys.longer.len());
         bytes.extend(keys.numbers.iter().flat_map(|number| number.to_le_bytes()));
         bytes.extend(keys.rows.iter().flat_map(|row| row.to_le_bytes()));
         bytes.extend_from_slice(&keys.longer);
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        let chunk =
-            Chunk { offset: inner.offset, numbers: keys.numbers.len() as u64, longer_bytes: keys.longer.len() as u64 };
-        let chunks = &mut inner.chunks[rule];
-        if chunks.is_empty() {
-            chunks.resize(PARTITIONS, Chunk::default());
-        }
-        chunks[partition] = chunk;
-        inner.offset += bytes.len() as u64;
-        inner.out.write_all(&bytes).map_err(|source| QualityError::Io {
-            doing: "write",
-            path: self.path.clone(),
-            source,
-        })
+        out.put(&bytes).map(drop)
     }
 
-    pub fn close(
-        self,
-        checker: &Checker,
-        rows: u64,
-        (counts, gathered): (&[Counts], &[Gathered]),
-        before: Option<&State>,
-    ) -> Result<(), QualityError> {
-        let failed = |source| QualityError::Io { doing: "write", path: self.path.clone(), source };
-        let Inner { mut out, chunks, .. } = self.inner.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let directory = Directory {
-            rules: fingerprint(checker.rules()),
-            rows,
-            counts: counts.to_vec(),
-            gathered: gathered.to_vec(),
-            before: before.filter(|before| !before.is_long()).map(State::names).unwrap_or_default(),
-            chunks,
-        };
-        let written = serde_json::to_vec(&directory).map_err(|error| failed(error.into()))?;
-        out.write_all(&written).map_err(failed)?;
-        out.write_all(&(written.len() as u64).to_le_bytes()).map_err(failed)?;
-        out.write_all(MAGIC).map_err(failed)?;
-        let part = out.into_inner().map_err(|error| failed(error.into_error()))?;
-        part.as_file().sync_all().map_err(failed)?;
-        part.persist(&self.path).map_err(|error| failed(error.error))?;
-        Ok(())
+    fn end(mut self, out: &mut ChunkWriter) -> Result<(Chunk, Chunk), QualityError> {
+        let data = Chunk { offset: self.begin, bytes: out.offset() - self.begin };
+        self.heads.extend([data.bytes, 0]);
+        Ok((data, out.put_words(&self.heads)?))
     }
 }
 
-/// Names a list of rules: whoever changes a word of one gets another name.
-fn fingerprint(rules: &[Rule]) -> String {
+/// Numbers of the versions in a folder, ascending.
+fn versions(folder: &Path) -> Result<Vec<u64>, QualityError> {
+    let failed = |source| QualityError::Io { doing: "list", path: folder.to_owned(), source };
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(source) => return Err(failed(source)),
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let name = entry.map_err(failed)?.file_name();
+        let number = name.to_str().and_then(|name| name.strip_suffix(&format!(".{VERSION}")));
+        found.extend(number.and_then(|number| number.parse::<u64>().ok()));
+    }
+    found.sort_unstable();
+    Ok(found)
+}
+
+/// Removes what no version of `kept` needs, among it what a process left that was killed while it wrote.
+fn sweep(folder: &Path, kept: &[u64], runs: &[&str]) -> Result<(), QualityError> {
+    let failed = |source| QualityError::Io { doing: "list", path: folder.to_owned(), source };
+    let versions: Vec<String> = kept.iter().map(|number| format!("{number:08}.{VERSION}")).collect();
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if versions.contains(&name) || runs.contains(&name.as_str()) {
+            continue;
+        }
+        match fs::remove_file(entry.path()) {
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(source) => return Err(QualityError::Io { doing: "remove", path: entry.path(), source }),
+        }
+    }
+    Ok(())
+}
+
+/// Names a list of rules and the business key: whoever changes what one demands gets another name.
+fn fingerprint(checker: &Checker) -> String {
+    let demands: Vec<_> = checker.rules().iter().map(|rule| (&rule.id, &rule.kind, &rule.when)).collect();
     // Rules are plain data; if one could not be written, every state would be foreign, which is safe.
-    let written = serde_json::to_vec(rules).unwrap_or_default();
+    let written = serde_json::to_vec(&(demands, checker.key())).unwrap_or_default();
     format!("{:016x}", xxh3_64(&written))
 }

@@ -8,6 +8,7 @@
 //!
 //! Deliberately absent: any change of a value. A ticket asks, the source corrects, the next delivery proves it.
 
+mod after_build;
 mod after_check;
 mod notice;
 mod objection;
@@ -20,6 +21,7 @@ use yihe_docket::{Docket, DocketError, Matter, Opening, Step, Term, TermDefect, 
 use yihe_lake::{Lake, LakeError};
 use yihe_store::{Actor, ObjectKind, Role, Store, StoreError, TicketFilter, Tx};
 
+pub use after_build::{CONFLICT, conflict_field, conflict_rule};
 pub use after_check::TicketChanges;
 pub use notice::Notice;
 pub use objection::Objection;

@@ -11,39 +11,46 @@
 //! Every table is committed under a key that follows from the batches and the rules: after a crash the same check is
 //! repeated and does only what is missing.
 
+mod embargo;
 mod follow;
 mod gate;
 mod inputs;
+mod standing;
+mod turned;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use embargo::Intake;
 use futures::StreamExt;
+use jiff::Timestamp;
 use serde_json::{Map, json};
 use yihe_definitions::{Dataset, Language, Mode, Pack, Severity};
 use yihe_lake::{CommitKey, FaultHook, Lake, LakeError, Layout, Scan, TableName, Writer, Zone};
-use yihe_store::{Actor, Batch, Metric as StoredMetric, MetricRun, NewRun, RunBegun, Store, StoreError};
+use yihe_store::{Actor, Batch, Metric as StoredMetric, MetricRun, NewRun, RunBegun, Store, StoreError, Tx};
 use yihe_vocabulary::Clock;
 
 use crate::{
     checker::{Checker, Surroundings},
     error::QualityError,
     figures::{CountyRows, Figures},
-    outcome::{Metric, Outcome},
+    outcome::Metric,
     recipients::Recipients,
-    session::{SessionOptions, finish},
+    state::Grown,
     tickets::{TicketChanges, TicketError, Tickets},
 };
 
+pub use embargo::{Embargo, EmbargoReason, ReleaseError};
 pub use follow::{FollowError, Followed};
 pub use gate::faults_schema;
 pub use inputs::Engine;
 
 /// The points at which [`Walk::faults`] is called, in the order in which a check meets them.
-pub const FAULT_POINTS: [&str; 7] = [
+pub const FAULT_POINTS: [&str; 8] = [
     "check.after_begin",
     "check.after_scan",
     "check.after_faults",
     "check.after_checked",
+    "check.after_turned",
     "check.after_history",
     "check.after_tickets",
     "check.after_end",
@@ -188,6 +195,10 @@ pub struct CheckReport {
     pub accepted: u64,
     /// Measures, in the order of the rules.
     pub metrics: Vec<Metric>,
+    /// Why the delivery was kept out as a whole; empty: it was not.
+    pub kept_out: Vec<EmbargoReason>,
+    /// Measures of the whole table as it stands after the check, in the order of the rules.
+    pub whole: Vec<Metric>,
     /// What became of the dataset's faults.
     pub followed: Followed,
     /// What became of its tickets.
@@ -198,6 +209,28 @@ pub struct CheckReport {
     pub counties: BTreeMap<String, CountyRows>,
 }
 
+impl CheckReport {
+    /// Adds a check of the same dataset that came before this one.
+    fn add(&mut self, before: Self) {
+        self.batches += before.batches;
+        self.rows += before.rows;
+        self.faulty += before.faulty;
+        self.held += before.held;
+        self.accepted += before.accepted;
+        self.kept_out.extend(before.kept_out);
+        let open = if self.batches == before.batches { before.tickets.open } else { self.tickets.open };
+        self.tickets.add(before.tickets);
+        self.tickets.open = open;
+        if self.metrics.is_empty() {
+            self.metrics = before.metrics;
+            self.whole = before.whole;
+            self.followed = before.followed;
+            self.standing = before.standing;
+            self.counties = before.counties;
+        }
+    }
+}
+
 impl Walk {
     /// Checks what has landed of `dataset` and was not checked yet.
     ///
@@ -205,7 +238,32 @@ impl Walk {
     /// Rules that do not fit the dataset, somebody else at the same work, or the lake, store or disk failing.
     pub async fn check(&self, pack: &Pack, dataset: &Dataset) -> Result<CheckReport, WalkError> {
         let store_failed = |source| WalkError::Store { dataset: dataset.id.clone(), source };
-        let batches = self.store.batch_list_unchecked(&dataset.id, BATCHES_MAX).await.map_err(store_failed)?;
+        let mut batches = self.store.batch_list_unchecked(&dataset.id, BATCHES_MAX).await.map_err(store_failed)?;
+        let mut is_first = self.unfinished(dataset, &mut batches)?;
+        let intake = self.intake(dataset, &mut batches).await?;
+        is_first |= intake.has_more;
+        if intake.is_known {
+            let kept_out = intake.standing.map(|standing| standing.reasons).unwrap_or_default();
+            return Ok(CheckReport { dataset: dataset.id.clone(), kept_out, ..CheckReport::default() });
+        }
+        let report = self.check_batches(pack, dataset, batches, &intake).await?;
+        if !is_first {
+            return Ok(report);
+        }
+        // What a check that did not end had begun is done; now what came after it.
+        let mut rest = Box::pin(self.check(pack, dataset)).await?;
+        rest.add(report);
+        Ok(rest)
+    }
+
+    async fn check_batches(
+        &self,
+        pack: &Pack,
+        dataset: &Dataset,
+        batches: Vec<Batch>,
+        intake: &Intake,
+    ) -> Result<CheckReport, WalkError> {
+        let store_failed = |source| WalkError::Store { dataset: dataset.id.clone(), source };
         if batches.is_empty() {
             return Ok(CheckReport { dataset: dataset.id.clone(), ..CheckReport::default() });
         }
@@ -228,44 +286,24 @@ impl Walk {
 
         let clock = Arc::clone(&self.clock);
         let beating = self.store.run_keep_alive(&run, LEASE, move || clock.now());
-        let outcome = self.work(pack, dataset, &batches).await;
+        let outcome = self.work(pack, dataset, &batches, intake.is_released).await;
         beating.abort();
 
         let at = self.clock.now();
-        let before = self.store.metric_run_list(Some(&dataset.id), 0, 1).await.map_err(store_failed)?;
         let mut tx = self.store.begin().await.map_err(store_failed)?;
         match outcome {
             Ok(mut report) => {
-                let ids: Vec<String> = batches.iter().map(|batch| batch.id.clone()).collect();
-                let body = serde_json::to_string(&report.metrics).expect("metrics serialise");
-                tx.batch_checked(&ids, &run.id, &self.actor.act("batch.checked", at)).await.map_err(store_failed)?;
-                let metric = StoredMetric {
-                    dataset: dataset.id.clone(),
-                    run: run.id.clone(),
-                    measured_at: at,
-                    rows_checked: report.rows.cast_signed(),
-                    rows_faulty: report.faulty.cast_signed(),
-                    rows_held: report.held.cast_signed(),
-                    body,
-                };
-                tx.metric_put(&metric).await.map_err(store_failed)?;
-                let figures = MetricRun {
-                    run: run.id.clone(),
-                    dataset: dataset.id.clone(),
-                    measured_at: at,
-                    rows_checked: report.rows.cast_signed(),
-                    rows_faulty: report.faulty.cast_signed(),
-                    rows_held: report.held.cast_signed(),
-                    rows_standing: report.standing.cast_signed(),
-                    body: Figures::of(&report, before.first()).to_json(),
-                };
-                tx.metric_run_insert(&figures).await.map_err(store_failed)?;
+                self.take_in(&mut tx, dataset, &batches, intake, &report, &run.id, at).await.map_err(store_failed)?;
+                if report.kept_out.is_empty() {
+                    self.figures(&mut tx, dataset, &report, &run.id, at).await.map_err(store_failed)?;
+                }
                 let moved = self.tickets.after_check(&mut tx, dataset, &report.followed, &self.actor, at).await;
                 report.tickets = moved
                     .map_err(|source| WalkError::Tickets { dataset: dataset.id.clone(), source: Box::new(source) })?;
                 let result = json!({
                     "batches": report.batches, "rows": report.rows, "faulty": report.faulty,
                     "held": report.held, "accepted": report.accepted, "tickets": report.tickets,
+                    "kept_out": report.kept_out,
                 });
                 let act = self.actor.act("dataset.checked", at);
                 tx.run_finish(&run.id, &result.to_string(), &act).await.map_err(store_failed)?;
@@ -286,7 +324,71 @@ impl Walk {
         }
     }
 
-    async fn work(&self, pack: &Pack, dataset: &Dataset, batches: &[Batch]) -> Result<CheckReport, WalkError> {
+    /// Says of the batches that they are checked, or that they are kept out.
+    #[expect(clippy::too_many_arguments, reason = "what came, what stood in its way, and what became of it")]
+    async fn take_in(
+        &self,
+        tx: &mut Tx,
+        dataset: &Dataset,
+        batches: &[Batch],
+        intake: &Intake,
+        report: &CheckReport,
+        run: &str,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        tx.batch_checked(&intake.replaced, run, &self.actor.act("batch.replaced", at)).await?;
+        if !report.kept_out.is_empty() {
+            let key = inputs::commit_key(dataset, batches).map_or_else(|_| String::new(), |key| key.to_string());
+            let standing = intake.standing.as_ref();
+            return self.keep_out(tx, dataset, batches, standing, &report.kept_out, &key, at).await;
+        }
+        if let Some(standing) = &intake.standing {
+            let state = if intake.replaced.is_empty() { "passed" } else { "replaced" };
+            self.let_in(tx, standing, state, at).await?;
+        }
+        let ids: Vec<String> = batches.iter().map(|batch| batch.id.clone()).collect();
+        tx.batch_checked(&ids, run, &self.actor.act("batch.checked", at)).await
+    }
+
+    /// Keeps the figures of a check.
+    async fn figures(
+        &self,
+        tx: &mut Tx,
+        dataset: &Dataset,
+        report: &CheckReport,
+        run: &str,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let metric = StoredMetric {
+            dataset: dataset.id.clone(),
+            run: run.to_owned(),
+            measured_at: at,
+            rows_checked: report.rows.cast_signed(),
+            rows_faulty: report.faulty.cast_signed(),
+            rows_held: report.held.cast_signed(),
+            body: serde_json::to_string(&report.metrics).expect("metrics serialise"),
+        };
+        tx.metric_put(&metric).await?;
+        let figures = MetricRun {
+            run: run.to_owned(),
+            dataset: dataset.id.clone(),
+            measured_at: at,
+            rows_checked: report.rows.cast_signed(),
+            rows_faulty: report.faulty.cast_signed(),
+            rows_held: report.held.cast_signed(),
+            rows_standing: report.standing.cast_signed(),
+            body: Figures::of(report).to_json(),
+        };
+        tx.metric_run_insert(&figures).await
+    }
+
+    async fn work(
+        &self,
+        pack: &Pack,
+        dataset: &Dataset,
+        batches: &[Batch],
+        is_released: bool,
+    ) -> Result<CheckReport, WalkError> {
         let lake_failed = |action| move |source| WalkError::Lake { action, dataset: dataset.id.clone(), source };
         let check_failed = |source| WalkError::Check { dataset: dataset.id.clone(), source };
         let landing = self.table(Zone::Landing, dataset)?;
@@ -297,27 +399,39 @@ impl Walk {
         let references = self.references(pack, dataset).await?;
         let around =
             Surroundings { codes: &codes, references: &references, predicates: Some(&Engine), now: self.clock.now() };
-        let checker =
-            Checker::compile(&dataset.rules, &schema, &around).map_err(QualityError::Rules).map_err(check_failed)?;
+        let keyed = dataset.source.mode == Mode::Increment;
+        let checker = Checker::compile_keyed(&dataset.rules, if keyed { &dataset.key } else { &[] }, &schema, &around)
+            .map_err(QualityError::Rules)
+            .map_err(check_failed)?;
 
-        let filter = inputs::batch_filter(batches);
-        let outcome = self.judge(&landing, version, &filter, &checker).await?;
+        let reading = standing::Reading { dataset, landing: &landing, version, checker: &checker, batches };
+        let grown = self.judge(&reading).await?;
         (self.faults)("check.after_scan");
 
-        let metrics = outcome.metrics(&checker, None);
+        let outcome = &grown.delivered;
+        let whole = grown.whole.metrics(&checker, grown.before.as_ref());
+        let mut metrics = outcome.metrics(&checker, None);
+        for (rule, metric) in metrics.iter_mut().enumerate().filter(|(rule, _)| checker.is_table_rule(*rule)) {
+            // A rule on the table judges all that stands, whatever came.
+            metric.clone_from(&whole[rule]);
+        }
         let key = inputs::commit_key(dataset, batches).map_err(lake_failed("name the check"))?;
+        let kept_out = if is_released { Vec::new() } else { EmbargoReason::of(checker.rules(), &metrics) };
+        if !kept_out.is_empty() {
+            return self.kept_out_report(pack, dataset, batches, (&checker, grown), metrics, kept_out).await;
+        }
         let (faults, checked) = self.create_tables(dataset, &schema, outcome.rows).await?;
         let mut fault_rows = self.lake.appender(&faults, key.clone()).await.map_err(lake_failed("write faults"))?;
         let mut accepted_rows = self.checked_writer(pack, dataset, &checked, key.clone()).await?;
         let mut follow = follow::Follow::open(&self.lake, pack, dataset, checker.rules(), batches, outcome.rows)
             .await
             .map_err(lake_failed("read the history of faults"))?;
-        follow.see_table(&metrics, |rule| checker.is_table_rule(rule)).map_err(check_failed)?;
+        follow.see_table(checker.rules(), &metrics, &[]).map_err(check_failed)?;
 
-        let mut gate = gate::Gate::new(pack, dataset, &checker, &outcome);
+        let mut gate = gate::Gate::new(pack, dataset, &checker, &grown);
         let scan = Scan {
             version: Some(version),
-            filter_sql: Some(filter),
+            filter_sql: Some(inputs::batch_filter(batches)),
             batch_size: Some(SCAN_ROWS),
             ordered: true,
             ..Scan::default()
@@ -336,25 +450,20 @@ impl Walk {
         (self.faults)("check.after_faults");
         accepted_rows.commit(Map::new()).await.map_err(lake_failed("write the checked table"))?;
         (self.faults)("check.after_checked");
+        let older = turned::Older {
+            pack,
+            dataset,
+            landing: &landing,
+            checked: &checked,
+            version,
+            checker: &checker,
+            grown: &grown,
+        };
+        self.turn(&older, &mut follow, &key).await?;
+        (self.faults)("check.after_turned");
 
-        let store_failed = |source| WalkError::Store { dataset: dataset.id.clone(), source };
-        let excuses = self
-            .tickets
-            .excuses(&dataset.id)
-            .await
-            .map_err(|source| WalkError::Tickets { dataset: dataset.id.clone(), source: Box::new(source) })?;
-        let recipients = Recipients::of_dataset(&self.store, pack, dataset).await.map_err(store_failed)?;
-        let now = self.clock.now().as_microsecond();
-        let followed = follow
-            .merge(key, &excuses, &recipients, now)
-            .await
-            .map_err(|source| WalkError::Follow { dataset: dataset.id.clone(), source })?;
+        let followed = self.merge(pack, dataset, follow, key).await?;
         (self.faults)("check.after_history");
-        let passed = self.lake.count(&checked, None).await.map_err(lake_failed("count the checked table"))?;
-        let held_rules = checker.rules().iter().filter(|rule| holds(rule.severity)).map(|rule| rule.id.as_str());
-        // A row that two rules hold back is counted twice: it is a bound, and held rows are few.
-        let held_now: u64 =
-            held_rules.chain([KEY_RULE]).filter_map(|rule| followed.tallies.get(rule)).map(|tally| tally.open).sum();
         Ok(CheckReport {
             dataset: dataset.id.clone(),
             batches: batches.len(),
@@ -363,53 +472,71 @@ impl Walk {
             held: gate.held,
             accepted: outcome.rows - gate.held,
             metrics,
+            kept_out: Vec::new(),
+            whole,
             followed,
             tickets: TicketChanges::default(),
-            standing: passed + held_now,
+            standing: grown.state.standing(),
             counties: gate.counties,
         })
     }
 
-    /// The first reading: every rule over every row.
-    async fn judge(
+    /// Writes the history of faults anew.
+    async fn merge(
         &self,
-        landing: &TableName,
-        version: i64,
-        filter: &str,
-        checker: &Checker,
-    ) -> Result<Outcome, WalkError> {
-        let dataset = || landing.name().to_owned();
-        let mut columns = checker.columns().to_vec();
-        if columns.is_empty() {
-            // Rules or not, rows are counted; the row number is the cheapest column there is.
-            columns.push("_row".to_owned());
-        }
-        let scan = Scan {
-            version: Some(version),
-            columns: Some(columns),
-            filter_sql: Some(filter.to_owned()),
-            batch_size: Some(SCAN_ROWS),
-            ordered: true,
-            ..Scan::default()
-        };
-        let mut stream = self.lake.scan(landing, scan).await.map_err(|source| WalkError::Lake {
-            action: "read the landing table",
-            dataset: dataset(),
-            source,
-        })?;
-        let options = SessionOptions { spill_dir: self.lake.options().spill_dir.clone(), ..SessionOptions::default() };
-        let mut session = checker.session(options);
-        let mut first_row = 0;
-        while let Some(batch) = stream.next().await {
-            let batch = batch.map_err(|source| WalkError::Lake {
-                action: "read the landing table",
-                dataset: dataset(),
-                source,
-            })?;
-            session.check(&batch, first_row).map_err(|source| WalkError::Check { dataset: dataset(), source })?;
-            first_row += batch.num_rows() as u64;
-        }
-        finish(checker, vec![session], 1, None).map_err(|source| WalkError::Check { dataset: dataset(), source })
+        pack: &Pack,
+        dataset: &Dataset,
+        follow: follow::Follow,
+        key: CommitKey,
+    ) -> Result<Followed, WalkError> {
+        let store_failed = |source| WalkError::Store { dataset: dataset.id.clone(), source };
+        let excuses = self
+            .tickets
+            .excuses(&dataset.id)
+            .await
+            .map_err(|source| WalkError::Tickets { dataset: dataset.id.clone(), source: Box::new(source) })?;
+        let recipients = Recipients::of_dataset(&self.store, pack, dataset).await.map_err(store_failed)?;
+        let now = self.clock.now().as_microsecond();
+        follow
+            .merge(key, &excuses, &recipients, now)
+            .await
+            .map_err(|source| WalkError::Follow { dataset: dataset.id.clone(), source })
+    }
+
+    /// The delivery does not come in: only the rules that keep it out are followed, and what stands stays.
+    async fn kept_out_report(
+        &self,
+        pack: &Pack,
+        dataset: &Dataset,
+        batches: &[Batch],
+        (checker, grown): (&Checker, Grown),
+        metrics: Vec<Metric>,
+        kept_out: Vec<EmbargoReason>,
+    ) -> Result<CheckReport, WalkError> {
+        let lake_failed = |action| move |source| WalkError::Lake { action, dataset: dataset.id.clone(), source };
+        let check_failed = |source| WalkError::Check { dataset: dataset.id.clone(), source };
+        let rows = grown.delivered.rows;
+        let mut follow = follow::Follow::open(&self.lake, pack, dataset, checker.rules(), batches, rows)
+            .await
+            .map_err(lake_failed("read the history of faults"))?;
+        follow.only_table();
+        follow.see_table(checker.rules(), &metrics, &kept_out).map_err(check_failed)?;
+        let key = inputs::commit_key(dataset, batches).map_err(lake_failed("name the check"))?;
+        let key = CommitKey::new(format!("{key}:kept-out")).map_err(lake_failed("name the check"))?;
+        let followed = self.merge(pack, dataset, follow, key).await?;
+        (self.faults)("check.after_history");
+        grown.state.discard(&self.state_folder(dataset)?).map_err(check_failed)?;
+        Ok(CheckReport {
+            dataset: dataset.id.clone(),
+            batches: batches.len(),
+            rows,
+            held: rows,
+            whole: metrics.clone(),
+            metrics,
+            kept_out,
+            followed,
+            ..CheckReport::default()
+        })
     }
 
     fn table(&self, zone: Zone, dataset: &Dataset) -> Result<TableName, WalkError> {
@@ -469,10 +596,11 @@ pub(crate) const fn severity_word(severity: Severity) -> &'static str {
         Severity::Info => "info",
         Severity::Warn => "warn",
         Severity::Hold => "hold",
+        Severity::Quarantine => "quarantine",
     }
 }
 
 /// Whether a failing row of this severity is held back.
 pub(crate) fn holds(severity: Severity) -> bool {
-    matches!(severity, Severity::Hold)
+    matches!(severity, Severity::Hold | Severity::Quarantine)
 }

@@ -366,13 +366,21 @@ pub enum Quality {
         #[arg(long, default_value_t = 50)]
         limit: usize,
     },
-    /// 扣留的行及原因 · rows held back, and why
+    /// 扣留的行、整批拦截的交付及原因 · rows held back, a delivery kept out as a whole, and why
     Held {
         /// 数据集 · dataset
         dataset: String,
         /// 最多条数 · most rows
         #[arg(long, default_value_t = 50)]
         limit: usize,
+    },
+    /// 放行整批拦截的交付，记入台账 · let in a delivery that is kept out; the decision is in the ledger
+    Release {
+        /// 数据集 · dataset
+        dataset: String,
+        /// 放行理由 · why
+        #[arg(long)]
+        reason: String,
     },
     /// 历次检查 · checks over time
     History {

@@ -59,6 +59,7 @@ impl FaultWriter {
                 Severity::Info => "info",
                 Severity::Warn => "warn",
                 Severity::Hold => "hold",
+                Severity::Quarantine => "quarantine",
             };
             (rule.id.clone(), severity, checker.shown_columns(index).join(", "))
         });

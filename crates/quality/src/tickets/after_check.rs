@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use yihe_definitions::{Dataset, Severity};
 use yihe_store::{Actor, TicketRow, Tx};
 
-use super::{ANSWER, Reason, Ticket, TicketError, TicketKind, Tickets, failed, notice::Telling};
+use super::{ANSWER, Reason, Ticket, TicketError, TicketKind, Tickets, conflict_field, failed, notice::Telling};
 use crate::{
     history::Tally,
     messages,
@@ -87,7 +87,7 @@ impl Tickets {
     }
 
     #[expect(clippy::too_many_arguments, reason = "one rule of one check, told whole")]
-    async fn moved(
+    pub(super) async fn moved(
         &self,
         tx: &mut Tx,
         dataset: &Dataset,
@@ -191,10 +191,13 @@ fn severity_of(dataset: &Dataset, rule: &str) -> Option<Severity> {
     if rule == KEY_RULE {
         return Some(Severity::Hold);
     }
+    if conflict_field(rule).is_some() {
+        return Some(Severity::Warn);
+    }
     dataset.rules.iter().find(|known| known.id == rule).map(|known| known.severity)
 }
 
 /// Whether a department is asked about faults of this severity.
 fn asks(severity: Option<Severity>) -> bool {
-    matches!(severity, Some(Severity::Warn | Severity::Hold))
+    matches!(severity, Some(Severity::Warn | Severity::Hold | Severity::Quarantine))
 }

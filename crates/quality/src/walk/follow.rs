@@ -14,20 +14,20 @@ use std::{
 };
 
 use arrow::{
-    array::{Array, ArrayRef, AsArray, RecordBatch, StringArray},
+    array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray},
     compute::cast,
-    datatypes::DataType,
+    datatypes::{DataType, Int64Type},
 };
 use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use xxhash_rust::xxh3::xxh3_64;
-use yihe_definitions::{Dataset, EntityKind, Mode, Pack, Rule};
+use yihe_definitions::{Dataset, EntityKind, Mode, Pack, Rule, Severity};
 use yihe_lake::{CommitKey, Lake, LakeError, Layout, Scan, TableName, bucket_of};
 use yihe_store::Batch;
 use yihe_vocabulary::{citizen_id, composite_key, normalise_key, real_estate_unit};
 
-use super::{KEY_RULE, gate::GateFault, severity_word};
+use super::{EmbargoReason, KEY_RULE, gate::GateFault, severity_word};
 use crate::{
     error::QualityError,
     history::{
@@ -172,21 +172,7 @@ impl Follow {
         if faults.is_empty() && self.standing.is_empty() && self.fresh.is_empty() {
             return Ok(());
         }
-        let column = |name: &str| {
-            let found = batch.column_by_name(name);
-            found.ok_or_else(|| QualityError::BatchColumn { column: name.to_owned() })
-        };
-        let batch_of = texts(column("_batch")?)?;
-        let rows = cast(column("_row")?, &DataType::Int64)?;
-        let rows = rows.as_primitive::<arrow::datatypes::Int64Type>();
-        let keys: Vec<StringArray> =
-            self.key.iter().map(|name| texts(column(name)?)).collect::<Result<_, QualityError>>()?;
-        let entities: Vec<Option<Vec<StringArray>>> = self
-            .feeds
-            .iter()
-            .map(|feeds| feeds.columns.iter().map(|name| batch.column_by_name(name).map(texts).transpose()).collect())
-            .collect::<Result<_, _>>()?;
-
+        let records = self.records(batch)?;
         let mut faults: Vec<&GateFault> = faults.iter().collect();
         faults.sort_by_key(|fault| fault.row);
         let mut next = 0;
@@ -205,72 +191,113 @@ impl Follow {
                 next += 1;
             }
             let failing = &faults[first..next];
-            let key =
-                key_of(&keys, row).unwrap_or_else(|| format!("{NO_KEY}{}:{}", batch_of.value(row), rows.value(row)));
+            let key = records.key(row);
             let hash = xxh3_64(key.as_bytes());
             let mut touched: Vec<u16> = self.rules_standing(hash);
             if failing.is_empty() && touched.is_empty() {
                 row += 1;
                 continue;
             }
-            let ordinal = self.ordinals.get(batch_of.value(row)).copied().unwrap_or(0);
-            let entities: Vec<Option<String>> = entities
-                .iter()
-                .zip(&self.feeds)
-                .map(|(columns, feeds)| {
-                    let part = |column: &StringArray| column.is_valid(row).then(|| column.value(row).to_owned());
-                    let parts: Option<Vec<String>> = columns.as_ref()?.iter().map(part).collect();
-                    entity_key(feeds.entity, &parts?)
-                })
-                .collect();
+            let ordinal = self.ordinals.get(records.batches.value(row)).copied().unwrap_or(0);
+            let event = Event { ordinal, ..records.event(&self.feeds, row) };
             for fault in failing {
                 let Ok(rule) = u16::try_from(fault.rule) else { continue };
                 touched.retain(|known| *known != rule);
-                if self.batches.len() > 1 {
+                if self.ordinals.len() > 1 {
                     let known = self.fresh.entry(hash).or_default();
                     if !known.contains(&rule) {
                         known.push(rule);
                     }
                 }
-                self.note(Event {
-                    rule,
-                    key: key.clone(),
-                    ordinal,
-                    row: rows.value(row),
-                    failing: Some((fault.columns.clone(), fault.found.clone())),
-                    entities: entities.clone(),
-                })?;
+                let failing = Some((fault.columns.clone(), fault.found.clone()));
+                self.note(Event { rule, failing, ..event.clone() })?;
             }
             for rule in touched {
-                let event = Event {
-                    rule,
-                    key: key.clone(),
-                    ordinal,
-                    row: rows.value(row),
-                    failing: None,
-                    entities: entities.clone(),
-                };
-                self.note(event)?;
+                self.note(Event { rule, ..event.clone() })?;
             }
             row += 1;
         }
         Ok(())
     }
 
+    /// Notes rows of an earlier batch whose verdict changed without being delivered again: `failing` ones, and by row
+    /// the rules that `passing` ones pass.
+    pub fn see_older(
+        &mut self,
+        batch: &RecordBatch,
+        id: &str,
+        failing: &[GateFault],
+        passing: &BTreeMap<usize, Vec<usize>>,
+    ) -> Result<(), QualityError> {
+        let ordinal = self.batches.iter().position(|known| known == id).unwrap_or_else(|| {
+            self.batches.push(id.to_owned());
+            self.batches.len() - 1
+        });
+        // A list of batches is bounded far below.
+        let ordinal = u32::try_from(ordinal).unwrap_or(u32::MAX);
+        let records = self.records(batch)?;
+        for fault in failing {
+            let Ok(rule) = u16::try_from(fault.rule) else { continue };
+            let failing = Some((fault.columns.clone(), fault.found.clone()));
+            self.note(Event { rule, ordinal, failing, ..records.event(&self.feeds, fault.row) })?;
+        }
+        for (row, rules) in passing {
+            for rule in rules {
+                let Ok(rule) = u16::try_from(*rule) else { continue };
+                self.note(Event { rule, ordinal, ..records.event(&self.feeds, *row) })?;
+            }
+        }
+        Ok(())
+    }
+
+    fn records(&self, batch: &RecordBatch) -> Result<Records, QualityError> {
+        let column = |name: &str| {
+            let found = batch.column_by_name(name);
+            found.ok_or_else(|| QualityError::BatchColumn { column: name.to_owned() })
+        };
+        let entities = self
+            .feeds
+            .iter()
+            .map(|feeds| feeds.columns.iter().map(|name| batch.column_by_name(name).map(texts).transpose()).collect());
+        Ok(Records {
+            batches: texts(column("_batch")?)?,
+            rows: cast(column("_row")?, &DataType::Int64)?.as_primitive::<Int64Type>().clone(),
+            keys: self.key.iter().map(|name| texts(column(name)?)).collect::<Result<_, QualityError>>()?,
+            entities: entities.collect::<Result<_, _>>()?,
+        })
+    }
+
     /// Notes rules on the whole table, which have no row.
-    pub fn see_table(&mut self, metrics: &[Metric], is_table_rule: impl Fn(usize) -> bool) -> Result<(), QualityError> {
+    /// Rules that keep whole deliveries out are followed so too.
+    pub fn see_table(
+        &mut self,
+        rules: &[Rule],
+        metrics: &[Metric],
+        reasons: &[EmbargoReason],
+    ) -> Result<(), QualityError> {
         let last = u32::try_from(self.batches.len().saturating_sub(1)).unwrap_or(u32::MAX);
-        for (index, metric) in metrics.iter().enumerate().filter(|(index, _)| is_table_rule(*index)) {
-            if metric.evaluated == 0 {
+        for (index, (definition, metric)) in rules.iter().zip(metrics).enumerate() {
+            let is_of_table = definition.kind.is_of_table();
+            if metric.evaluated == 0 || !(is_of_table || definition.severity == Severity::Quarantine) {
                 continue;
             }
             let Ok(rule) = u16::try_from(index) else { continue };
-            let failing = (metric.failed > 0).then(|| (String::new(), metric.found.clone()));
+            let reason = reasons.iter().find(|reason| reason.rule == definition.id);
+            let failing = match reason {
+                Some(reason) => Some((String::new(), Some(reason.found()))),
+                None if is_of_table && metric.failed > 0 => Some((String::new(), metric.found.clone())),
+                None => None,
+            };
             let event =
                 Event { rule, key: WHOLE_TABLE.to_owned(), ordinal: last, row: 0, failing, entities: Vec::new() };
             self.note(event)?;
         }
         Ok(())
+    }
+
+    /// The delivery is kept out: nothing is said of its rows, nor of those it lacks.
+    pub const fn only_table(&mut self) {
+        self.full = false;
     }
 
     fn rules_standing(&self, hash: u64) -> Vec<u16> {
@@ -399,6 +426,39 @@ impl Follow {
                 entity_key(feeds.entity, &parts?)
             })
             .collect()
+    }
+}
+
+/// The records of a batch, as far as the history knows them.
+struct Records {
+    batches: StringArray,
+    rows: Int64Array,
+    keys: Vec<StringArray>,
+    /// By registry that the dataset feeds, the columns of its key; `None`: one is not there.
+    entities: Vec<Option<Vec<StringArray>>>,
+}
+
+impl Records {
+    fn key(&self, row: usize) -> String {
+        key_of(&self.keys, row)
+            .unwrap_or_else(|| format!("{NO_KEY}{}:{}", self.batches.value(row), self.rows.value(row)))
+    }
+
+    /// A record that passes the first rule of the first batch; the caller says what else.
+    fn event(&self, feeds: &[Feeds], row: usize) -> Event {
+        let part = |column: &StringArray| column.is_valid(row).then(|| column.value(row).to_owned());
+        let entities = self.entities.iter().zip(feeds).map(|(columns, feeds)| {
+            let parts: Option<Vec<String>> = columns.as_ref()?.iter().map(part).collect();
+            entity_key(feeds.entity, &parts?)
+        });
+        Event {
+            rule: 0,
+            key: self.key(row),
+            ordinal: 0,
+            row: self.rows.value(row),
+            failing: None,
+            entities: entities.collect(),
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use arrow::{
     compute::{cast, filter_record_batch},
     datatypes::{DataType, Field, Int64Type, Schema, SchemaRef},
 };
+use roaring::RoaringBitmap;
 use yihe_definitions::{Dataset, Pack, Severity};
 
 use super::{KEY_RULE, holds, severity_word};
@@ -16,6 +17,7 @@ use crate::{
     error::QualityError,
     figures::{Counties, CountyRows},
     outcome::Outcome,
+    state::Grown,
 };
 
 /// Schema of every faults table: the row by batch and number, the rule, what a failing row means, the columns
@@ -37,6 +39,8 @@ pub fn faults_schema() -> SchemaRef {
 pub(super) struct Gate<'a> {
     checker: &'a Checker,
     outcome: &'a Outcome,
+    /// By rule: rows to which it does not apply.
+    skipped: &'a [RoaringBitmap],
     key: &'a [String],
     next: u64,
     /// Rows that fail at least one rule.
@@ -64,12 +68,13 @@ pub(super) struct GateFault {
 }
 
 impl<'a> Gate<'a> {
-    pub fn new(pack: &Pack, dataset: &'a Dataset, checker: &'a Checker, outcome: &'a Outcome) -> Self {
+    pub fn new(pack: &Pack, dataset: &'a Dataset, checker: &'a Checker, grown: &'a Grown) -> Self {
         Self {
             checker,
-            outcome,
+            outcome: &grown.delivered,
+            skipped: &grown.skipped,
             key: &dataset.key,
-            next: 0,
+            next: grown.first_row,
             faulty: 0,
             held: 0,
             places: Counties::of(pack, dataset),
@@ -94,6 +99,13 @@ impl<'a> Gate<'a> {
             }
         }
         for (index, rule) in self.checker.rules().iter().enumerate() {
+            if let Some(place) = &place {
+                for row in self.skipped[index].range(first..end) {
+                    let Some(county) = &place[(row - first) as usize] else { continue };
+                    let county = self.counties.entry(county.clone()).or_default();
+                    *county.skipped.entry(rule.id.clone()).or_default() += 1;
+                }
+            }
             for row in self.outcome.failed[index].range(first..end) {
                 let row = (row - first) as usize;
                 faulty.insert(row);

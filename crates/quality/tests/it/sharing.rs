@@ -34,7 +34,7 @@ fn checker() -> Checker {
 fn outcome(batch: &RecordBatch, sizes: &[usize], sessions: usize, threads: usize, memory_bytes: usize) -> Outcome {
     let checker = checker();
     let folder = tempfile::tempdir().unwrap();
-    let options = SessionOptions { memory_bytes, spill_dir: folder.path().to_owned() };
+    let options = SessionOptions { memory_bytes, spill_dir: folder.path().to_owned(), keep_skipped: false };
     let mut shares: Vec<_> = (0..sessions).map(|_| checker.session(options.clone())).collect();
     let mut parts = Vec::new();
     let mut at = 0;

@@ -197,21 +197,37 @@ pub fn points(value: f64) -> String {
     format!("{:.2}", (value.clamp(0.0, 100.0) * 100.0).floor() / 100.0)
 }
 
+/// The six dimensions of GB/T 36344-2018, in its order.
+const DIMENSIONS: [Dimension; 6] = [
+    Dimension::Conformity,
+    Dimension::Completeness,
+    Dimension::Accuracy,
+    Dimension::Consistency,
+    Dimension::Timeliness,
+    Dimension::Accessibility,
+];
+
+/// All six dimensions; one that no rule measured says so.
 fn dimensions(words: Words, score: &ScoreView) -> Markup {
-    if score.dimensions.is_empty() {
-        return html! { p.empty { (words.of("还没有评价过的维度。", "No dimension was measured yet.")) } };
-    }
     html! {
         (table("dimensions", &[
             Head::Text(words.of("维度", "Dimension")),
             Head::Number(words.of("得分", "Score")),
             Head::Number(words.of("权重", "Weight")),
         ], &html! {
-            @for (dimension, value, share) in &score.dimensions {
+            @for dimension in DIMENSIONS {
                 tr {
-                    th scope="row" { (words.text(&dimension_title(*dimension))) }
-                    td.num { (points(*value)) (hundredth_bar(*value)) }
-                    td.num { (words.percent(*share)) }
+                    th scope="row" { (words.text(&dimension_title(dimension))) }
+                    @match score.dimensions.iter().find(|(known, ..)| *known == dimension) {
+                        Some((_, value, share)) => {
+                            td.num { (points(*value)) (hundredth_bar(*value)) }
+                            td.num { (words.percent(*share)) }
+                        }
+                        None => {
+                            td class="num under" { (words.of("尚无规则", "no rule yet")) }
+                            td.num { "–" }
+                        }
+                    }
                 }
             }
         }))

@@ -532,6 +532,7 @@ fn quality_dataset() -> DatasetView {
         open,
     };
     DatasetView {
+        kept_out: None,
         id: "pupils".into(),
         title: text("学籍信息", "Pupils"),
         department: text("市教育局", "Education Bureau"),

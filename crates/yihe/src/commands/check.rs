@@ -43,6 +43,14 @@ pub async fn datasets(app: &App, wanted: &[String], output: &Output) -> Result<E
             worst(report),
         ]);
     }
+    for report in reports.iter().filter(|report| !report.kept_out.is_empty()) {
+        let Some(dataset) = pack.dataset(&report.dataset) else { continue };
+        let title = dataset.title.get(output.language);
+        output.line(&format!("{title}：{}", output.say("整批拦截，未入库", "the delivery is kept out as a whole")));
+        for reason in &report.kept_out {
+            output.line(&format!("  {}", reason.sentence(dataset).get(output.language)));
+        }
+    }
     if rows.is_empty() {
         output.line(output.say("没有待检查的批次。", "nothing waits to be checked."));
     }
@@ -75,7 +83,7 @@ pub async fn datasets(app: &App, wanted: &[String], output: &Output) -> Result<E
             json!({
                 "dataset": report.dataset, "batches": report.batches, "rows": report.rows, "accepted": report.accepted,
                 "held": report.held, "faulty": report.faulty, "rules": report.metrics,
-                "faults": report.followed.tallies, "tickets": report.tickets,
+                "faults": report.followed.tallies, "tickets": report.tickets, "kept_out": report.kept_out,
             })
         })
         .collect();

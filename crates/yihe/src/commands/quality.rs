@@ -9,12 +9,16 @@ use yihe_quality::{
     figures::Figures,
     history::FaultState,
     overview::Overview,
+    walk::Embargo,
 };
+use yihe_store::Role;
 
 use crate::{
     app::App,
     cli::Quality,
+    commands::ticket,
     output::{Exit, Output, grouped},
+    sequence,
 };
 
 /// The command.
@@ -34,8 +38,9 @@ pub async fn run(app: &App, words: Quality, output: &Output) -> Result<Exit> {
         }
         Quality::Held { dataset, limit } => {
             let filter = FaultFilter { rule: None, state: Some(FaultState::Open), severity: Some("hold".to_owned()) };
-            list(app, defined(&pack, &dataset)?, &filter, limit, output).await
+            held(app, &pack, defined(&pack, &dataset)?, &filter, limit, output).await
         }
+        Quality::Release { dataset, reason } => release(app, &pack, defined(&pack, &dataset)?, &reason, output).await,
         Quality::History { dataset } => history(app, defined(&pack, &dataset)?, output).await,
     }
 }
@@ -105,10 +110,84 @@ fn defined<'a>(pack: &'a Pack, id: &str) -> Result<&'a Dataset> {
     Ok(dataset)
 }
 
+/// What is held back: a delivery as a whole, and rows.
+async fn held(
+    app: &App,
+    pack: &Pack,
+    dataset: &Dataset,
+    filter: &FaultFilter,
+    limit: usize,
+    output: &Output,
+) -> Result<Exit> {
+    let kept_out = app.walk(pack)?.kept_out(dataset).await?;
+    if let Some(embargo) = &kept_out {
+        output.line(&format!(
+            "{} {:.0}，{} {}",
+            output.say("整批拦截自", "a delivery is kept out since"),
+            embargo.row.began_at,
+            output.say("行数", "rows"),
+            grouped(u64::try_from(embargo.row.rows_kept_out).unwrap_or(0)),
+        ));
+        for reason in &embargo.reasons {
+            output.line(&format!("  {}", reason.sentence(dataset).get(output.language)));
+        }
+        let hint = output.say("放行", "to let it in");
+        output.line(&format!("  {hint}: yihe quality release {} --reason …", dataset.id));
+    }
+    let shown = faults(app, dataset, filter, limit).await?;
+    if !shown.is_empty() {
+        output.table(&fault_headings(output), &fault_rows(&shown));
+    } else if kept_out.is_none() {
+        output.line(output.say("没有。", "none."));
+    }
+    output.object(&json!({
+        "kept_out": kept_out.as_ref().map(|embargo| embargo_object(dataset, embargo)),
+        "faults": shown.iter().map(fault_object).collect::<Vec<_>>(),
+    }));
+    Ok(Exit::Done)
+}
+
+fn embargo_object(dataset: &Dataset, embargo: &Embargo) -> Value {
+    let reasons: Vec<Value> = embargo
+        .reasons
+        .iter()
+        .map(|reason| {
+            let sentence = reason.sentence(dataset);
+            json!({
+                "rule": reason.rule, "evaluated": reason.evaluated, "failed": reason.failed, "found": reason.found(),
+                "above_percent": reason.above_percent,
+                "zh": sentence.get(Language::Zh), "en": sentence.get(Language::En),
+            })
+        })
+        .collect();
+    json!({
+        "id": embargo.row.id, "state": embargo.row.state, "since": embargo.row.began_at.to_string(),
+        "batches": embargo.batches, "rows": embargo.row.rows_kept_out, "reasons": reasons,
+        "statement": embargo.row.statement, "decided_by": embargo.row.ended_by,
+    })
+}
+
+/// The authority lets a delivery in that is kept out, and it is taken in at once.
+async fn release(app: &App, pack: &Pack, dataset: &Dataset, reason: &str, output: &Output) -> Result<Exit> {
+    let actor = ticket::acting(app, &app.config.authority, Role::Reviewer).await?;
+    let walk = app.walk(pack)?;
+    let released = walk.release(dataset, reason, &actor).await;
+    let released = released.map_err(|error| anyhow::anyhow!(error.message(output.language)))?;
+    let report = walk.check(pack, dataset).await.map_err(|error| anyhow::anyhow!(error.message(output.language)))?;
+    sequence::settle(app).await?;
+    output.line(&format!(
+        "{} {}，{} {}",
+        output.say("已放行，入库行数", "let in; rows taken in"),
+        grouped(report.accepted),
+        output.say("决定人", "decided by"),
+        released.row.ended_by.as_deref().unwrap_or_default(),
+    ));
+    output.object(&json!({ "released": embargo_object(dataset, &released), "accepted": report.accepted }));
+    Ok(Exit::Done)
+}
+
 async fn list(app: &App, dataset: &Dataset, filter: &FaultFilter, limit: usize, output: &Output) -> Result<Exit> {
-    let found = fault_list::list(&app.lake, &dataset.id, filter, 0, limit).await?;
-    let shown: Vec<ShownFault> =
-        found.into_iter().map(|record| fault_list::shown(dataset, record, Sight::Masked)).collect();
+    let shown = faults(app, dataset, filter, limit).await?;
     if shown.is_empty() {
         output.line(output.say("没有。", "none."));
     } else {
@@ -116,6 +195,11 @@ async fn list(app: &App, dataset: &Dataset, filter: &FaultFilter, limit: usize, 
     }
     output.object(&json!({ "faults": shown.iter().map(fault_object).collect::<Vec<_>>() }));
     Ok(Exit::Done)
+}
+
+async fn faults(app: &App, dataset: &Dataset, filter: &FaultFilter, limit: usize) -> Result<Vec<ShownFault>> {
+    let found = fault_list::list(&app.lake, &dataset.id, filter, 0, limit).await?;
+    Ok(found.into_iter().map(|record| fault_list::shown(dataset, record, Sight::Masked)).collect())
 }
 
 /// Headings of [`fault_rows`].

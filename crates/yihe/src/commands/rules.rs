@@ -9,7 +9,7 @@ use yihe_lake::{Scan, TableName, Zone};
 use yihe_quality::{
     QualityError,
     file_check::{CheckOptions, propose_for_files},
-    propose::{Profile, Proposal, document},
+    propose::{Profile, Proposal, day_of, document},
 };
 use yihe_vocabulary::{Clock, SystemClock};
 
@@ -74,5 +74,5 @@ async fn propose_for_dataset(app: &App, dataset: &str, output: &Output) -> Resul
             break;
         }
     }
-    Ok(profile.proposals())
+    Ok(profile.proposals_on(day_of(app.clock.now())))
 }

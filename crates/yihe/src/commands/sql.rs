@@ -12,7 +12,10 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use yihe_definitions::{Dataset, Pack, ThemeForm};
 use yihe_lake::{Limits, Offered, OfferedRows, QueryTable, TableName, Zone};
-use yihe_quality::{fault_list::mask_of, figures::Figures};
+use yihe_quality::{
+    fault_list::mask_of,
+    figures::{Figures, KeptMetric, Standing},
+};
 use yihe_registries::theme::{theme_sources, theme_table};
 use yihe_store::{MetricRun, NoticeRow, TicketFilter, TicketRow};
 
@@ -256,12 +259,21 @@ fn metrics(runs: &[MetricRun]) -> Columns {
         .text("severity", severities.iter().map(|word| Some(word.as_str())))
         .whole("evaluated", lines.iter().map(|(_, metric)| whole(metric.evaluated)))
         .whole("failed", lines.iter().map(|(_, metric)| whole(metric.failed)))
+        .add("standing_evaluated", standing(&lines, |standing| standing.evaluated))
+        .add("standing_failed", standing(&lines, |standing| standing.failed))
         .add("value", Arc::new(lines.iter().map(|(_, metric)| metric.value).collect::<Float64Array>()))
         .whole("faults_new", lines.iter().map(|(_, metric)| whole(metric.tally.new)))
         .whole("faults_reopened", lines.iter().map(|(_, metric)| whole(metric.tally.reopened)))
         .whole("faults_corrected", lines.iter().map(|(_, metric)| whole(metric.tally.corrected)))
         .whole("faults_gone", lines.iter().map(|(_, metric)| whole(metric.tally.gone)))
         .whole("faults_open", lines.iter().map(|(_, metric)| whole(metric.tally.open)))
+}
+
+/// A count of the whole table after a check; NULL for checks of releases that did not keep it.
+fn standing(lines: &[(&MetricRun, &KeptMetric)], of: impl Fn(&Standing) -> u64) -> ArrayRef {
+    let count = |metric: &KeptMetric| metric.standing.as_ref().map(|standing| of(standing));
+    let whole = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    Arc::new(lines.iter().map(|(_, metric)| count(metric).map(whole)).collect::<Int64Array>())
 }
 
 /// Without the keys of the records that objections are about, and without what was said.

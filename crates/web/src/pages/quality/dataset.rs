@@ -34,6 +34,8 @@ pub struct DatasetView {
     pub open: u64,
     /// Rows held back, as open faults of rules that hold.
     pub held: u64,
+    /// The delivery that is kept out as a whole.
+    pub kept_out: Option<KeptOut>,
     /// When it was checked last.
     pub checked_at: Option<Timestamp>,
     /// Checks, oldest first.
@@ -52,6 +54,17 @@ pub struct DatasetView {
     pub columns: Vec<Text>,
     /// Whether there is a next page.
     pub has_more: bool,
+}
+
+/// A delivery that is kept out as a whole.
+#[derive(Debug, Clone)]
+pub struct KeptOut {
+    /// Since when.
+    pub since: Timestamp,
+    /// Its rows.
+    pub rows: u64,
+    /// Why, in sentences.
+    pub reasons: Vec<Text>,
 }
 
 /// What of the rows a visitor may see.
@@ -152,6 +165,20 @@ pub fn page(frame: &Frame, view: &DatasetView) -> Markup {
                     ], &html! { (words.text(&view.title)) }))
                     h1 { (words.text(&view.title)) }
                     p { (words.text(&view.department)) @if let Some(at) = view.checked_at { " · " (words.of("最近检查 ", "last checked ")) (words.instant(at)) } }
+                }
+                @if let Some(kept_out) = &view.kept_out {
+                    div.notice.bad role="status" {
+                        h2 { (words.of("最近一次交付整批未入库", "The last delivery was not taken in")) }
+                        ul { @for sentence in &kept_out.reasons { li { (words.text(sentence)) } } }
+                        p {
+                            (words.of("自 ", "Since ")) (words.instant(kept_out.since))
+                            (words.of("，共 ", ", ")) (words.count(kept_out.rows)) (words.of(" 行。", " rows. "))
+                            (words.of(
+                                "下方仍为此前通过的数据。合格的新交付到达后自动解除；主管部门也可说明理由后放行。",
+                                "What is shown below is what stood before. The next good delivery ends this; so does the authority, which must say why.",
+                            ))
+                        }
+                    }
                 }
                 @if !view.unusual.is_empty() {
                     div.notice.warn role="status" {

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     language::Text,
     layout::Part,
-    pages::quality::dataset::{self, Asked, CheckLine, DatasetView, FaultLine, PAGE_SIZE, RowSight, RuleLine},
+    pages::quality::dataset::{self, Asked, CheckLine, DatasetView, FaultLine, KeptOut, PAGE_SIZE, RowSight, RuleLine},
     problem::{Kind, Problem},
     state::{AppState, department_name},
     visit::Visit,
@@ -126,6 +126,14 @@ async fn view(
             .collect()
     });
     rules.sort_by_key(|line| std::cmp::Reverse(line.failed));
+    let kept_out = state.store.embargo_find_standing(&known.id).await.map_err(internal)?.map(|row| {
+        let embargo = yihe_quality::walk::Embargo::read(row);
+        KeptOut {
+            since: embargo.row.began_at,
+            rows: u64::try_from(embargo.row.rows_kept_out).unwrap_or(0),
+            reasons: embargo.reasons.iter().map(|reason| reason.sentence(known)).collect(),
+        }
+    });
     let sight = sight(account, known);
     let (columns, faults, has_more) = match sight {
         RowSight::Nothing => (Vec::new(), Vec::new(), false),
@@ -133,7 +141,11 @@ async fn view(
         RowSight::Clear => lines(state, known, filter, asked.page, PAGE_SIZE, Sight::Clear).await?,
     };
     let held = scored.map_or(0, |scored| {
-        let holds = scored.figures.metrics.iter().filter(|metric| metric.severity == Severity::Hold);
+        let holds = scored
+            .figures
+            .metrics
+            .iter()
+            .filter(|metric| matches!(metric.severity, Severity::Hold | Severity::Quarantine));
         holds.map(|metric| metric.tally.open).sum()
     });
     Ok(DatasetView {
@@ -151,6 +163,7 @@ async fn view(
         rows: scored.map_or(0, |scored| scored.rows),
         open: scored.map_or(0, |scored| scored.open),
         held,
+        kept_out,
         checked_at: scored.map(|scored| scored.checked_at),
         history: points
             .iter()
@@ -266,6 +279,7 @@ fn severity_title(severity: Severity) -> Text {
         Severity::Info => Text::new("提示", "noted"),
         Severity::Warn => Text::new("退回核实", "department is asked"),
         Severity::Hold => Text::new("扣留", "held back"),
+        Severity::Quarantine => Text::new("整批拦截", "delivery kept out"),
     }
 }
 
