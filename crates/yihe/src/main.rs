@@ -12,6 +12,7 @@ mod app;
 mod cli;
 mod commands;
 mod config;
+mod conflicts;
 mod cosign;
 mod faults;
 mod memory;

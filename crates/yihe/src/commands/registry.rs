@@ -24,6 +24,7 @@ use crate::{
     app::App,
     cli::Registry,
     commands::ticket,
+    conflicts,
     output::{Exit, Output, grouped},
     sequence,
 };
@@ -88,6 +89,9 @@ async fn build_from(
         let now = app.clock.now();
         let rechecked = tickets.recheck("registry", &registry.id, &app.machine(), now).await;
         rechecked.map_err(|error| anyhow::anyhow!(error.message(output.language)))?;
+        conflicts::settle(app, pack, registry, &tickets).await.map_err(|error| {
+            error.context(output.say("冲突工单更新失败", "failed to move the tickets of conflicts"))
+        })?;
         progress.finish_and_clear();
         reports.push(report);
     }

@@ -271,7 +271,7 @@ fn metrics(runs: &[MetricRun]) -> Columns {
 
 /// A count of the whole table after a check; NULL for checks of releases that did not keep it.
 fn standing(lines: &[(&MetricRun, &KeptMetric)], of: impl Fn(&Standing) -> u64) -> ArrayRef {
-    let count = |metric: &KeptMetric| metric.standing.as_ref().map(|standing| of(standing));
+    let count = |metric: &KeptMetric| metric.standing.as_ref().map(&of);
     let whole = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     Arc::new(lines.iter().map(|(_, metric)| count(metric).map(whole)).collect::<Int64Array>())
 }

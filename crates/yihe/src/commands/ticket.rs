@@ -17,6 +17,7 @@ use crate::{
     app::App,
     cli::Ticket as Words,
     commands::catalogue,
+    conflicts,
     output::{Exit, Output, grouped},
     sequence,
 };
@@ -141,6 +142,16 @@ async fn show(app: &App, pack: &Pack, tickets: &Tickets, id: &str, output: &Outp
         let headings = super::quality::fault_headings(output);
         output.table(&headings, &rows);
         faults = shown.iter().map(super::quality::fault_object).collect();
+        let lost = conflicts::evidence(app, pack, &ticket.dataset, &ticket.rule, SAMPLE).await?;
+        if !lost.is_empty() {
+            let cell = |row: &Value, name: &str| row[name].as_str().unwrap_or_default().to_owned();
+            let lines: Vec<Vec<String>> = lost
+                .iter()
+                .map(|row| vec![format!("{}:{}", cell(row, "batch"), row["row"]), cell(row, "kept_from")])
+                .collect();
+            output.table(&[output.say("批次:行", "batch:row"), output.say("采信的来源", "kept from")], &lines);
+            faults.extend(lost);
+        }
     }
     let notices =
         tickets.notices(Some(id), &app.machine(), 0, yihe_store::PAGE_ROWS_MAX).await.map_err(told(output))?;
