@@ -229,6 +229,11 @@ impl Comparer {
                 Test::Pinyin => sounds_alike(field, ids, false),
                 Test::NearPinyin => sounds_alike(field, ids, true),
                 Test::Glyph => one_looks_alike(field, ids),
+                Test::SameFlat => field.places[ids.0 as usize].same_flat(&field.places[ids.1 as usize]),
+                Test::SameHouse => field.places[ids.0 as usize].same_house(&field.places[ids.1 as usize]),
+                Test::SameRoad => field.places[ids.0 as usize].same_road(&field.places[ids.1 as usize]),
+                Test::SameTown => field.places[ids.0 as usize].same_town(&field.places[ids.1 as usize]),
+                Test::SameCounty => field.places[ids.0 as usize].same_county(&field.places[ids.1 as usize]),
                 Test::Surname => {
                     let surname = field.surnames[ids.0 as usize];
                     surname != MISSING && surname == field.surnames[ids.1 as usize]

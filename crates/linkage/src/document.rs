@@ -57,6 +57,7 @@ fn meaning(profile: &Profile) -> &'static str {
         Meaning::Name => "名称 · name",
         Meaning::ChineseName => "中文姓名 · Chinese name",
         Meaning::ChineseWords => "中文文本 · Chinese text",
+        Meaning::ChineseAddress => "中文地址 · Chinese address",
         Meaning::Words => "多词文本 · text of several words",
     }
 }

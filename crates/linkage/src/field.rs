@@ -6,6 +6,7 @@ use pinyin::ToPinyin;
 use yihe_vocabulary::{CitizenId, CreditCode};
 
 use crate::{
+    address::{self, Divisions, Place},
     dates::{Day, read_written},
     hanzi,
     hash::{BLOOM_WORDS, read_bloom, read_token},
@@ -107,6 +108,10 @@ pub struct Field {
     pub days: Vec<Day>,
     /// Numbers, for [`Reads::Number`] and the two of [`Reads::Point`].
     pub numbers: Vec<(f64, f64)>,
+    /// Parts of addresses, for [`Reads::ChineseAddress`].
+    pub places: Vec<Place>,
+    place_numbers: HashMap<String, u32>,
+    divisions: Option<Divisions>,
     /// Bits, for [`Reads::Bloom`].
     pub bits: Vec<[u64; BLOOM_WORDS]>,
     /// Words, for [`Reads::Words`] and [`Reads::ChineseAddress`].
@@ -134,6 +139,9 @@ impl Field {
             tallies: Vec::new(),
             days: Vec::new(),
             numbers: Vec::new(),
+            places: Vec::new(),
+            place_numbers: HashMap::new(),
+            divisions: records.divisions.clone(),
             bits: Vec::new(),
             words: Words { of_value: Lists::new(), texts: Lists::new(), ..Words::default() },
             sounds: Lists::new(),
@@ -207,11 +215,14 @@ impl Field {
                 });
                 self.canonical.push(canonical);
             }
+            Reads::ChineseAddress => {
+                let address = address::parse(value, self.divisions.as_ref());
+                self.places.push(Place::new(&address, &mut self.place_numbers));
+            }
             Reads::Bloom => self.bits.extend(read_bloom(value)),
             Reads::Text
             | Reads::Hash
             | Reads::Words
-            | Reads::ChineseAddress
             | Reads::Code
             | Reads::CitizenId
             | Reads::CreditCode
@@ -341,6 +352,7 @@ impl Field {
         self.days.truncate(values);
         self.numbers.truncate(values);
         self.bits.truncate(values);
+        self.places.truncate(values);
         self.sounds.truncate(values);
         self.canonical.truncate(values);
         self.surnames.truncate(values);

@@ -5,9 +5,9 @@
 //! records and the model only, never on the number of threads.
 //!
 //! Deliberately absent: choosing which value is right (registries do, by authority), files of definitions other
-//! than the model, a city's division list, and any opinion of what a department may see.
+//! than the model, and any opinion of what a department may see.
 //!
-//! Reading order: [`records`] → [`read`] → [`field`] → [`similarity`] → [`hanzi`] → [`hash`] → [`hide`] → [`model`] → [`profile`] →
+//! Reading order: [`records`] → [`read`] → [`field`] → [`similarity`] → [`hanzi`] → [`address`] → [`hash`] → [`hide`] → [`model`] → [`profile`] →
 //! [`propose`] → [`block`] → [`compare`] → [`marginals`] → [`weights`] → [`labels`] → [`train`] → [`score`] → [`one_to_one`] → [`cluster`] → [`run`] →
 //! [`explain`] → [`search`] → [`document`] → [`write`].
 //!
@@ -19,6 +19,7 @@
 #![expect(clippy::cast_precision_loss, reason = "shares and weights of counts that are far below 2^52")]
 #![expect(clippy::cast_sign_loss, reason = "days' parts and costs are not negative where they are cast")]
 
+pub mod address;
 pub mod block;
 pub mod cluster;
 pub mod compare;

@@ -242,6 +242,16 @@ pub enum Test {
     Glyph,
     /// The same surname.
     Surname,
+    /// The same address down to the flat.
+    SameFlat,
+    /// The same address down to the house number.
+    SameHouse,
+    /// The same road or village.
+    SameRoad,
+    /// The same street or town.
+    SameTown,
+    /// The same county.
+    SameCounty,
     /// Nothing of the above.
     Other,
 }
@@ -256,6 +266,9 @@ impl Test {
             Self::DayMonthSwapped | Self::Days => (reads == Reads::Date, "date"),
             Self::Relative | Self::Difference => (reads == Reads::Number, "number"),
             Self::Kilometres => (reads == Reads::Point, "point"),
+            Self::SameFlat | Self::SameHouse | Self::SameRoad | Self::SameTown | Self::SameCounty => {
+                (reads == Reads::ChineseAddress, "chinese_address")
+            }
             Self::Dice => (reads == Reads::Bloom, "bloom"),
             Self::Cosine | Self::Contained => (matches!(reads, Reads::Words | Reads::ChineseAddress), "words"),
             Self::Exact | Self::Swapped | Self::JaroWinkler | Self::Edits | Self::Beginning | Self::Other => (true, ""),
@@ -279,6 +292,11 @@ impl Test {
             | Self::NearPinyin
             | Self::Glyph
             | Self::Surname
+            | Self::SameFlat
+            | Self::SameHouse
+            | Self::SameRoad
+            | Self::SameTown
+            | Self::SameCounty
             | Self::Other => None,
         }
     }

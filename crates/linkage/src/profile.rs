@@ -1,6 +1,7 @@
 //! What a column seems to hold, from its values more than from its name.
 
 use crate::{
+    address::looks_like_one,
     dates::{read_day, read_written},
     field::{canonical, split_words},
     hanzi,
@@ -16,6 +17,8 @@ const NEARLY_ALL: f64 = 0.85;
 /// Share of values that are days of the calendar for the column to hold days: numbers of eight digits rarely are,
 /// days with slips of the pen mostly.
 const DAYS_MIN: f64 = 0.6;
+/// Share of values that must look like an address for the column to hold addresses.
+const ADDRESSES_MIN: f64 = 0.6;
 /// Values from which a column can tell records apart.
 const CATEGORY_MAX: usize = 60;
 
@@ -52,7 +55,9 @@ pub enum Meaning {
     Name,
     /// A Chinese personal name.
     ChineseName,
-    /// Chinese text of some length: an address, a company's name.
+    /// A Chinese address.
+    ChineseAddress,
+    /// Chinese text of some length: a company's name.
     ChineseWords,
     /// Text of several words.
     Words,
@@ -89,7 +94,7 @@ impl Meaning {
             Self::Bloom => Reads::Bloom,
             Self::Code => Reads::Code,
             Self::ChineseName => Reads::ChineseName,
-            Self::ChineseWords => Reads::ChineseAddress,
+            Self::ChineseWords | Self::ChineseAddress => Reads::ChineseAddress,
             Self::Words => Reads::Words,
             Self::RecordId | Self::Answer | Self::Nothing | Self::Category | Self::Name => Reads::Text,
         }
@@ -196,7 +201,7 @@ fn meaning(records: &Records, column: &Column, looked: &[&str], known: usize) ->
         if column.values.len() <= CATEGORY_MAX || (column.values.len() as f64) < 0.002 * known as f64 {
             return Meaning::Category;
         }
-        return Meaning::ChineseWords;
+        return if share(&looks_like_one) >= ADDRESSES_MIN { Meaning::ChineseAddress } else { Meaning::ChineseWords };
     }
     if column.values.len() <= CATEGORY_MAX && column.values.len() * 10 < known {
         return Meaning::Category;

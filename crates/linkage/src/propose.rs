@@ -125,7 +125,9 @@ pub fn propose(records: &Records, renamed: Vec<Renamed>) -> Result<Proposal, Lin
 
 /// Leaves out columns that only put others together: `full_name` beside `first_name` and `surname`.
 fn drop_composites<'p>(records: &Records, evidence: &mut Vec<&'p Profile>, left_out: &mut Vec<(String, &'static str)>) {
-    let text = |profile: &Profile| matches!(profile.meaning, Meaning::Name | Meaning::Words | Meaning::ChineseWords);
+    let text = |profile: &Profile| {
+        matches!(profile.meaning, Meaning::Name | Meaning::Words | Meaning::ChineseWords | Meaning::ChineseAddress)
+    };
     let step = records.rows.div_ceil(2000).max(1);
     let contains = |whole: &Profile, part: &Profile| {
         let (mut both, mut inside) = (0_u32, 0_u32);
@@ -224,7 +226,7 @@ fn implies(strangers: &[(usize, usize)], part: &Column) -> bool {
 fn comparison(profile: &Profile, evidence: &[&Profile], personal: &[usize], records: &Records) -> Option<Comparison> {
     use Test::{
         Cosine, DayMonthSwapped, Days, Dice, Edits, Exact, Glyph, JaroWinkler, Kilometres, NearPinyin, Other, Pinyin,
-        Relative, Surname, Swapped, Variant,
+        Relative, SameFlat, SameHouse, SameRoad, SameTown, Surname, Swapped, Variant,
     };
     let exact = Level::new(Exact);
     let other = Level::new(Other);
@@ -285,6 +287,22 @@ fn comparison(profile: &Profile, evidence: &[&Profile], personal: &[usize], reco
             Level::new(Surname),
             other,
         ],
+        Meaning::ChineseAddress => {
+            let alike = |bound| Level::at_least(Cosine, bound);
+            vec![
+                exact,
+                Level::new(SameFlat),
+                alike(0.9),
+                Level::new(SameHouse),
+                alike(0.75),
+                alike(0.6),
+                Level::new(SameRoad),
+                alike(0.4),
+                Level::new(SameTown),
+                alike(0.2),
+                other,
+            ]
+        }
         Meaning::Words | Meaning::ChineseWords => {
             let alike = |bound| Level::at_least(Cosine, bound);
             vec![exact, alike(0.9), alike(0.75), alike(0.6), alike(0.4), alike(0.2), other]
@@ -324,7 +342,7 @@ fn sample(records: &Records) -> (Records, f64) {
     let rows: Vec<usize> = (0..records.rows).step_by(step).collect();
     let columns = records.columns.iter().map(|column| part_of(column, &rows)).collect();
     let first = rows.partition_point(|&row| row < records.first);
-    let sample = Records { tables: records.tables.clone(), columns, first, rows: rows.len() };
+    let sample = Records { tables: records.tables.clone(), columns, first, rows: rows.len(), divisions: None };
     (sample, records.rows as f64 / rows.len() as f64)
 }
 

@@ -38,7 +38,9 @@ fn atoms(profile: &Profile) -> Vec<Atom> {
         Meaning::Code => (&[Part::Whole], true),
         Meaning::Name => (&[Part::Start, Part::Sound, Part::Whole], true),
         Meaning::ChineseName => (&[Part::Surname, Part::Sound, Part::Whole], true),
-        Meaning::Words | Meaning::ChineseWords => (&[Part::Start, Part::Word, Part::Whole], true),
+        Meaning::Words | Meaning::ChineseWords | Meaning::ChineseAddress => {
+            (&[Part::Start, Part::Word, Part::Whole], true)
+        }
     };
     parts
         .iter()

@@ -1,6 +1,6 @@
 //! Records to be linked: one or two tables, held by column with every distinct value once.
 
-use crate::{error::LinkageError, intern::Interner};
+use crate::{address::Divisions, error::LinkageError, intern::Interner};
 
 /// Number of a distinct value in its column; [`MISSING`] where the record says nothing.
 pub type ValueId = u32;
@@ -69,13 +69,15 @@ pub struct Records {
     pub first: usize,
     /// All records.
     pub rows: usize,
+    /// Divisions that addresses are read by, where there is a list.
+    pub divisions: Option<Divisions>,
 }
 
 impl Records {
     /// One table, in which the same thing may occur several times.
     #[must_use]
     pub fn one(table: Table) -> Self {
-        Self { tables: vec![table.name], first: table.rows, rows: table.rows, columns: table.columns }
+        Self { tables: vec![table.name], first: table.rows, rows: table.rows, columns: table.columns, divisions: None }
     }
 
     /// Two tables; `pairs` names the columns that mean the same, first and second.
@@ -91,7 +93,7 @@ impl Records {
         for (left, right) in pairs {
             columns.push(append(find(&first, left)?, find(&second, right)?));
         }
-        Ok(Self { tables: vec![first.name, second.name], columns, first: first.rows, rows })
+        Ok(Self { tables: vec![first.name, second.name], columns, first: first.rows, rows, divisions: None })
     }
 
     /// Whether two tables are linked, rather than one freed of duplicates.

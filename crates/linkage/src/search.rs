@@ -68,9 +68,9 @@ pub struct Answer {
     pub found: Vec<Found>,
     /// Records that were compared.
     pub compared: usize,
-    /// Rules whose block was too large, with its size.
+    /// Rules whose block was left out, with its size.
     pub left_out: Vec<(String, usize)>,
-    /// Whether there were more candidates than [`CANDIDATES_MAX`].
+    /// Whether blocks were left out only because [`CANDIDATES_MAX`] was reached.
     pub cut: bool,
 }
 
@@ -142,23 +142,26 @@ impl Index {
 
     fn answer(&self, query: &Query, probability_from: f64) -> Answer {
         let mut answer = Answer::default();
-        let mut candidates: Vec<u32> = Vec::new();
+        let mut blocks: Vec<(&[u32], &RuleIndex)> = Vec::new();
         let mut keys: Vec<u64> = Vec::new();
         for rule in &self.rules {
             rule.keys(&self.comparer, |field| query.ids[field], &mut keys);
-            for &key in &keys {
-                let block = rule.block(key);
-                if block.len() > rule.most {
-                    answer.left_out.push((rule.name.clone(), block.len()));
-                } else {
-                    candidates.extend_from_slice(block);
-                }
+            blocks.extend(keys.iter().map(|&key| (rule.block(key), rule)));
+        }
+        // The rarest keys first: they say most, and cost least.
+        blocks.sort_by_key(|(block, _)| block.len());
+        let mut candidates: Vec<u32> = Vec::new();
+        for (block, rule) in blocks {
+            let full = candidates.len() + block.len() > CANDIDATES_MAX;
+            if full || block.len() > rule.most {
+                answer.cut |= full;
+                answer.left_out.push((rule.name.clone(), block.len()));
+            } else {
+                candidates.extend_from_slice(block);
             }
         }
         candidates.sort_unstable();
         candidates.dedup();
-        answer.cut = candidates.len() > CANDIDATES_MAX;
-        candidates.truncate(CANDIDATES_MAX);
         answer.compared = candidates.len();
         let scorer = Scorer::of(&self.comparer, &self.weigher);
         let least = odds(probability_from.clamp(1e-12, 1.0 - 1e-12));

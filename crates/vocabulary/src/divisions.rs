@@ -131,6 +131,14 @@ impl DivisionTree {
         Ok(tree)
     }
 
+    /// Lets a division be found under another name too; a code that is not in the tree is passed over.
+    pub fn add_alias(&mut self, code: &DivisionCode, name: String) {
+        if let Some(&index) = self.by_code.get(code) {
+            self.name_characters_max = self.name_characters_max.max(name.chars().count());
+            self.by_name.entry(name).or_default().push(index);
+        }
+    }
+
     /// The division with this code, whenever it was or is valid.
     #[must_use]
     pub fn get(&self, code: &DivisionCode) -> Option<&Division> {
@@ -188,8 +196,8 @@ impl DivisionTree {
                     ends.insert(self.divisions[index].code);
                 }
             }
-            for next in self.named_below(above, &address[at..end.max(at)], on) {
-                open.push((Some(next), at + self.divisions[next].name.len()));
+            for (next, length) in self.named_below(above, &address[at..end.max(at)], on) {
+                open.push((Some(next), at + length));
             }
         }
         // A chain that leaves levels out ends at the same place as the full one, with the same code.
@@ -201,16 +209,17 @@ impl DivisionTree {
         }
     }
 
-    /// Divisions below `above` whose name the text begins with.
-    fn named_below(&self, above: Option<usize>, text: &str, on: Date) -> Vec<usize> {
+    /// Divisions below `above` whose name, or other name, the text begins with, and the bytes of that name.
+    fn named_below(&self, above: Option<usize>, text: &str, on: Date) -> Vec<(usize, usize)> {
         let mut found = Vec::new();
         let ends = text.char_indices().map(|(index, character)| index + character.len_utf8());
         for end in ends.take(self.name_characters_max) {
             let Some(named) = self.by_name.get(&text[..end]) else { continue };
-            found.extend(named.iter().copied().filter(|index| {
+            let fitting = named.iter().copied().filter(|index| {
                 let division = &self.divisions[*index];
                 division.is_valid_on(on) && above.is_none_or(|above| self.lies_in(division, above))
-            }));
+            });
+            found.extend(fitting.map(|index| (index, end)));
         }
         found
     }

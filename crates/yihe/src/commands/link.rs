@@ -10,7 +10,9 @@ use anyhow::{Context, Result, anyhow, bail};
 use serde_json::json;
 use yihe_definitions::Language;
 use yihe_linkage::{
-    LinkageError, block, document,
+    LinkageError,
+    address::Divisions,
+    block, document,
     explain::explain,
     hash::{Algorithm, Hasher, Hide, KEY_MAX, KEY_MIN, KINDS, kind_of},
     hide,
@@ -23,6 +25,8 @@ use yihe_linkage::{
     write::{self, Names},
 };
 
+use yihe_vocabulary::{Clock, SystemClock};
+
 use crate::{
     cli::{HashAlgorithm, Link, LinkHash, LinkRun},
     output::{Exit, Output, grouped},
@@ -31,7 +35,7 @@ use crate::{
 /// Proposes, runs or explains.
 pub fn run(command: Link, output: &Output) -> Result<Exit> {
     match command {
-        Link::Propose { files, out } => propose_model(&files, out.as_deref(), output),
+        Link::Propose { files, out, divisions } => propose_model(&files, out.as_deref(), divisions.as_deref(), output),
         Link::Run(run) => run_model(&run, output),
         Link::Hash(hash) => hash_columns(&hash, output),
         Link::Explain { model, files, left, right } => explain_pair(&model, &files, &left, &right, output),
@@ -62,12 +66,18 @@ fn tables(files: &[PathBuf], model: Option<&Model>, output: &Output) -> Result<(
     Ok((Records::two(first, second, &pairs).map_err(&failed)?, renamed))
 }
 
+/// Divisions by which addresses are read, valid today.
+fn read_divisions(path: Option<&Path>, output: &Output) -> Result<Option<Divisions>> {
+    path.map(|path| Divisions::read(path, SystemClock.today()).map_err(said(output))).transpose()
+}
+
 fn proposed(records: &Records, renamed: Vec<Renamed>, output: &Output) -> Result<Proposal> {
     propose(records, renamed).map_err(said(output))
 }
 
-fn propose_model(files: &[PathBuf], out: Option<&Path>, output: &Output) -> Result<Exit> {
-    let (records, renamed) = tables(files, None, output)?;
+fn propose_model(files: &[PathBuf], out: Option<&Path>, divisions: Option<&Path>, output: &Output) -> Result<Exit> {
+    let (mut records, renamed) = tables(files, None, output)?;
+    records.divisions = read_divisions(divisions, output)?;
     let proposal = proposed(&records, renamed, output)?;
     let text = document::proposal(&proposal);
     match out {
@@ -94,7 +104,8 @@ fn run_model(arguments: &LinkRun, output: &Output) -> Result<Exit> {
     let began = Instant::now();
     let failed = said(output);
     let known = arguments.model.as_deref().map(Model::read).transpose().map_err(&failed)?;
-    let (records, renamed) = tables(&arguments.files, known.as_ref(), output)?;
+    let (mut records, renamed) = tables(&arguments.files, known.as_ref(), output)?;
+    records.divisions = read_divisions(arguments.divisions.as_deref(), output)?;
     if arguments.one_to_one && !records.is_link() {
         bail!(output.say("--one-to-one 需要两个文件", "--one-to-one needs two files").to_owned());
     }
