@@ -176,21 +176,22 @@ async fn themes_say_what_follows_from_the_truth() {
     assert_eq!(changed.iter().collect::<BTreeSet<_>>(), expected);
 
     // What would be wrong is refused and named.
-    let refused = |alter: fn(&mut yihe_definitions::Theme)| {
+    let refused = |id: &str, alter: fn(&mut yihe_definitions::Theme)| {
         let mut other = pack.theme("real_estate").expect("in the pack").clone();
-        other.id = "refused".to_owned();
+        id.clone_into(&mut other.id);
         alter(&mut other);
         other
     };
-    let twice = builder.theme(&refused(|theme| theme.key = vec!["county".to_owned()])).await.expect_err("two rows");
-    assert!(matches!(twice, RegistryError::ThemeKey { .. }), "{twice}");
-    let short = builder.theme(&refused(|theme| drop(theme.columns.pop()))).await.expect_err("a column less");
-    assert!(matches!(short, RegistryError::ThemeColumns { .. }), "{short}");
-    let empty = builder
-        .theme(&refused(|theme| theme.sql = theme.sql.replace("u.unit_no, ", "CAST(NULL AS VARCHAR) AS unit_no, ")))
-        .await;
+    let twice = builder.theme(&refused("twice", |theme| theme.key = vec!["county".to_owned()])).await;
+    assert!(matches!(twice, Err(RegistryError::ThemeKey { .. })), "{twice:?}");
+    let short = builder.theme(&refused("short", |theme| drop(theme.columns.pop()))).await;
+    assert!(matches!(short, Err(RegistryError::ThemeColumns { .. })), "{short:?}");
+    let nameless = |theme: &mut yihe_definitions::Theme| {
+        theme.sql = theme.sql.replacen("SELECT u.unit_no,", "SELECT CAST(NULL AS VARCHAR) AS unit_no,", 1);
+    };
+    let empty = builder.theme(&refused("nameless", nameless)).await;
     assert!(matches!(empty, Err(RegistryError::ThemeValue { .. })), "{empty:?}");
-    let unread = builder.theme(&refused(|theme| theme.sql = "SELECT nothing FROM u".to_owned())).await;
+    let unread = builder.theme(&refused("unread", |theme| theme.sql = "SELECT nothing FROM u".to_owned())).await;
     assert!(matches!(unread, Err(RegistryError::Lake { .. })), "{unread:?}");
     let alien = theme::check(&{
         let mut pack = pack.clone();
