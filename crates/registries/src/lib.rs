@@ -28,6 +28,7 @@ pub mod candidates;
 pub mod decide;
 pub mod identity;
 pub mod key;
+pub mod place;
 pub mod record;
 pub mod review;
 pub mod shape;

@@ -65,7 +65,7 @@ pub async fn doubtful(lake: &Lake, registry: &Registry) -> Result<Option<u64>, R
     }
     let sql = format!(
         "SELECT 'all' AS field, 'all' AS dataset, count(*) AS n FROM golden \
-         WHERE rank = 1 AND probability < {CERTAIN_FROM}"
+         WHERE probability > 0.01 AND probability < {CERTAIN_FROM}"
     );
     Ok(Some(counted(lake, registry, &sql, table).await?.into_values().sum()))
 }

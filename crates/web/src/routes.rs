@@ -75,7 +75,7 @@ const FAULTS: Query = &[
 ];
 
 /// The table.
-pub static ROUTES: [Route; 59] = [
+pub static ROUTES: [Route; 71] = [
     page("/", Who::Anyone, "The city's numbers", &[], || get(serve::home::show)),
     page("/catalogue", Who::Anyone, "Searches the catalogue", SEARCH, || get(serve::catalogue::show)),
     page("/catalogue/{*code}", Who::Anyone, "An entry of the catalogue", &[], || get(serve::entry::show)),
@@ -126,6 +126,40 @@ pub static ROUTES: [Route; 59] = [
         query: FAULTS,
         handler: || get(serve::quality::workbook::download),
     },
+    form(
+        "/registries/{id}/search",
+        Who::Roles(PARTIES),
+        "Finds a record by its number, which stands in the form",
+        || post(serve::registry::record::search),
+    ),
+    page("/registries/{id}/records/{entity}", Who::Roles(PARTIES), "A golden record, masked", &[], || {
+        get(serve::registry::record::show)
+    }),
+    form(
+        "/registries/{id}/records/{entity}/clear",
+        Who::Roles(PARTIES),
+        "Shows a golden record in clear, for a reason that goes to the ledger",
+        || post(serve::registry::record::clear),
+    ),
+    page("/registries/{id}/pairs/{pair}", Who::Roles(PARTIES), "A doubtful pair with its weights", &[], || {
+        get(serve::registry::pair::show)
+    }),
+    form(
+        "/registries/{id}/pairs/{pair}/{act}",
+        Who::Roles(PARTIES),
+        "Answers a doubtful pair, or shows it in clear for a reason that goes to the ledger",
+        || post(serve::registry::pair::act),
+    ),
+    page(
+        "/registries/{id}/review",
+        Who::Roles(PARTIES),
+        "Doubtful pairs that wait for the account, the least certain first",
+        &[("after", "Pairs to leave out at the front")],
+        || get(serve::registry::pair::list),
+    ),
+    page("/registries/{id}/review/agreement", Who::Roles(PARTIES), "How far reviewers agree", &[], || {
+        get(serve::registry::pair::agreement)
+    }),
     page(
         "/registries/{id}/what-if",
         Who::Roles(PARTIES),
@@ -233,6 +267,46 @@ pub static ROUTES: [Route; 59] = [
         "Fields with their sources, departments",
         &[],
         || get(api::registry::show),
+    ),
+    api_route(
+        Method::POST,
+        "/api/v1/registries/{id}/search",
+        Who::Roles(PARTIES),
+        "The name of the entity of a number: JSON of key",
+        &[],
+        || post(api::registry::search),
+    ),
+    api_route(
+        Method::GET,
+        "/api/v1/registries/{id}/records/{entity}",
+        Who::Roles(PARTIES),
+        "A golden record: values masked, sources, values that lost and why",
+        &[],
+        || get(api::registry::record),
+    ),
+    api_route(
+        Method::GET,
+        "/api/v1/registries/{id}/pairs/{pair}",
+        Who::Roles(PARTIES),
+        "The weights of a pair, values masked",
+        &[],
+        || get(api::registry::pair),
+    ),
+    api_route(
+        Method::GET,
+        "/api/v1/registries/{id}/review",
+        Who::Roles(PARTIES),
+        "Doubtful pairs that wait for the account",
+        &[("after", "Pairs to leave out at the front")],
+        || get(api::registry::review),
+    ),
+    api_route(
+        Method::GET,
+        "/api/v1/registries/{id}/review/agreement",
+        Who::Roles(PARTIES),
+        "How far reviewers agree: share, kappa, figures of each",
+        &[],
+        || get(api::registry::agreement),
     ),
     api_route(
         Method::GET,

@@ -61,6 +61,8 @@ pub struct ThemeLine {
     pub title: Text,
     /// What it is about.
     pub about: Text,
+    /// Department that answers for it.
+    pub department: Text,
     /// Rows; `None`: not built.
     pub rows: Option<u64>,
 }
@@ -200,7 +202,7 @@ fn themes_table(words: Words, lines: &[ThemeLine]) -> Markup {
         (table("themes", &heads, &html! {
             @for line in lines {
                 tr {
-                    th scope="row" { (words.text(&line.title)) }
+                    th scope="row" { (words.text(&line.title)) span.under { (words.text(&line.department)) } }
                     td { (words.text(&line.about)) }
                     td.num { @match line.rows { Some(rows) => (words.count(rows)), None => "–" } }
                 }

@@ -1,5 +1,7 @@
 //! Fills the pages of the registries: figures, sources of each field, departments.
 
+pub mod pair;
+pub mod record;
 pub mod trial;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -12,6 +14,7 @@ use yihe_quality::fault_list::mask_of;
 use yihe_registries::{
     sight::{self, Standing},
     tally::{Tally, doubtful},
+    theme::theme_table,
 };
 use yihe_store::{Run, RunState};
 
@@ -19,7 +22,7 @@ use super::{Answer, html, internal};
 use crate::{
     language::Text,
     layout::Part,
-    pages::registry::{self, DepartmentLine, FieldLine, Figures, RegistriesView, RegistryView, SourceLine},
+    pages::registry::{self, DepartmentLine, FieldLine, Figures, RegistriesView, RegistryView, SourceLine, ThemeLine},
     problem::{Kind, Problem},
     state::{AppState, department_name},
     visit::Visit,
@@ -46,7 +49,18 @@ pub async fn list_view(state: &AppState) -> Result<RegistriesView, Problem> {
     for known in &pack.registries {
         registries.push(figures(state, &pack, known).await?);
     }
-    Ok(RegistriesView { registries, themes: Vec::new() })
+    let mut themes = Vec::with_capacity(pack.themes.len());
+    for theme in &pack.themes {
+        let table = theme_table(theme).map_err(internal)?;
+        let is_built = state.lake.exists(&table);
+        themes.push(ThemeLine {
+            title: theme.title.clone(),
+            about: theme.summary.clone().unwrap_or_else(|| theme.title.clone()),
+            department: department_name(&pack, &theme.department),
+            rows: if is_built { Some(state.lake.count(&table, None).await.map_err(internal)?) } else { None },
+        });
+    }
+    Ok(RegistriesView { registries, themes })
 }
 
 /// `GET /registries/{id}`

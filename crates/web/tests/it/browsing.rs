@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use yihe_store::Role;
 use yihe_test_support::{Browser, browser::Scheme};
 
-use crate::house::{House, PASSPHRASE, REQUESTER, login};
+use crate::{
+    house::{House, PASSPHRASE, REQUESTER, login},
+    population::{KEEPER, number},
+};
 
 /// The text of `axe.min.js`, which the test command installs.
 fn axe() -> String {
@@ -57,11 +60,11 @@ async fn axe_finds_nothing_on_any_page_in_either_language_and_scheme() {
     let browser = Browser::start(1280, 1000, "zh-CN").await;
     let mut findings = Vec::new();
     let addresses = addresses(&house).await;
-    for signed_in in [false, true] {
-        if signed_in {
-            sign_in(&browser, &house).await;
+    for seat in [None, Some(REQUESTER), Some(KEEPER)] {
+        if let Some(department) = seat {
+            sign_in(&browser, &house, department).await;
         }
-        for address in addresses.iter().filter(|address| address.signed_in == signed_in) {
+        for address in addresses.iter().filter(|address| address.seat == seat) {
             for language in ["zh", "en"] {
                 for scheme in Scheme::ALL {
                     browser.prefer(scheme).await;
@@ -97,8 +100,13 @@ async fn no_page_scrolls_sideways_on_a_phone() {
     let house = House::open().await;
     let browser = Browser::start(500, 900, "zh-CN").await;
     browser.resize(390, 844).await;
-    sign_in(&browser, &house).await;
-    for address in addresses(&house).await {
+    let addresses = addresses(&house).await;
+    let mut seat = None;
+    for address in &addresses {
+        if address.seat.is_some() && address.seat != seat {
+            seat = address.seat;
+            sign_in(&browser, &house, seat.unwrap_or(REQUESTER)).await;
+        }
         for language in ["zh", "en"] {
             let joiner = if address.path.contains('?') { '&' } else { '?' };
             browser.open(&house.url(&format!("{}{joiner}lang={language}", address.path))).await;
@@ -109,10 +117,33 @@ async fn no_page_scrolls_sideways_on_a_phone() {
     browser.quit().await;
 }
 
+#[tokio::test]
+async fn a_reviewer_judges_with_single_keys_and_may_switch_them_off() {
+    let house = House::open().await;
+    house.populate().await;
+    let _ = house.seats().await;
+    let browser = Browser::start(1280, 1000, "zh-CN").await;
+    sign_in(&browser, &house, KEEPER).await;
+    browser.open(&house.url("/registries/population/review")).await;
+    browser.click(&browser.find(".actions a.button").await).await;
+    let first = browser.text(&browser.find("h1 + p").await).await;
+    browser.type_in(&browser.find("body").await, "u").await;
+    // The next page says what became of the pair before.
+    let said = browser.find(".notice[role=status]").await;
+    assert!(browser.text(&said).await.contains("拿不准"), "{}", browser.text(&said).await);
+    assert_ne!(browser.text(&browser.find("h1 + p").await).await, first, "the next pair is shown");
+    let address = browser.address().await;
+    browser.click(&browser.find("[data-keys-switch]").await).await;
+    browser.type_in(&browser.find("body").await, "s").await;
+    assert_eq!(browser.address().await, address, "a key that is switched off does nothing");
+    browser.quit().await;
+}
+
 struct Address {
     name: &'static str,
     path: String,
-    signed_in: bool,
+    /// Department whose officer looks at it.
+    seat: Option<&'static str>,
 }
 
 /// Every page, with something on it: a request at the provider, another granted.
@@ -121,8 +152,19 @@ async fn addresses(house: &House) -> Vec<Address> {
     let officer = house.sign_in(&login(REQUESTER, Role::Officer)).await;
     let waiting = house.apply(&officer).await;
     let granted = crate::sharing::granted(house).await;
-    let open = |name, path: &str| Address { name, path: path.to_owned(), signed_in: false };
-    let mine = |name, path: &str| Address { name, path: path.to_owned(), signed_in: true };
+    house.populate().await;
+    let (keeper, _, _) = house.seats().await;
+    let found = house.send(&keeper, "/registries/population/search", &[("key", &number(5))]).await;
+    let record = found.headers()["location"].to_str().expect("text").to_owned();
+    let pairs = house.read(&keeper, "/api/v1/registries/population/review").await;
+    let pairs: serde_json::Value = serde_json::from_str(&pairs).expect("JSON");
+    let pair = format!("/registries/population/pairs/{}", pairs["pairs"][0]["pair"].as_str().expect("a name"));
+    let order = [("field", "mobile"), ("rank:residence_permits", "1"), ("rank:medical_insurance_persons", "2")];
+    let trial = house.send(&keeper, "/registries/population/what-if", &order).await;
+    let trial = trial.headers()["location"].to_str().expect("text").to_owned();
+    let open = |name, path: &str| Address { name, path: path.to_owned(), seat: None };
+    let mine = |name, path: &str| Address { name, path: path.to_owned(), seat: Some(REQUESTER) };
+    let kept = |name, path: &str| Address { name, path: path.to_owned(), seat: Some(KEEPER) };
     vec![
         open("home", "/"),
         open("catalogue", "/catalogue?q=xx"),
@@ -145,6 +187,14 @@ async fn addresses(house: &House) -> Vec<Address> {
         mine("request-waiting", &waiting),
         mine("request-granted", &granted),
         mine("grants", "/grants"),
+        open("registries", "/registries"),
+        kept("registry", "/registries/population"),
+        kept("registry-record", &record),
+        kept("registry-review", "/registries/population/review"),
+        kept("registry-pair", &pair),
+        kept("registry-agreement", "/registries/population/review/agreement"),
+        kept("registry-what-if-form", "/registries/population/what-if?field=mobile"),
+        kept("registry-what-if", &trial),
     ]
 }
 
@@ -155,9 +205,11 @@ async fn ticket(house: &House) -> String {
     tickets[0].id.clone()
 }
 
-async fn sign_in(browser: &Browser, house: &House) {
+async fn sign_in(browser: &Browser, house: &House, department: &str) {
+    // Whoever is signed in is led past the form.
+    browser.forget_cookies().await;
     browser.open(&house.url("/login?next=/docket")).await;
-    browser.type_in(&browser.find("#name").await, &login(REQUESTER, Role::Officer)).await;
+    browser.type_in(&browser.find("#name").await, &login(department, Role::Officer)).await;
     browser.type_in(&browser.find("#passphrase").await, PASSPHRASE).await;
     browser.click(&browser.find(".gate button").await).await;
     browser.find("#mine").await;

@@ -163,6 +163,7 @@ fn registries() -> RegistriesView {
     let theme = ThemeLine {
         title: text("老年人", "Older people"),
         about: text("年满六十岁的在世人口", "The living of sixty years and more"),
+        department: text("市民政局", "Civil Affairs Bureau"),
         rows: Some(2_310_044),
     };
     RegistriesView { registries: vec![figures(), places], themes: vec![theme] }
@@ -367,7 +368,7 @@ fn review() -> ReviewView {
 }
 
 fn agreement() -> AgreementView {
-    let reviewer = |name: &str, counts, seconds, share| ReviewerLine { name: name.into(), counts, seconds, share };
+    let reviewer = |name: &str, counts, seconds| ReviewerLine { name: name.into(), counts, seconds };
     AgreementView {
         registry: "population".into(),
         title: text("人口基础库", "Population registry"),
@@ -375,10 +376,7 @@ fn agreement() -> AgreementView {
         shared: 30,
         share: Some(0.933_3),
         kappa: Some(0.84),
-        reviewers: vec![
-            reviewer("gongan-officer", [20, 10, 2], 14, Some(0.933_3)),
-            reviewer("dashuju-reviewer", [21, 9, 2], 21, Some(0.933_3)),
-        ],
+        reviewers: vec![reviewer("gongan-officer", [20, 10, 2], 14), reviewer("dashuju-reviewer", [21, 9, 2], 21)],
         disputed: vec![DisputedLine {
             pair: Some("a.b.1.c".into()),
             dataset: text("居住证", "Residence permits"),

@@ -112,6 +112,16 @@ pub async fn run(demo: Demo, mut config: Config, output: &Output) -> Result<Exit
     let entities = built.iter().map(|one| one.entities).sum();
     steps.end("registry build", records, entities, built.iter().map(|one| one.unlinked).sum());
 
+    // Something to review: records without a usable number, beside the people they may be of.
+    let shared = definitions.registry(SHARED_REGISTRY).context("the demonstration city has a population registry")?;
+    let looked_for = app
+        .builder()
+        .candidates(shared, app.config.threads)
+        .await
+        .map_err(|error| anyhow::anyhow!(error.message(output.language)))?;
+    let likely = looked_for.certain + looked_for.doubtful;
+    steps.end("registry candidates", looked_for.unlinked, likely, looked_for.unlinked.saturating_sub(likely));
+
     let themes = theme::build(&app, &definitions, &[], output).await?;
     let rows = themes.iter().map(|one| one.rows).sum();
     steps.end("theme build", entities, rows, 0);
@@ -148,6 +158,11 @@ pub async fn run(demo: Demo, mut config: Config, output: &Output) -> Result<Exit
     }
     output.line(&format!("{} {}", output.say("请在浏览器打开", "open in a browser:"), server.address));
     output.line(&format!("  {} minzheng-officer / {secret}", output.say("登录", "sign in as")));
+    output.line(&format!(
+        "  {} gongan-officer: {}/registries/{SHARED_REGISTRY}/review",
+        output.say("核对疑似同一的记录", "judge doubtful pairs as"),
+        server.address
+    ));
     output.line(output.say("按 Ctrl-C 结束。", "Ctrl-C ends it."));
     serve::interrupted().await;
     server.stop().await?;
@@ -301,6 +316,7 @@ fn heading(name: &str, output: &Output) -> String {
         ("check", "检查"),
         ("tickets", "问题开单"),
         ("registry build", "建库"),
+        ("registry candidates", "查找候选"),
         ("theme build", "建主题库"),
         ("catalogue publish", "发布目录"),
         ("share request", "申请与授权"),

@@ -16,9 +16,9 @@ pub struct AgreementView {
     pub registry: String,
     /// Its title.
     pub title: Text,
-    /// Answers in all, and pairs that two or more answered.
+    /// Answers in all.
     pub answers: u64,
-    /// See `answers`.
+    /// Answers of two reviewers on one pair that were compared; those who could not tell are left out.
     pub shared: u64,
     /// Share of equal answers among those of two reviewers; `None`: none were shared.
     pub share: Option<f64>,
@@ -39,8 +39,6 @@ pub struct ReviewerLine {
     pub counts: [u64; 3],
     /// Median of seconds per pair.
     pub seconds: u64,
-    /// Share of answers that another gave too, of those shared.
-    pub share: Option<f64>,
 }
 
 /// A pair on which reviewers differ.
@@ -77,7 +75,7 @@ pub fn page(frame: &Frame, view: &AgreementView) -> Markup {
                     h2 #figures { (words.of("概况", "In figures")) }
                     dl.stats {
                         div { dt { (words.of("回答", "Answers")) } dd { (words.count(view.answers)) } }
-                        div { dt { (words.of("两人以上答过的对", "Pairs answered by two or more")) } dd { (words.count(view.shared)) } }
+                        div { dt { (words.of("可比的两人回答", "Answers of two that compare")) } dd { (words.count(view.shared)) } }
                         div { dt { (words.of("相同的占比", "Equal answers")) } dd { @match view.share { Some(share) => (words.percent(share)), None => "–" } } }
                         div { dt { (words.of("科恩 κ", "Cohen's kappa")) } dd { @match view.kappa { Some(kappa) => (format!("{kappa:.2}")), None => "–" } small { (words.text(&strength(view.kappa))) } } }
                     }
@@ -116,14 +114,12 @@ fn reviewers(words: Words, lines: &[ReviewerLine]) -> Markup {
             Head::Number(words.of("不是", "Different")),
             Head::Number(words.of("拿不准", "Unsure")),
             Head::Number(words.of("每对用时中位数（秒）", "Median seconds per pair")),
-            Head::Number(words.of("与他人相同", "Equal to others")),
         ], &html! {
             @for line in lines {
                 tr {
                     th.code scope="row" { (line.name) }
                     @for count in line.counts { td.num { (words.count(count)) } }
                     td.num { (words.count(line.seconds)) }
-                    td.num { @match line.share { Some(share) => (words.percent(share)), None => "–" } }
                 }
             }
         }))

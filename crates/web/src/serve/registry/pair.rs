@@ -1,0 +1,506 @@
+//! Shows doubtful pairs with their weights and takes reviewers' answers. What an answer decides is the room's.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    sync::Arc,
+};
+
+use axum::{
+    Extension,
+    extract::{Path, Query, State},
+    response::{IntoResponse, Redirect},
+};
+use serde::Deserialize;
+use yihe_definitions::{Pack, Registry, Sensitivity};
+use yihe_registries::{
+    RecordRef, RegistryError,
+    review::{self, Answer as Said, Pair, Verdict as Judged},
+    sight::{Standing, key_sensitivity},
+    why,
+};
+use yihe_store::{LabelRow, PAGE_ROWS_MAX};
+
+use super::{
+    find_for, masked,
+    record::{decision_title, disclose, login, protected, refused},
+    source_names, standing,
+};
+use crate::{
+    form::Fields,
+    language::Text,
+    layout::Part,
+    pages::registry::{
+        agreement::{self, AgreementView, DisputedLine, ReviewerLine},
+        pair::{self, Agreement, PairView, Step, Verdict, level_title},
+        review::{self as list_page, PAGE_SIZE, PairLine, ReviewView},
+    },
+    problem::{Kind, Problem},
+    serve::{Answer, html, internal},
+    state::AppState,
+    visit::Visit,
+};
+
+/// Most answers of a registry that are read for a page.
+const ANSWERS_MAX: usize = 200_000;
+/// Last place of the work list that is shown; who answers moves it up.
+const OFFSET_MAX: usize = 100_000;
+
+/// The name of a pair in addresses: where its record is and what its entity is called, no number of anybody.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PairName {
+    /// Dataset.
+    pub dataset: String,
+    /// Batch.
+    pub batch: String,
+    /// Row of the batch.
+    pub row: i64,
+    /// The entity's name.
+    pub entity: String,
+}
+
+impl fmt::Display for PairName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}.{}.{}.{}", self.dataset, self.batch, self.row, self.entity)
+    }
+}
+
+impl PairName {
+    /// The name of a pair.
+    #[must_use]
+    pub fn of(state: &AppState, known: &Registry, pair: &Pair) -> Self {
+        Self {
+            dataset: pair.dataset.clone(),
+            batch: pair.batch.clone(),
+            row: pair.row,
+            entity: state.desk.builder.entity_name(known, &pair.entity),
+        }
+    }
+
+    /// Reads it; `None` for anything else.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split('.');
+        let mut next = || parts.next().filter(|part| !part.is_empty()).map(str::to_owned);
+        let name = Self { dataset: next()?, batch: next()?, row: next()?.parse().ok()?, entity: next()? };
+        parts.next().is_none().then_some(name)
+    }
+}
+
+/// What the address of a list or a pair asks for.
+#[derive(Debug, Default, Deserialize)]
+pub struct Asked {
+    after: Option<usize>,
+    said: Option<String>,
+}
+
+impl Asked {
+    /// What became of the pair before, in words.
+    fn said(&self) -> Option<Text> {
+        let (word, decided) = self.said.as_deref()?.split_once('-').unwrap_or((self.said.as_deref()?, ""));
+        let title = Verdict::parse(word)?.title();
+        let (zh, en) = if decided == "decided" {
+            ("，意见一致，已成为决定。下次建库生效。", ": it is decided, and counts with the next build.")
+        } else {
+            ("，已记。", ": recorded.")
+        };
+        let said = title.en.unwrap_or_default();
+        Some(Text::new(format!("上一对：{}{zh}", title.zh), format!("The pair before: {}{en}", said.to_lowercase())))
+    }
+}
+
+/// `GET /registries/{id}/review`
+pub async fn list(
+    State(state): State<Arc<AppState>>,
+    visit: Visit,
+    Path(id): Path<String>,
+    Query(asked): Query<Asked>,
+) -> Answer {
+    let frame = visit.frame(&state, Part::Registries).await?;
+    let pack = state.pack();
+    let known = find_for(&visit, &pack, &id, Standing::Keeper)?;
+    let view = list_view(&state, &visit, &pack, known, &asked).await?;
+    Ok(html(list_page::page(&frame, &view)))
+}
+
+/// What the work list shows; the API answers the same.
+///
+/// # Errors
+/// The store or the lake failed.
+pub async fn list_view(
+    state: &AppState,
+    visit: &Visit,
+    pack: &Pack,
+    known: &Registry,
+    asked: &Asked,
+) -> Result<ReviewView, Problem> {
+    let offset = asked.after.unwrap_or(0).min(OFFSET_MAX);
+    let found = waiting(state, known, &visit.account()?.id, offset, PAGE_SIZE).await?;
+    let is_searched = found.is_some();
+    let (found, total) = found.unwrap_or_default();
+    let answers = answers(state, known).await?;
+    let mut pairs = Vec::with_capacity(found.len());
+    for pair in &found {
+        let (department, dataset) = source_names(pack, &pair.dataset);
+        let place = (pair.dataset.clone(), pair.record_key.clone(), pair.entity.clone());
+        let labels = answers.get(&place).map_or(&[][..], Vec::as_slice);
+        pairs.push(PairLine {
+            pair: PairName::of(state, known, pair).to_string(),
+            department,
+            dataset,
+            record_key: record_key(pack, &pair.dataset, &pair.record_key, true),
+            entity_key: masked(key_sensitivity(known.entity), &pair.entity),
+            probability: pair.probability,
+            differences: steps(known, pair, true).into_iter().filter(|step| differs(step.agreement)).collect(),
+            answers: labels.iter().filter_map(|label| Verdict::parse(&label.answer)).collect(),
+        });
+    }
+    Ok(ReviewView {
+        registry: known.id.clone(),
+        title: known.title.clone(),
+        pairs,
+        next: (total > offset + PAGE_SIZE).then(|| (offset + PAGE_SIZE).to_string()),
+        is_searched,
+        said: asked.said(),
+    })
+}
+
+/// Pairs that wait for a reviewer, and how many there are in all. `None`: candidates were not looked for yet.
+async fn waiting(
+    state: &AppState,
+    known: &Registry,
+    reviewer: &str,
+    offset: usize,
+    limit: usize,
+) -> Result<Option<(Vec<Pair>, usize)>, Problem> {
+    let (doubts, total) = match review::list(&state.lake, &state.store, known, reviewer, offset, limit).await {
+        Ok(found) => found,
+        Err(RegistryError::NoCandidates { .. }) => return Ok(None),
+        Err(error) => return Err(refused(error)),
+    };
+    let mut pairs = Vec::with_capacity(doubts.len());
+    for doubt in &doubts {
+        let record = (doubt.dataset.as_str(), doubt.record_key.as_str());
+        pairs.extend(state.desk.builder.pair_of(known, record, &doubt.entity_key).await.map_err(refused)?);
+    }
+    Ok(Some((pairs, total)))
+}
+
+type Answers = HashMap<(String, String, String), Vec<LabelRow>>;
+
+/// Every answer of a registry, by pair, in the order in which they were first given.
+async fn answers(state: &AppState, known: &Registry) -> Result<Answers, Problem> {
+    let mut found = Answers::new();
+    let (mut after, mut read) = (String::new(), 0);
+    while read < ANSWERS_MAX {
+        let page = state.store.label_list(&known.id, &after, PAGE_ROWS_MAX).await.map_err(internal)?;
+        let Some(last) = page.last() else { break };
+        after.clone_from(&last.id);
+        read += page.len();
+        for label in page {
+            let place = (label.dataset.clone(), label.record_key.clone(), label.entity_key.clone());
+            found.entry(place).or_default().push(label);
+        }
+    }
+    Ok(found)
+}
+
+fn differs(agreement: Agreement) -> bool {
+    match agreement {
+        Agreement::Near | Agreement::Other => true,
+        Agreement::Same | Agreement::Missing => false,
+    }
+}
+
+/// `GET /registries/{id}/pairs/{pair}`
+pub async fn show(
+    State(state): State<Arc<AppState>>,
+    visit: Visit,
+    Path((id, name)): Path<(String, String)>,
+    Query(asked): Query<Asked>,
+) -> Answer {
+    let frame = visit.frame(&state, Part::Registries).await?;
+    let pack = state.pack();
+    let known = find_for(&visit, &pack, &id, Standing::Provider)?;
+    let found = find(&state, known, &name).await?;
+    let mut view = view(&state, &visit, &pack, known, &found, None).await?;
+    view.said = asked.said();
+    Ok(html(pair::page(&frame, &view)))
+}
+
+/// `POST /registries/{id}/pairs/{pair}/{act}`: `answer`, or `clear` to see it in clear.
+pub async fn act(
+    State(state): State<Arc<AppState>>,
+    visit: Visit,
+    Path((id, name, act)): Path<(String, String, String)>,
+    Extension(fields): Extension<Fields>,
+) -> Answer {
+    let pack = state.pack();
+    let known = find_for(&visit, &pack, &id, Standing::Keeper)?;
+    let found = find(&state, known, &name).await?;
+    match act.as_str() {
+        "clear" => in_clear(&state, &visit, &pack, known, &found, &fields, None).await,
+        "answer" => answer(&state, &visit, &pack, known, &found, &fields).await,
+        _ => Err(Kind::NotFound.into()),
+    }
+}
+
+async fn answer(
+    state: &AppState,
+    visit: &Visit,
+    pack: &Pack,
+    known: &Registry,
+    pair: &Pair,
+    fields: &Fields,
+) -> Answer {
+    let word = fields.one("answer", 20)?;
+    let Some(verdict) = Judged::parse(word) else {
+        return Err(Problem::saying(
+            Kind::Unprocessable,
+            "回答应为 same、different 或 unsure。",
+            "The answer is same, different or unsure.",
+        ));
+    };
+    let shown_at: i64 = fields.one("shown_at", 20)?.parse().unwrap_or(0);
+    let record = RecordRef { dataset: pair.dataset.clone(), record_key: pair.record_key.clone() };
+    let said = Said {
+        record,
+        entity_key: pair.entity.clone(),
+        verdict,
+        seconds: (state.clock.now().as_microsecond() - shown_at) / 1_000_000,
+    };
+    let actor = visit.account()?.actor();
+    let decided = state.desk.builder.answer(known, &said, &actor).await.map_err(refused)?;
+    let word = if decided.is_some() { format!("{word}-decided") } else { word.to_owned() };
+    let next = waiting(state, known, &actor.account, 0, 1).await?.and_then(|(pairs, _)| pairs.into_iter().next());
+    let Some(next) = next else {
+        return Ok(Redirect::to(&format!("/registries/{}/review?said={word}", known.id)).into_response());
+    };
+    // Who judges in clear goes on in clear, for the same reason; each pair is an entry of its own.
+    if !fields.one("reason", yihe_registries::sight::REASON_CHARACTERS_MAX)?.is_empty()
+        && !is_protected(state, known, &next).await?
+    {
+        let said = Asked { said: Some(word), ..Asked::default() }.said();
+        return in_clear(state, visit, pack, known, &next, fields, said).await;
+    }
+    let name = PairName::of(state, known, &next);
+    Ok(Redirect::to(&format!("/registries/{}/pairs/{name}?said={word}", known.id)).into_response())
+}
+
+async fn in_clear(
+    state: &AppState,
+    visit: &Visit,
+    pack: &Pack,
+    known: &Registry,
+    pair: &Pair,
+    fields: &Fields,
+    said: Option<Text>,
+) -> Answer {
+    if is_protected(state, known, pair).await? {
+        return Err(protected());
+    }
+    let frame = visit.frame(state, Part::Registries).await?;
+    let place = format!("{}/{}/{}", pair.dataset, pair.batch, pair.row);
+    let entity = state.desk.builder.entity_name(known, &pair.entity);
+    let reason = disclose(state, visit.account()?, known, &entity, &place, fields).await?;
+    let mut view = view(state, visit, pack, known, pair, Some(reason)).await?;
+    view.said = said;
+    Ok(html(pair::page(&frame, &view)))
+}
+
+/// A pair by its name.
+///
+/// # Errors
+/// [`Kind::NotFound`], with why; the lake or the store failed.
+pub async fn find(state: &AppState, known: &Registry, name: &str) -> Result<Pair, Problem> {
+    let gone = || {
+        Problem::saying(
+            Kind::NotFound,
+            "这一对不在候选清单里：可能已重新查找候选，或记录已有了号码。",
+            "This pair is not among the candidates: they were looked for again, or the record has a number now.",
+        )
+    };
+    let name = PairName::parse(name).ok_or_else(gone)?;
+    let place = (name.dataset.as_str(), name.batch.as_str(), name.row);
+    let found = state.desk.builder.pair_at(known, place, &name.entity).await;
+    found.map_err(refused)?.ok_or_else(gone)
+}
+
+async fn is_protected(state: &AppState, known: &Registry, pair: &Pair) -> Result<bool, Problem> {
+    let key = &pair.entity;
+    if super::record::is_protected(state, known, key).await? {
+        return Ok(true);
+    }
+    // Protected under a number that was merged into this one.
+    let found = why::golden(&state.lake, &state.store, known, key).await.map_err(refused)?;
+    Ok(found.is_some_and(|found| found.protected))
+}
+
+/// What the page of a pair shows; the API answers the same, masked.
+///
+/// # Errors
+/// The store or the lake failed.
+pub async fn view(
+    state: &AppState,
+    visit: &Visit,
+    pack: &Pack,
+    known: &Registry,
+    pair: &Pair,
+    cleared_for: Option<String>,
+) -> Result<PairView, Problem> {
+    let is_masked = cleared_for.is_none();
+    let account = visit.account()?;
+    let is_keeper = standing(visit, pack, known) == Standing::Keeper;
+    let (department, dataset) = source_names(pack, &pair.dataset);
+    let beside = if is_keeper { waiting(state, known, &account.id, 0, PAGE_SIZE).await? } else { None };
+    let names: Vec<PairName> =
+        beside.unwrap_or_default().0.iter().map(|other| PairName::of(state, known, other)).collect();
+    let name = PairName::of(state, known, pair);
+    let at = names.iter().position(|other| *other == name);
+    let beside = |at: Option<usize>| at.and_then(|at| names.get(at)).map(ToString::to_string);
+    let filter = yihe_store::DecisionFilter {
+        registry: known.id.clone(),
+        record: Some((pair.dataset.clone(), pair.record_key.clone())),
+        standing: true,
+        ..yihe_store::DecisionFilter::default()
+    };
+    let decided = state.store.decision_list_newest(&filter, 0, 1).await.map_err(internal)?;
+    let place = (pair.dataset.clone(), pair.record_key.clone(), pair.entity.clone());
+    let labels = answers(state, known).await?.remove(&place).unwrap_or_default();
+    let mine = |label: &&LabelRow| label.reviewer == account.id;
+    let waterfall = pair.waterfall.as_ref();
+    let key_of = key_sensitivity(known.entity);
+    Ok(PairView {
+        registry: known.id.clone(),
+        title: known.title.clone(),
+        pair: name.to_string(),
+        department,
+        dataset,
+        record_key: record_key(pack, &pair.dataset, &pair.record_key, is_masked),
+        entity: name.entity.clone(),
+        entity_key: if is_masked { masked(key_of, &pair.entity) } else { pair.entity.clone() },
+        prior: waterfall.map_or(0.0, |waterfall| waterfall.prior),
+        steps: steps(known, pair, is_masked),
+        kin: waterfall.map_or(0.0, |waterfall| waterfall.kin),
+        probability: pair.probability,
+        is_protected: is_protected(state, known, pair).await?,
+        is_keeper,
+        answered: labels.iter().find(mine).and_then(|label| Verdict::parse(&label.answer)),
+        said: None,
+        decided: decided.first().map(|decision| decision_title(&decision.kind)),
+        previous: beside(at.and_then(|at| at.checked_sub(1))),
+        next: beside(Some(at.map_or(0, |at| at + 1))),
+        shown_at: state.clock.now().as_microsecond(),
+        reviewers: u64::from(known.review.reviewers),
+        cleared_for,
+    })
+}
+
+/// The key of a record, its columns masked as the dataset says.
+fn record_key(pack: &Pack, dataset: &str, record_key: &str, is_masked: bool) -> String {
+    // Of a dataset without a key, batch and row stand for it: that is nothing personal.
+    let Ok(parts) = serde_json::from_str::<Vec<String>>(record_key) else { return record_key.to_owned() };
+    let known = pack.dataset(dataset);
+    let sensitivity = |at: usize| {
+        let name = known.and_then(|known| known.key.get(at));
+        let column = known.and_then(|known| known.columns.iter().find(|column| Some(&column.name) == name));
+        column.map_or(Sensitivity::Hidden, |column| column.sensitivity)
+    };
+    let shown =
+        parts.iter().enumerate().map(|(at, part)| if is_masked { masked(sensitivity(at), part) } else { part.clone() });
+    shown.collect::<Vec<_>>().join(" · ")
+}
+
+fn steps(known: &Registry, pair: &Pair, is_masked: bool) -> Vec<Step> {
+    let step = |step: &yihe_registries::candidates::WaterfallStep| {
+        let field = known.fields.iter().find(|field| field.name == step.field);
+        let sensitivity = field.map_or(Sensitivity::Hidden, |field| field.sensitivity);
+        let shown = |value: &Option<String>| {
+            value.as_deref().map(|value| if is_masked { masked(sensitivity, value) } else { value.to_owned() })
+        };
+        let (agreement, level) = level_title(&step.level);
+        Step {
+            field: field.map_or_else(|| Text::new(&step.field, &step.field), |field| field.title.clone()),
+            record: shown(&step.record),
+            entity: shown(&step.entity),
+            agreement,
+            level,
+            weight: step.weight,
+            rarity: step.rarity,
+        }
+    };
+    pair.waterfall.iter().flat_map(|waterfall| &waterfall.steps).map(step).collect()
+}
+
+/// `GET /registries/{id}/review/agreement`
+pub async fn agreement(State(state): State<Arc<AppState>>, visit: Visit, Path(id): Path<String>) -> Answer {
+    let frame = visit.frame(&state, Part::Registries).await?;
+    let pack = state.pack();
+    let known = find_for(&visit, &pack, &id, Standing::Keeper)?;
+    Ok(html(agreement::page(&frame, &agreement_view(&state, &pack, known).await?)))
+}
+
+/// What the page of agreement shows; the API answers the same.
+///
+/// # Errors
+/// The store failed.
+pub async fn agreement_view(state: &AppState, pack: &Pack, known: &Registry) -> Result<AgreementView, Problem> {
+    let found = review::agreement(&state.store, known).await.map_err(refused)?;
+    let answers = answers(state, known).await?;
+    let mut seconds: BTreeMap<&str, Vec<i64>> = BTreeMap::new();
+    for label in answers.values().flatten() {
+        seconds.entry(&label.reviewer).or_default().push(label.seconds);
+    }
+    let mut reviewers = Vec::with_capacity(found.reviewers.len());
+    for (account, counts) in &found.reviewers {
+        let mut taken = seconds.remove(account.as_str()).unwrap_or_default();
+        taken.sort_unstable();
+        reviewers.push(ReviewerLine {
+            name: login(state, account).await?,
+            counts: *counts,
+            seconds: taken.get(taken.len() / 2).map_or(0, |seconds| crate::state::count(*seconds)),
+        });
+    }
+    let mut disputed = Vec::with_capacity(found.disputed.len());
+    for place in &found.disputed {
+        let (dataset, record, entity) = place;
+        let mut said = Vec::new();
+        for label in answers.get(place).map_or(&[][..], Vec::as_slice) {
+            if let Some(verdict) = Verdict::parse(&label.answer) {
+                said.push((login(state, &label.reviewer).await?, verdict));
+            }
+        }
+        let pair = state.desk.builder.pair_of(known, (dataset, record), entity).await.map_err(refused)?;
+        disputed.push(DisputedLine {
+            pair: pair.map(|pair| PairName::of(state, known, &pair).to_string()),
+            dataset: source_names(pack, dataset).1,
+            record_key: record_key(pack, dataset, record, true),
+            entity_key: masked(key_sensitivity(known.entity), entity),
+            answers: said,
+        });
+    }
+    Ok(AgreementView {
+        registry: known.id.clone(),
+        title: known.title.clone(),
+        answers: answers.values().map(|labels| labels.len() as u64).sum(),
+        shared: found.compared,
+        share: found.share,
+        kappa: found.kappa,
+        reviewers,
+        disputed,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_pair_is_read_as_it_is_written() {
+        let name = PairName { dataset: "permits".into(), batch: "0199-a".into(), row: 7, entity: "E3k9".into() };
+        assert_eq!(PairName::parse(&name.to_string()), Some(name));
+        for odd in ["", "a.b.c.d", "a.b.1", "a.b.1.e.f", "a..1.e"] {
+            assert_eq!(PairName::parse(odd), None, "{odd}");
+        }
+    }
+}
