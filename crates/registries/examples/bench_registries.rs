@@ -49,7 +49,7 @@ fn registry() -> Registry {
 
 /// Every department knows name, sex and telephone, and two or three more.
 fn fed(member: usize) -> impl Iterator<Item = &'static str> {
-    FIELDS.iter().enumerate().filter(move |(at, _)| *at < 3 || (at + member) % 3 != 0).map(|(_, name)| *name)
+    FIELDS.iter().enumerate().filter(move |(at, _)| *at < 3 || !(at + member).is_multiple_of(3)).map(|(_, name)| *name)
 }
 
 fn schema(member: usize) -> SchemaRef {
@@ -81,7 +81,7 @@ fn value(field: &str, person: u64, member: u64, round: u64) -> String {
     // A twentieth of the values of a department differ from the others'.
     let salt =
         if mixed(person, member * 31 + field.len() as u64).is_multiple_of(20) { member + 7 } else { 0 } + round * 97;
-    let draw = mixed(person, salt + field.as_bytes()[0] as u64);
+    let draw = mixed(person, salt + u64::from(field.as_bytes()[0]));
     match field {
         "name" => format!("{}{}", ["王", "李", "张", "刘", "陈"][usize::try_from(draw % 5).unwrap()], draw % 4000),
         "sex" => (1 + draw % 2).to_string(),
@@ -162,7 +162,8 @@ async fn main() {
     let began = Instant::now();
     for member in 0..MEMBERS {
         // Another hundredth of the people in each department: changes spread over everything.
-        let chosen: Vec<u64> = (0..people).filter(|person| mixed(*person, 1000 + member as u64) % 100 == 0).collect();
+        let chosen: Vec<u64> =
+            (0..people).filter(|person| mixed(*person, 1000 + member as u64).is_multiple_of(100)).collect();
         let table = TableName::new(Zone::Checked, format!("d{member}")).unwrap();
         let mut writer = lake.grower(&table, CommitKey::new("b2").unwrap(), &[]).await.unwrap();
         writer.write(rows(member, &chosen, "0199-b2", 1)).await.unwrap();

@@ -7,7 +7,8 @@
 //! the likely entities are listed ([`candidates`]).
 //!
 //! Deliberately absent: correcting a department's record (its owner does, through the docket), joining a
-//! record without a usable key to an entity by itself (it is listed as unlinked), and reading files.
+//! record without a usable key to an entity unless somebody decides it, or the definition lets the model
+//! (`join_from`), and reading files.
 //!
 //! Who is whom follows from keys and from decisions ([`decide`]) that people make and revoke; every entity has a
 //! durable name ([`identity`]). A build starts from what changed where that is enough, and comes to the same tables.

@@ -90,7 +90,7 @@ after an interruption simply run it again. Rows that do not fit go to quarantine
     Quality(Quality),
     /// 用 SQL 查指标、问题与工单 · ask about metrics, faults and tickets in SQL
     #[command(after_help = "\
-表 · tables: yihe.metrics  yihe.faults  yihe.tickets  yihe.notices  yihe.theme_<主题库 · theme>
+表 · tables: yihe.metrics  yihe.faults  yihe.tickets  yihe.notices  yihe.golden  yihe.conflicts  yihe.links  yihe.decisions  yihe.theme_<主题库 · theme>
 例 · examples:
   yihe sql \"SELECT dataset, rule, count(*) FROM yihe.faults WHERE state = 'open' GROUP BY ALL ORDER BY 3 DESC\"
   yihe sql \"SELECT * FROM yihe.tickets WHERE state = 'open'\"
@@ -469,7 +469,7 @@ Acts with the account of the officer of the department that runs the registry.")
         #[arg(long, default_value_t = 100)]
         limit: i64,
     },
-    /// 由模型自行并入（须定义 join_from）· the model's own decisions, where the definition lets it
+    /// 由模型自行并入（须定义 `join_from`）· the model's own decisions, where the definition lets it
     Join {
         /// 基础库 · registry
         registry: String,
@@ -697,7 +697,7 @@ pub struct LinkRun {
     #[arg(long, value_name = "P")]
     pub pairs_from: Option<f64>,
     /// 人工判定的对，计入训练并照办：左编号、右编号、same 或 different · pairs that people judged, which train the model
-    /// and hold: left_id, right_id, same or different
+    /// and hold: `left_id`, `right_id`, same or different
     #[arg(long, value_name = "L.parquet")]
     pub labels: Option<PathBuf>,
     /// 区划清单（code,name,parent,level[,valid_from,valid_to]），用以解析地址 · list of divisions to read addresses by

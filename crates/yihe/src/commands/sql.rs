@@ -1,4 +1,7 @@
-//! `yihe sql`: the tables `yihe.metrics`, `yihe.faults`, `yihe.tickets`, `yihe.notices`, and each theme.
+//! `yihe sql`: the tables `yihe.metrics`, `yihe.faults`, `yihe.tickets`, `yihe.notices`, those of the registries, and
+//! each theme.
+
+mod registries;
 
 use std::sync::Arc;
 
@@ -37,6 +40,10 @@ pub async fn run(app: &App, words: &Sql, output: &Output) -> Result<Exit> {
         Offered { name: "tickets".to_owned(), rows: given(tickets(&all_tickets(app).await?)) },
         Offered { name: "notices".to_owned(), rows: given(notices(&all_notices(app).await?)) },
     ];
+    // They are many and planned whole, so only for a question that speaks of them.
+    if registries::NAMES.iter().any(|name| words.question.contains(name)) {
+        offered.extend(registries::offered(app, &pack).await?);
+    }
     offered.extend(themes(app, &pack)?);
     let answer = app.lake.inspect(offered, &words.question, Limits::default()).await?;
     let names: Vec<&str> = answer.schema.fields().iter().map(|field| field.name().as_str()).collect();

@@ -1,0 +1,152 @@
+//! `yihe.golden`, `yihe.conflicts`, `yihe.links` and `yihe.decisions`: where golden values are from, which lost, what
+//! entities were made of and who decided. Entities go by their name; what is sensitive, or of a protected person, is
+//! hidden.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use yihe_definitions::{Pack, Registry, Sensitivity};
+use yihe_lake::{Offered, OfferedRows, QueryTable};
+use yihe_registries::shape;
+use yihe_store::{DecisionFilter, DecisionRow, PAGE_ROWS_MAX};
+
+use super::{Columns, ROWS_MAX, given};
+use crate::app::App;
+
+/// The names of the tables in the schema `yihe`.
+pub(super) const NAMES: [&str; 4] = ["golden", "conflicts", "links", "decisions"];
+
+/// What takes the place of a hidden value.
+const HIDDEN: &str = "'***'";
+
+/// The tables.
+pub(super) async fn offered(app: &App, pack: &Pack) -> Result<Vec<Offered>> {
+    let mut built = Vec::new();
+    for registry in &pack.registries {
+        if app.lake.exists(&shape::sources_table(registry)?) && app.lake.exists(&shape::golden_table(registry)?) {
+            built.push(registry);
+        }
+    }
+    let mut golden = Query::default();
+    let mut conflicts = Query::default();
+    let mut links = Query::default();
+    for registry in built {
+        let id = &registry.id;
+        let key = &registry.key;
+        let alias = golden.table("g", shape::golden_table(registry)?);
+        for field in &registry.fields {
+            let name = &field.name;
+            let value = if field.sensitivity == Sensitivity::Plain {
+                format!("CASE WHEN \"_protected\" IS TRUE THEN {HIDDEN} ELSE CAST(\"{name}\" AS VARCHAR) END")
+            } else {
+                format!("CASE WHEN \"{name}\" IS NULL THEN NULL ELSE {HIDDEN} END")
+            };
+            golden.selects.push(format!(
+                "SELECT '{id}' AS registry, \"_entity\" AS entity, '{name}' AS field, {value} AS value, \
+                 \"{}\" AS taken_from, \"_standing\" AS standing FROM {alias}",
+                shape::from_column(name),
+            ));
+        }
+        let one = conflicts.table("g", shape::golden_table(registry)?);
+        let other = conflicts.table("c", shape::conflicts_table(registry)?);
+        let shown = |column: &str| shown(registry, &one, &other, column);
+        conflicts.selects.push(format!(
+            "SELECT '{id}' AS registry, {one}.\"_entity\" AS entity, {other}.field AS field, {} AS kept, \
+             {other}.kept_from AS kept_from, {} AS lost, {other}.lost_from AS lost_from, \
+             {other}.lost_batch AS lost_batch, {other}.lost_row AS lost_row \
+             FROM {other} JOIN {one} ON {one}.\"{key}\" = {other}.entity",
+            shown("kept"),
+            shown("lost"),
+        ));
+        let one = links.table("g", shape::golden_table(registry)?);
+        let other = links.table("s", shape::sources_table(registry)?);
+        links.selects.push(format!(
+            "SELECT '{id}' AS registry, {one}.\"_entity\" AS entity, split_part(line, chr(9), 1) AS dataset, \
+             CASE WHEN split_part(line, chr(9), 3) = '' THEN 'key' ELSE split_part(line, chr(9), 3) END AS joined_by \
+             FROM (SELECT key AS source_key, unnest(string_to_array(records, chr(10))) AS line FROM {other}) AS lines \
+             JOIN {one} ON {one}.\"{key}\" = lines.source_key WHERE line <> ''",
+        ));
+    }
+    let rows = decisions(app, pack).await?;
+    let table = Columns::default()
+        .text("id", rows.iter().map(|row| Some(row.id.as_str())))
+        .text("registry", rows.iter().map(|row| Some(row.registry.as_str())))
+        .text("kind", rows.iter().map(|row| Some(row.kind.as_str())))
+        .text("dataset", rows.iter().map(|row| Some(row.dataset.as_str()).filter(|dataset| !dataset.is_empty())))
+        .text("reason", rows.iter().map(|row| Some(row.reason.as_str())))
+        .text("decided_by", rows.iter().map(|row| Some(row.decided_by.as_str())))
+        .instant("decided_at", rows.iter().map(|row| Some(row.decided_at)))
+        .text("model", rows.iter().map(|row| Some(row.model.as_str()).filter(|model| !model.is_empty())))
+        .whole("probability_ppm", rows.iter().map(|row| row.probability_ppm.unwrap_or(0)))
+        .instant("revoked_at", rows.iter().map(|row| row.revoked_at))
+        .text("revoked_by", rows.iter().map(|row| row.revoked_by.as_deref()));
+    Ok(vec![
+        golden.offered("golden", &["registry", "entity", "field", "value", "taken_from", "standing"]),
+        conflicts.offered("conflicts", &["registry", "entity", "field", "kept", "kept_from", "lost", "lost_from"]),
+        links.offered("links", &["registry", "entity", "dataset", "joined_by"]),
+        Offered { name: "decisions".to_owned(), rows: given(table) },
+    ])
+}
+
+/// A value of the conflicts, where the field is plain and nobody is protected.
+fn shown(registry: &Registry, golden: &str, conflicts: &str, column: &str) -> String {
+    let plain: Vec<String> = registry
+        .fields
+        .iter()
+        .filter(|field| field.sensitivity == Sensitivity::Plain)
+        .map(|field| format!("'{}'", field.name))
+        .collect();
+    if plain.is_empty() {
+        return HIDDEN.to_owned();
+    }
+    format!(
+        "CASE WHEN {conflicts}.field IN ({}) AND {golden}.\"_protected\" IS NOT TRUE THEN {conflicts}.{column} \
+         ELSE {HIDDEN} END",
+        plain.join(", ")
+    )
+}
+
+async fn decisions(app: &App, pack: &Pack) -> Result<Vec<DecisionRow>> {
+    let mut found = Vec::new();
+    for registry in &pack.registries {
+        let filter = DecisionFilter { registry: registry.id.clone(), ..DecisionFilter::default() };
+        let mut offset = 0;
+        while offset < ROWS_MAX {
+            let page = app.store.decision_list_newest(&filter, offset, PAGE_ROWS_MAX).await?;
+            if page.is_empty() {
+                break;
+            }
+            offset += PAGE_ROWS_MAX;
+            found.extend(page);
+        }
+    }
+    Ok(found)
+}
+
+/// One query over the tables of several registries.
+#[derive(Default)]
+struct Query {
+    tables: Vec<QueryTable>,
+    selects: Vec<String>,
+}
+
+impl Query {
+    /// Takes a table and gives the name under which the query finds it.
+    fn table(&mut self, letter: &str, table: yihe_lake::TableName) -> String {
+        let alias = format!("{letter}{}", self.tables.len());
+        self.tables.push(QueryTable::newest(alias.clone(), table));
+        alias
+    }
+
+    fn offered(self, name: &str, columns: &[&str]) -> Offered {
+        let rows = if self.selects.is_empty() {
+            let text = |name: &&str| Field::new(*name, DataType::Utf8, true);
+            let schema: SchemaRef = Arc::new(Schema::new(columns.iter().map(text).collect::<Vec<_>>()));
+            OfferedRows::Given { schema, batches: Vec::new() }
+        } else {
+            OfferedRows::Query { sql: self.selects.join(" UNION ALL "), tables: self.tables }
+        };
+        Offered { name: name.to_owned(), rows }
+    }
+}
