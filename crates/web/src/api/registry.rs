@@ -162,7 +162,7 @@ pub async fn pair(
     Ok(Json(json!({
         "registry": view.registry, "pair": view.pair, "record": view.record_key, "entity": view.entity,
         "entity_key": view.entity_key, "prior": view.prior, "steps": view.steps.iter().map(step).collect::<Vec<_>>(),
-        "kin": view.kin, "probability": view.probability,
+        "moved": view.moved, "kin": view.kin, "probability": view.probability,
         "pair_probability": found.waterfall.as_ref().map(|waterfall| waterfall.pair_probability), "model": found.model,
         "answered": view.answered.map(|answer| answer.as_str()),
         "decided": view.decided.as_ref().map(text),

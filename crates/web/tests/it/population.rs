@@ -151,6 +151,7 @@ impl House {
                     step("name", name(person), name(person), "exact", 8.0),
                     step("mobile", mobile(person), other_mobile(person), "other", -4.4),
                 ],
+                moved: 0.0,
                 kin: 0.0,
                 pair_probability: odds[person],
                 probability: odds[person],

@@ -332,6 +332,7 @@ fn pair() -> PairView {
             pair_step(("居住地址", "Residence"), (None, Some("***")), "missing", 0.0),
             pair_step(("性别", "Sex"), (Some("1"), Some("2")), "other", -4.3),
         ],
+        moved: 2.1,
         kin: -1.8,
         probability: 0.690_1,
         cleared_for: None,

@@ -35,6 +35,8 @@ pub struct PairView {
     pub prior: f64,
     /// One step for each comparison.
     pub steps: Vec<Step>,
+    /// Given back because what changes together may have changed, bits: somebody moved.
+    pub moved: f64,
     /// Taken off because they may be relatives, bits, negative or zero.
     pub kin: f64,
     /// Probability that they are the same, `0.0..=1.0`.
@@ -227,10 +229,14 @@ fn answer(frame: &Frame, view: &PairView) -> Markup {
 fn weights(words: Words, view: &PairView) -> Markup {
     let mut falls = vec![Fall::total(view.prior)];
     falls.extend(view.steps.iter().map(|step| Fall::step(step.weight)));
-    if view.kin != 0.0 {
-        falls.push(Fall::step(view.kin));
-    }
-    let end = view.prior + view.steps.iter().map(|step| step.weight).sum::<f64>() + view.kin;
+    // What is said of the pair as a whole, beside its fields.
+    let whole = [
+        (words.of("可能搬过家", "May have moved"), view.moved),
+        (words.of("可能是亲属", "May be relatives"), view.kin),
+    ];
+    let whole: Vec<(&str, f64)> = whole.into_iter().filter(|(_, weight)| *weight != 0.0).collect();
+    falls.extend(whole.iter().map(|(_, weight)| Fall::step(*weight)));
+    let end = view.prior + view.steps.iter().map(|step| step.weight).sum::<f64>() + view.moved + view.kin;
     falls.push(Fall::total(end));
     let bars = chart::waterfall(&falls);
     let heads = [
@@ -241,7 +247,6 @@ fn weights(words: Words, view: &PairView) -> Markup {
         Head::Number(words.of("权重", "Weight")),
         Head::Text(words.of("累加", "Adding up")),
     ];
-    let kin_bar = (view.kin != 0.0).then(|| bars[view.steps.len() + 1].clone());
     html! {
         (table("weights", &heads, &html! {
             tr { th scope="row" { (words.of("比较之前", "Before comparing")) } td { "–" } td { "–" } td { "–" } td.num { (bits(view.prior)) } td.fall { (bars[0]) } }
@@ -255,8 +260,8 @@ fn weights(words: Words, view: &PairView) -> Markup {
                     td.fall { (bar) }
                 }
             }
-            @if let Some(bar) = &kin_bar {
-                tr { th scope="row" { (words.of("可能是亲属", "May be relatives")) } td { "–" } td { "–" } td { "–" } td.num { (bits(view.kin)) } td.fall { (bar) } }
+            @for ((title, weight), bar) in whole.iter().zip(&bars[view.steps.len() + 1..]) {
+                tr { th scope="row" { (title) } td { "–" } td { "–" } td { "–" } td.num { (bits(*weight)) } td.fall { (bar) } }
             }
             tr.sum { th scope="row" { (words.of("合计", "In all")) } td { "–" } td { "–" } td { (words.percent(view.probability)) } td.num { (bits(end)) } td.fall { (bars[bars.len() - 1]) } }
         }))

@@ -381,6 +381,7 @@ pub async fn view(
         entity_key: if is_masked { masked(key_of, &pair.entity) } else { pair.entity.clone() },
         prior: waterfall.map_or(0.0, |waterfall| waterfall.prior),
         steps: steps(known, pair, is_masked),
+        moved: waterfall.map_or(0.0, |waterfall| waterfall.moved),
         kin: waterfall.map_or(0.0, |waterfall| waterfall.kin),
         probability: pair.probability,
         is_protected: is_protected(state, known, pair).await?,
