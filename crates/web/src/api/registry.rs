@@ -16,7 +16,7 @@ use crate::{
     language::Text,
     pages::registry::{
         Figures, KEY_CHARACTERS_MAX,
-        pair::Step,
+        pair::{Step, Verdict},
         record::Origin,
         trial::{ChangeLine, TrialState},
     },
@@ -164,7 +164,7 @@ pub async fn pair(
         "entity_key": view.entity_key, "prior": view.prior, "steps": view.steps.iter().map(step).collect::<Vec<_>>(),
         "moved": view.moved, "kin": view.kin, "probability": view.probability,
         "pair_probability": found.waterfall.as_ref().map(|waterfall| waterfall.pair_probability), "model": found.model,
-        "answered": view.answered.map(|answer| answer.as_str()),
+        "answered": view.answered.map(Verdict::as_str),
         "decided": view.decided.as_ref().map(text),
     }))
     .into_response())

@@ -74,6 +74,7 @@ pub async fn name_of(state: &AppState, known: &Registry, text: &str) -> Result<O
 }
 
 /// A refusal of the room as its reader is told.
+#[must_use]
 pub fn refused(error: RegistryError) -> Problem {
     let kind = match &error {
         RegistryError::NoEntity { .. } | RegistryError::NoRecord { .. } | RegistryError::NoDecision { .. } => {
