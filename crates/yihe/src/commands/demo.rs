@@ -289,6 +289,9 @@ async fn supply(app: &App, definitions: &Pack, address: &str, shared: &share::Sh
     if !status.is_success() {
         bail!("the service door answered {status}: {body}");
     }
+    if body["records"].as_array().is_none_or(Vec::is_empty) {
+        bail!("the service door gave no record of a person who is in the registry: {body}");
+    }
     let uses = app.store.usage_list(Some(&shared.grant.id), 0, 1).await?;
     let receipt = uses.first().map(|used| ObjectKind::Usage.name(&used.id)).context("every supply has a use record")?;
     // The key of a person does not go to the terminal.

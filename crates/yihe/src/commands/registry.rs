@@ -398,7 +398,13 @@ fn cell(record: &RecordBatch, column: &str) -> Option<String> {
 
 /// The key of some record, for the demonstration.
 pub async fn any_key(app: &App, registry: &Definition) -> Result<String> {
-    let scan = Scan { columns: Some(vec![registry.key.clone()]), limit: Some(1), ordered: true, ..Scan::default() };
+    let scan = Scan {
+        columns: Some(vec![registry.key.clone()]),
+        filter_sql: Some(format!("NOT {}", shape::PROTECTED)),
+        limit: Some(1),
+        ordered: true,
+        ..Scan::default()
+    };
     let mut stream = app.lake.scan(&shape::golden_table(registry)?, scan).await?;
     while let Some(batch) = stream.next().await {
         if let Some(key) = cell(&batch?, &registry.key) {
