@@ -429,6 +429,7 @@ impl Walk {
         follow.see_table(checker.rules(), &metrics, &[]).map_err(check_failed)?;
 
         let mut gate = gate::Gate::new(pack, dataset, &checker, &grown);
+        let mut displaced = Vec::new();
         let scan = Scan {
             version: Some(version),
             filter_sql: Some(inputs::batch_filter(batches)),
@@ -444,6 +445,7 @@ impl Walk {
             if let Some(faults) = split.faults {
                 fault_rows.write(faults).await.map_err(lake_failed("write faults"))?;
             }
+            displaced.extend(split.displaced);
             accepted_rows.write(split.accepted).await.map_err(lake_failed("write the checked table"))?;
         }
         fault_rows.commit(Map::new()).await.map_err(lake_failed("write faults"))?;
@@ -459,7 +461,7 @@ impl Walk {
             checker: &checker,
             grown: &grown,
         };
-        self.turn(&older, &mut follow, &key).await?;
+        self.turn(&older, displaced, &mut follow, &key).await?;
         (self.faults)("check.after_turned");
 
         let followed = self.merge(pack, dataset, follow, key).await?;

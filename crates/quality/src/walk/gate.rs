@@ -56,6 +56,9 @@ pub(super) struct Gate<'a> {
 pub(super) struct Split {
     pub accepted: RecordBatch,
     pub faults: Option<RecordBatch>,
+    /// Keys of rows that are held back because they are not unique; what was accepted of their records before must
+    /// leave the checked table, for it is of the same pair.
+    pub displaced: Option<RecordBatch>,
     pub found: Vec<GateFault>,
 }
 
@@ -90,6 +93,7 @@ impl<'a> Gate<'a> {
 
         let mut faulty = Bits::none(rows);
         let mut held = Bits::none(rows);
+        let mut displaced = Bits::none(rows);
         let mut writer = FaultRows::new(batch)?;
         let mut found = Vec::new();
         let place = self.places.as_ref().map(|places| places.of_rows(batch)).transpose()?.flatten();
@@ -111,6 +115,9 @@ impl<'a> Gate<'a> {
                 faulty.insert(row);
                 if holds(rule.severity) {
                     held.insert(row);
+                    if self.checker.is_unique_rule(index) {
+                        displaced.insert(row);
+                    }
                 }
                 let columns = self.checker.shown_columns(index).join(", ");
                 let value = self.checker.found(batch, index, row);
@@ -142,8 +149,19 @@ impl<'a> Gate<'a> {
             let passes = BooleanArray::new(held.complement().to_buffer(), None);
             filter_record_batch(batch, &passes).expect("the mask has one bit per row")
         };
-        Ok(Split { accepted, faults: writer.finish(), found })
+        Ok(Split { accepted, faults: writer.finish(), displaced: keys_of(self.key, batch, &displaced)?, found })
     }
+}
+
+/// The whole keys of some rows; `None` when there are none.
+fn keys_of(key: &[String], batch: &RecordBatch, rows: &Bits) -> Result<Option<RecordBatch>, QualityError> {
+    if rows.count() == 0 || key.is_empty() {
+        return Ok(None);
+    }
+    let columns: Vec<usize> = key.iter().filter_map(|name| batch.schema().index_of(name).ok()).collect();
+    let whole = |row: usize| columns.iter().all(|column| !batch.column(*column).is_null(row));
+    let chosen: BooleanArray = (0..batch.num_rows()).map(|row| Some(rows.contains(row) && whole(row))).collect();
+    Ok(Some(filter_record_batch(&batch.project(&columns)?, &chosen)?))
 }
 
 /// Builds rows of the faults table out of one batch.

@@ -32,8 +32,15 @@ pub(super) struct Older<'a> {
 }
 
 impl Walk {
-    /// Tells the history of rows whose verdict changed, and moves them out of the checked table or into it.
-    pub(super) async fn turn(&self, older: &Older<'_>, follow: &mut Follow, key: &CommitKey) -> Result<(), WalkError> {
+    /// Tells the history of rows whose verdict changed, and moves them out of the checked table or into it; with them
+    /// leave the records of the keys `displaced`, whose newest rows are held back as one of several.
+    pub(super) async fn turn(
+        &self,
+        older: &Older<'_>,
+        displaced: Vec<RecordBatch>,
+        follow: &mut Follow,
+        key: &CommitKey,
+    ) -> Result<(), WalkError> {
         let dataset = || older.dataset.id.clone();
         let lake_failed = |action| move |source| WalkError::Lake { action, dataset: older.dataset.id.clone(), source };
         let check_failed = |source| WalkError::Check { dataset: dataset(), source };
@@ -43,12 +50,12 @@ impl Walk {
             all |= &turned.failing;
             all |= &turned.passing;
         }
-        if all.is_empty() {
+        let is_kept = older.dataset.source.mode == Mode::Increment && !older.dataset.key.is_empty();
+        let mut leaving = if is_kept { displaced } else { Vec::new() };
+        if all.is_empty() && leaving.is_empty() {
             return Ok(());
         }
-        let is_kept = older.dataset.source.mode == Mode::Increment && !older.dataset.key.is_empty();
         let held = self.held(older).map_err(check_failed)?.filter(|_| is_kept);
-        let mut leaving = Vec::new();
         let mut entering = Vec::new();
         for (batch_id, rows) in state.places(&all).map_err(check_failed)? {
             let numbers: HashMap<i64, u32> =
