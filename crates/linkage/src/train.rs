@@ -169,11 +169,29 @@ pub fn maximise(
     counts: &Counts,
     labels: &ByPattern,
 ) -> Parameters {
-    let with_kin = climb(model, records, marginals, (counts, labels), true);
+    let climb = |kin, stage| climb(model, records, marginals, (counts, labels), kin, stage);
+    let mut with_kin = climb(true, Stage::Rough);
+    if is_kin(model, &with_kin) {
+        // The rough part took relatives for the same, as where nearly every pair shares an address and few share a
+        // name: without it the two classes stay apart.
+        let finer = climb(true, Stage::Fine);
+        if !is_kin(model, &finer) {
+            with_kin = finer;
+        }
+    }
     match &with_kin.kin {
-        Some(kin) if kin.prior < KIN_MIN * with_kin.prior => climb(model, records, marginals, (counts, labels), false),
+        Some(kin) if kin.prior < KIN_MIN * with_kin.prior => climb(false, Stage::Rough),
         _ => with_kin,
     }
+}
+
+/// Whether what was learned of the same thing is that of relatives: on what is personal they disagree as often as
+/// is believed at all.
+fn is_kin(model: &Model, parameters: &Parameters) -> bool {
+    let other = |levels: &Vec<f64>| levels.last().copied().unwrap_or(0.0);
+    let personal = model.comparisons.iter().zip(&parameters.m).filter(|(comparison, _)| comparison.personal);
+    let most = OTHER_MAX_PERSONAL * 0.99;
+    personal.filter(|(_, levels)| other(levels) >= most).count() >= 2
 }
 
 fn climb(
@@ -182,6 +200,7 @@ fn climb(
     marginals: &Marginals,
     (counts, labels): (&Counts, &ByPattern),
     kin: bool,
+    mut stage: Stage,
 ) -> Parameters {
     let possible = records.possible_pairs().max(1.0);
     // The order of a hash map must not show in the last digits.
@@ -194,7 +213,6 @@ fn climb(
         // One column alone cannot tell how often it is wrong.
         return parameters;
     }
-    let mut stage = Stage::Rough;
     for _ in 0..2 * ROUNDS_MAX {
         let before = parameters.clone();
         round(model, possible, (&patterns, labels), stage, &mut parameters);
