@@ -597,7 +597,7 @@ The model is a YAML file for review; `yihe link run --save-model` writes it with
         /// 写到此文件，缺省为标准输出 · file to write [default: standard output]
         #[arg(long, visible_alias = "model", value_name = "MODEL.yaml")]
         out: Option<PathBuf>,
-        /// 区划清单（code,name,parent,level[,valid_from,valid_to]），用以解析地址 · list of divisions to read addresses by
+        /// 区划清单（`code,name,parent,level[,valid_from,valid_to]`），用以解析地址 · list of divisions to read addresses by
         #[arg(long, value_name = "DIVISIONS.csv")]
         divisions: Option<PathBuf>,
     },
@@ -700,7 +700,7 @@ pub struct LinkRun {
     /// and hold: `left_id`, `right_id`, same or different
     #[arg(long, value_name = "L.parquet")]
     pub labels: Option<PathBuf>,
-    /// 区划清单（code,name,parent,level[,valid_from,valid_to]），用以解析地址 · list of divisions to read addresses by
+    /// 区划清单（`code,name,parent,level[,valid_from,valid_to]`），用以解析地址 · list of divisions to read addresses by
     #[arg(long, value_name = "DIVISIONS.csv")]
     pub divisions: Option<PathBuf>,
     /// 模型已训练也重新训练 · learn again what the model already says
