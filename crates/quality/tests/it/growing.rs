@@ -196,7 +196,7 @@ fn many_deliveries_stay_few_files_and_right() {
         let rows: Vec<_> =
             (0..20).map(|row| simple((delivery * 7 + row) % 300, &format!("k{}", row * 3), row)).collect();
         let first = usize::try_from(delivery).unwrap();
-        plain.deliver(&[rows.clone()], first, false, true);
+        plain.deliver(std::slice::from_ref(&rows), first, false, true);
         state = Some(deliver(&checker, folder.path(), state.as_ref(), &[rows], first, false).unwrap().state);
     }
     let state = state.unwrap();
@@ -215,7 +215,7 @@ fn a_check_that_did_not_end_is_passed_over_and_repeated() {
     let first =
         deliver(&checker, folder.path(), None, &[vec![simple(1, "a", 1), simple(2, "b", 2)]], 0, false).unwrap();
     let second = vec![simple(3, "a", 3), simple(2, "c", 4)];
-    let once = deliver(&checker, folder.path(), Some(&first.state), &[second.clone()], 1, false).unwrap();
+    let once = deliver(&checker, folder.path(), Some(&first.state), std::slice::from_ref(&second), 1, false).unwrap();
     // The process ended before the batch was known as checked: it is judged again, with more that came.
     let before = State::open(folder.path(), &checker, |batch| batch == "b1").unwrap().unwrap();
     assert_eq!((before.next_row(), before.standing()), (2, 2));
