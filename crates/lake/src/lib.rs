@@ -67,6 +67,7 @@ mod write;
 mod changes;
 mod inspect;
 mod lookup;
+mod pages;
 mod pick;
 mod predicate;
 mod query;

@@ -12,10 +12,8 @@ use arrow::compute::{CastOptions, and_kleene, cast, cast_with_options};
 use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 use parquet::arrow::arrow_reader::{
-    ArrowPredicateFn, ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowFilter,
-    RowSelection, RowSelector,
+    ArrowPredicateFn, ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowFilter, RowSelection,
 };
 use parquet::errors::ParquetError;
 use parquet::file::metadata::PageIndexPolicy;
@@ -25,6 +23,7 @@ use crate::lake::{Lake, locked};
 use crate::layout::bucket_of;
 use crate::merge::adapt;
 use crate::name::TableName;
+use crate::pages::Bounds;
 use crate::table::Table;
 use crate::write::blocking;
 
@@ -143,39 +142,8 @@ impl Sought {
 
     /// Row groups and, within them, pages whose bounds hold the first part of the key.
     fn candidates(&self, footer: &ArrowReaderMetadata) -> Result<(Vec<usize>, RowSelection), ParquetError> {
-        let metadata = footer.metadata();
         let (name, value) = &self.parts[0];
-        let converter = StatisticsConverter::try_new(name, footer.schema(), footer.parquet_schema())?;
-        let groups = metadata.row_groups();
-        let keep = within(&converter.row_group_mins(groups)?, &converter.row_group_maxes(groups)?, value)?;
-        let mut chosen = Vec::new();
-        let mut selectors = Vec::new();
-        for (group, metadata_of_group) in groups.iter().enumerate() {
-            if !keep.value(group) {
-                continue;
-            }
-            chosen.push(group);
-            let rows = usize::try_from(metadata_of_group.num_rows()).unwrap_or(usize::MAX);
-            let (Some(columns), Some(offsets)) = (metadata.column_index(), metadata.offset_index()) else {
-                selectors.push(RowSelector::select(rows));
-                continue;
-            };
-            let page_rows = converter.data_page_row_counts(offsets, groups, [&group])?;
-            let Some(page_rows) = page_rows else {
-                selectors.push(RowSelector::select(rows));
-                continue;
-            };
-            let pages = within(
-                &converter.data_page_mins(columns, offsets, [&group])?,
-                &converter.data_page_maxes(columns, offsets, [&group])?,
-                value,
-            )?;
-            for page in 0..page_rows.len() {
-                let rows = usize::try_from(page_rows.value(page)).unwrap_or(usize::MAX);
-                selectors.push(if pages.value(page) { RowSelector::select(rows) } else { RowSelector::skip(rows) });
-            }
-        }
-        Ok((chosen, RowSelection::from(selectors)))
+        Bounds::of(footer, name)?.select(|lows, highs| within(lows, highs, value))
     }
 }
 

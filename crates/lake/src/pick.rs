@@ -5,16 +5,15 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, BooleanArray, RecordBatch, StringArray, UInt32Array};
+use arrow::array::{AsArray, BooleanArray, RecordBatch, StringArray, UInt32Array};
 use arrow::compute::{cast, take_record_batch};
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 use parquet::arrow::arrow_reader::{
-    ArrowPredicateFn, ArrowReaderMetadata, ParquetRecordBatchReaderBuilder, RowFilter, RowSelection, RowSelector,
+    ArrowPredicateFn, ArrowReaderMetadata, ParquetRecordBatchReaderBuilder, RowFilter, RowSelection,
 };
 use parquet::errors::ParquetError;
 use xxhash_rust::xxh3::xxh3_128;
@@ -24,6 +23,7 @@ use crate::lake::Lake;
 use crate::layout::bucket_of;
 use crate::merge::{SortedFile, adapt};
 use crate::name::TableName;
+use crate::pages::Bounds;
 use crate::table::Table;
 use crate::write::blocking;
 
@@ -225,52 +225,23 @@ fn candidates(
     footer: &ArrowReaderMetadata,
     keys: &HashSet<String>,
 ) -> Result<(Vec<usize>, Option<RowSelection>), ParquetError> {
-    let metadata = footer.metadata();
-    let groups = metadata.row_groups();
-    let all = || (0..groups.len()).collect::<Vec<_>>();
     let first = &table.layout.key[0];
     let is_text = footer.schema().field_with_name(first).is_ok_and(|field| field.data_type() == &DataType::Utf8);
     if !is_text {
-        return Ok((all(), None));
+        return Ok(((0..footer.metadata().num_row_groups()).collect(), None));
     }
     let mut sought: Vec<&str> = keys.iter().map(|key| key.split(BETWEEN).next().unwrap_or_default()).collect();
     sought.sort_unstable();
-    let within = |low: &StringArray, high: &StringArray, at: usize| {
-        if low.is_null(at) || high.is_null(at) {
-            return true;
-        }
-        let next = sought.partition_point(|key| *key < low.value(at));
-        sought.get(next).is_some_and(|key| *key <= high.value(at))
-    };
-    let converter = StatisticsConverter::try_new(first, footer.schema(), footer.parquet_schema())?;
-    let (lows, highs) = (converter.row_group_mins(groups)?, converter.row_group_maxes(groups)?);
-    let (lows, highs) = (lows.as_string::<i32>(), highs.as_string::<i32>());
-    let mut chosen = Vec::new();
-    let mut selectors = Vec::new();
-    for (group, metadata_of_group) in groups.iter().enumerate() {
-        if !within(lows, highs, group) {
-            continue;
-        }
-        chosen.push(group);
-        let rows = usize::try_from(metadata_of_group.num_rows()).unwrap_or(usize::MAX);
-        let (Some(columns), Some(offsets)) = (metadata.column_index(), metadata.offset_index()) else {
-            selectors.push(RowSelector::select(rows));
-            continue;
+    let (chosen, selection) = Bounds::of(footer, first)?.select(|lows, highs| {
+        let within = |(low, high): (Option<&str>, Option<&str>)| {
+            let (Some(low), Some(high)) = (low, high) else { return true };
+            let next = sought.partition_point(|key| *key < low);
+            sought.get(next).is_some_and(|key| *key <= high)
         };
-        let Some(page_rows) = converter.data_page_row_counts(offsets, groups, [&group])? else {
-            selectors.push(RowSelector::select(rows));
-            continue;
-        };
-        let low = converter.data_page_mins(columns, offsets, [&group])?;
-        let high = converter.data_page_maxes(columns, offsets, [&group])?;
-        let (low, high) = (low.as_string::<i32>(), high.as_string::<i32>());
-        for page in 0..page_rows.len() {
-            let rows = usize::try_from(page_rows.value(page)).unwrap_or(usize::MAX);
-            let wanted = within(low, high, page);
-            selectors.push(if wanted { RowSelector::select(rows) } else { RowSelector::skip(rows) });
-        }
-    }
-    Ok((chosen, Some(RowSelection::from(selectors))))
+        let bounds = lows.as_string::<i32>().iter().zip(highs.as_string::<i32>());
+        Ok(bounds.map(|bounds| Some(within(bounds))).collect())
+    })?;
+    Ok((chosen, Some(selection)))
 }
 
 /// Rows as numbers that are equal when the rows are.

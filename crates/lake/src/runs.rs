@@ -14,12 +14,11 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, Scalar};
 use arrow::compute::kernels::cmp;
-use arrow::compute::{and_kleene, filter, interleave};
+use arrow::compute::{and_kleene, filter_record_batch, interleave};
 use arrow::datatypes::{DataType, Date32Type, Int32Type, Int64Type, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder, RowSelection, RowSelector};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder, RowSelection};
 use parquet::bloom_filter::Sbbf;
 use parquet::errors::ParquetError;
 
@@ -27,6 +26,7 @@ use crate::data_file::{DataFile, FileShape};
 use crate::error::LakeError;
 use crate::lookup::FooterCache;
 use crate::merge::{KeyOrder, adapt};
+use crate::pages::Bounds;
 
 /// Most files of one bucket: a look-up asks each.
 const FILES_MAX: usize = 16;
@@ -109,64 +109,44 @@ pub(crate) fn to_rewrite(
 
 /// Whether the file has one of the keys.
 fn holds(path: &Path, footer: &ArrowReaderMetadata, sought: &Sought) -> Result<bool, ParquetError> {
-    let metadata = footer.metadata();
-    let groups = metadata.row_groups();
-    let (first, keys) = (&sought.names[0], &sought.columns[0]);
-    let converter = StatisticsConverter::try_new(first, footer.schema(), footer.parquet_schema())?;
-    let (lows, highs) = (converter.row_group_mins(groups)?, converter.row_group_maxes(groups)?);
+    let keys = &sought.columns[0];
+    let bounds = Bounds::of(footer, &sought.names[0])?;
+    let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(File::open(path)?, footer.clone());
+    let columns = footer.parquet_schema().columns();
+    let places: Vec<Option<usize>> =
+        sought.names.iter().map(|name| columns.iter().position(|column| column.name() == name)).collect();
+    let mut order = KeyOrder::new(&sought.schema, &sought.names)?;
+    let mut candidates = HashSet::new();
     let mut chosen = Vec::new();
     let mut selectors = Vec::new();
-    let mut candidates = HashSet::new();
-    let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(File::open(path)?, footer.clone());
-    let rows = KeyOrder::new(&sought.schema, &sought.names)?
-        .rows(&RecordBatch::try_new(Arc::clone(&sought.schema), sought.columns.clone())?)?;
-    for (group, metadata_of_group) in groups.iter().enumerate() {
-        let inside = between(keys, &lows, &highs, group)?;
-        let filters = sought
-            .names
+    for group in 0..footer.metadata().num_row_groups() {
+        let inside = between(keys, &bounds.lows, &bounds.highs, group)?;
+        if inside.true_count() == 0 {
+            continue;
+        }
+        let blooms = places
             .iter()
-            .map(|name| {
-                let Some((at, _)) =
-                    footer.parquet_schema().columns().iter().enumerate().find(|(_, c)| c.name() == name)
-                else {
-                    return Ok(None);
-                };
-                builder.get_row_group_column_bloom_filter(group, at)
-            })
+            .map(|place| place.map_or(Ok(None), |at| builder.get_row_group_column_bloom_filter(group, at)))
             .collect::<Result<Vec<Option<Sbbf>>, ParquetError>>()?;
         let likely: BooleanArray = (0..keys.len())
             .map(|row| {
                 let may = |(column, bloom): (&ArrayRef, &Option<Sbbf>)| {
                     bloom.as_ref().is_none_or(|bloom| may_hold(bloom, column, row))
                 };
-                Some(inside.value(row) && sought.columns.iter().zip(&filters).all(may))
+                Some(inside.value(row) && sought.columns.iter().zip(&blooms).all(may))
             })
             .collect();
         if likely.true_count() == 0 {
             continue;
         }
-        candidates.extend((0..keys.len()).filter(|row| likely.value(*row)).map(|row| rows.row(row).data().to_vec()));
+        let whole = RecordBatch::try_new(Arc::clone(&sought.schema), sought.columns.clone())?;
+        let likely = filter_record_batch(&whole, &likely)?;
+        candidates.extend(order.rows(&likely)?.iter().map(|row| row.data().to_vec()));
         chosen.push(group);
-        let all = usize::try_from(metadata_of_group.num_rows()).unwrap_or(usize::MAX);
-        let pages = match (metadata.column_index(), metadata.offset_index()) {
-            (Some(columns), Some(offsets)) => {
-                converter.data_page_row_counts(offsets, groups, [&group])?.map(|counts| {
-                    let lows = converter.data_page_mins(columns, offsets, [&group])?;
-                    Ok::<_, ParquetError>((counts, lows, converter.data_page_maxes(columns, offsets, [&group])?))
-                })
-            }
-            _ => None,
-        };
-        let Some((counts, lows, highs)) = pages.transpose()? else {
-            selectors.push(RowSelector::select(all));
-            continue;
-        };
-        let likely_keys = filter(keys, &likely)?;
-        for page in 0..counts.len() {
-            let rows = usize::try_from(counts.value(page)).unwrap_or(usize::MAX);
-            let wanted = between(&likely_keys, &lows, &highs, page)?.true_count() > 0;
-            selectors.push(if wanted { RowSelector::select(rows) } else { RowSelector::skip(rows) });
-        }
+        selectors.extend(bounds.pages(group, |lows, highs| {
+            let wanted = |page| Ok(Some(between(likely.column(0), lows, highs, page)?.true_count() > 0));
+            (0..lows.len()).map(wanted).collect()
+        })?);
     }
     if chosen.is_empty() {
         return Ok(false);
@@ -177,7 +157,6 @@ fn holds(path: &Path, footer: &ArrowReaderMetadata, sought: &Sought) -> Result<b
         .with_row_selection(RowSelection::from(selectors))
         .with_projection(mask)
         .build()?;
-    let mut order = KeyOrder::new(&sought.schema, &sought.names)?;
     for batch in reader {
         let found = order.rows(&adapt(&batch?, &sought.schema)?)?;
         if found.iter().any(|row| candidates.contains(row.data())) {
