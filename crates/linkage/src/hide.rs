@@ -7,16 +7,13 @@ use arrow::{
     compute::cast,
     datatypes::{DataType, Field, Schema, SchemaRef},
 };
-use parquet::{
-    arrow::{ArrowWriter, arrow_reader::ParquetRecordBatchReaderBuilder},
-    basic::{Compression, ZstdLevel},
-    file::properties::WriterProperties,
-};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::{
     error::LinkageError,
     hash::{Hasher, Hide},
     read::{csv_text, is_parquet},
+    write::WholeFile,
 };
 
 /// Rows of a batch.
@@ -123,12 +120,7 @@ fn write(
         .collect();
     let out_schema = Arc::new(Schema::new(fields));
 
-    let failed = |reason: String| LinkageError::Output { path: output.to_owned(), reason };
-    let aside = output.with_extension("writing");
-    let properties = WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default())).build();
-    let to = File::create(&aside).map_err(|error| failed(error.to_string()))?;
-    let mut writer =
-        ArrowWriter::try_new(to, out_schema.clone(), Some(properties)).map_err(|error| failed(error.to_string()))?;
+    let mut file = WholeFile::create(output, &out_schema)?;
     for batch in batches {
         let batch = batch.map_err(|reason| LinkageError::Input { path: input.to_owned(), reason })?;
         let mut arrays: Vec<ArrayRef> = Vec::with_capacity(kept.len());
@@ -152,10 +144,10 @@ fn write(
                 }
             }
         }
-        let batch = RecordBatch::try_new(out_schema.clone(), arrays).map_err(|error| failed(error.to_string()))?;
-        writer.write(&batch).map_err(|error| failed(error.to_string()))?;
+        let batch = RecordBatch::try_new(out_schema.clone(), arrays)
+            .map_err(|error| LinkageError::Output { path: output.to_owned(), reason: error.to_string() })?;
+        file.write(&batch)?;
     }
-    writer.close().map_err(|error| failed(error.to_string()))?;
-    std::fs::rename(&aside, output).map_err(|error| failed(error.to_string()))?;
+    file.finish()?;
     Ok(hidden)
 }

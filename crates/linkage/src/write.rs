@@ -1,15 +1,19 @@
 //! Pairs and groups as Parquet files.
 
-use std::{fs::File, path::Path, sync::Arc};
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use arrow::{
     array::{ArrayRef, Float64Array, RecordBatch, StringArray, UInt32Array},
+    datatypes::SchemaRef,
     error::ArrowError,
 };
 use parquet::{
     arrow::ArrowWriter,
     basic::{Compression, ZstdLevel},
-    errors::ParquetError,
     file::properties::WriterProperties,
 };
 
@@ -121,22 +125,49 @@ fn write(
     rows: usize,
     batch: impl Fn(std::ops::Range<usize>) -> Result<RecordBatch, ArrowError>,
 ) -> Result<(), LinkageError> {
-    let failed = |reason: String| LinkageError::Output { path: path.to_owned(), reason };
-    // Written beside and renamed, so that a file of this name is always whole.
-    let aside = path.with_extension("writing");
-    let arrow = |error: ArrowError| failed(error.to_string());
-    let parquet = |error: ParquetError| failed(error.to_string());
-    let first = batch(0..rows.min(BATCH)).map_err(arrow)?;
-    let properties = WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default())).build();
-    let file = File::create(&aside).map_err(|error| failed(error.to_string()))?;
-    let mut writer = ArrowWriter::try_new(file, first.schema(), Some(properties)).map_err(parquet)?;
-    writer.write(&first).map_err(parquet)?;
+    let made = |range| batch(range).map_err(|error| output_failed(path, &error));
+    let first = made(0..rows.min(BATCH))?;
+    let mut file = WholeFile::create(path, &first.schema())?;
+    file.write(&first)?;
     let mut from = first.num_rows();
     while from < rows {
         let to = (from + BATCH).min(rows);
-        writer.write(&batch(from..to).map_err(arrow)?).map_err(parquet)?;
+        file.write(&made(from..to)?)?;
         from = to;
     }
-    writer.close().map_err(parquet)?;
-    std::fs::rename(&aside, path).map_err(|error| failed(error.to_string()))
+    file.finish()
+}
+
+fn output_failed(path: &Path, error: &dyn std::fmt::Display) -> LinkageError {
+    LinkageError::Output { path: path.to_owned(), reason: error.to_string() }
+}
+
+/// A Parquet file that is written beside its place and renamed, so that a file of its name is always whole.
+pub(crate) struct WholeFile {
+    path: PathBuf,
+    aside: PathBuf,
+    writer: ArrowWriter<File>,
+}
+
+impl WholeFile {
+    /// Begins the file.
+    pub(crate) fn create(path: &Path, schema: &SchemaRef) -> Result<Self, LinkageError> {
+        let aside = path.with_extension("writing");
+        let properties = WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default())).build();
+        let file = File::create(&aside).map_err(|error| output_failed(path, &error))?;
+        let writer = ArrowWriter::try_new(file, Arc::clone(schema), Some(properties))
+            .map_err(|error| output_failed(path, &error))?;
+        Ok(Self { path: path.to_owned(), aside, writer })
+    }
+
+    /// Adds rows.
+    pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<(), LinkageError> {
+        self.writer.write(batch).map_err(|error| output_failed(&self.path, &error))
+    }
+
+    /// Closes it and puts it in its place.
+    pub(crate) fn finish(self) -> Result<(), LinkageError> {
+        self.writer.close().map_err(|error| output_failed(&self.path, &error))?;
+        std::fs::rename(&self.aside, &self.path).map_err(|error| output_failed(&self.path, &error))
+    }
 }
