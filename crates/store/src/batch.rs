@@ -7,7 +7,7 @@ use crate::{
     actor::Act,
     error::{StoreError, failed, insert_failed},
     object::ObjectKind,
-    row::{Cells as _, corrupt, micros},
+    row::{Cells as _, Fetch as _, corrupt, micros},
     store::{Store, page},
     tx::Tx,
 };
@@ -113,12 +113,7 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn batch_find(&self, id: &str) -> Result<Option<Batch>, StoreError> {
-        let row = sqlx::query("SELECT * FROM batch WHERE id = $1")
-            .bind(id)
-            .fetch_optional(&self.readers)
-            .await
-            .map_err(failed("find a batch"))?;
-        row.as_ref().map(read).transpose()
+        sqlx::query("SELECT * FROM batch WHERE id = $1").bind(id).one(&self.readers, "find a batch", read).await
     }
 
     /// A dataset's batches, newest first; of every dataset when `dataset` is `None`.
@@ -126,15 +121,11 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn batch_list(&self, dataset: Option<&str>, limit: i64) -> Result<Vec<Batch>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT * FROM batch WHERE ($1 = '' OR dataset = $1) ORDER BY received_at DESC, id DESC LIMIT $2",
-        )
-        .bind(dataset.unwrap_or(""))
-        .bind(page(limit))
-        .fetch_all(&self.readers)
-        .await
-        .map_err(failed("list batches"))?;
-        rows.iter().map(read).collect()
+        sqlx::query("SELECT * FROM batch WHERE ($1 = '' OR dataset = $1) ORDER BY received_at DESC, id DESC LIMIT $2")
+            .bind(dataset.unwrap_or(""))
+            .bind(page(limit))
+            .all(&self.readers, "list batches", read)
+            .await
     }
 
     /// A dataset's landed batches that no run has checked, oldest first.
@@ -142,16 +133,14 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn batch_list_unchecked(&self, dataset: &str, limit: i64) -> Result<Vec<Batch>, StoreError> {
-        let rows = sqlx::query(
+        sqlx::query(
             "SELECT * FROM batch WHERE dataset = $1 AND state = 'landed' AND checked_by IS NULL \
              ORDER BY received_at, id LIMIT $2",
         )
         .bind(dataset)
         .bind(page(limit))
-        .fetch_all(&self.readers)
+        .all(&self.readers, "list unchecked batches", read)
         .await
-        .map_err(failed("list unchecked batches"))?;
-        rows.iter().map(read).collect()
     }
 
     /// Rows of a dataset's batches that were checked.

@@ -8,7 +8,7 @@ use crate::{
     actor::Act,
     error::{StoreError, failed},
     object::ObjectKind,
-    row::{Cells as _, micros},
+    row::{Cells as _, Fetch as _, micros},
     store::Store,
     tx::Tx,
 };
@@ -84,13 +84,11 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn definition_find(&self, kind: &str, name: &str) -> Result<Option<Definition>, StoreError> {
-        let row = sqlx::query("SELECT * FROM definition WHERE kind = $1 AND name = $2 AND retired_at IS NULL")
+        sqlx::query("SELECT * FROM definition WHERE kind = $1 AND name = $2 AND retired_at IS NULL")
             .bind(kind)
             .bind(name)
-            .fetch_optional(&self.readers)
+            .one(&self.readers, "find a definition", read)
             .await
-            .map_err(failed("find a definition"))?;
-        row.as_ref().map(read).transpose()
     }
 
     /// The documents of a kind that are in force, by name. A pack has at most [`PACK_DOCUMENTS_MAX`].
@@ -98,12 +96,10 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn definition_list(&self, kind: &str) -> Result<Vec<Definition>, StoreError> {
-        let rows = sqlx::query("SELECT * FROM definition WHERE kind = $1 AND retired_at IS NULL ORDER BY name")
+        sqlx::query("SELECT * FROM definition WHERE kind = $1 AND retired_at IS NULL ORDER BY name")
             .bind(kind)
-            .fetch_all(&self.readers)
+            .all(&self.readers, "list definitions", read)
             .await
-            .map_err(failed("list definitions"))?;
-        rows.iter().map(read).collect()
     }
 
     /// The pack that is in force; `None` before the first was applied.
@@ -111,11 +107,9 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn pack_find(&self) -> Result<Option<PackVersion>, StoreError> {
-        let row = sqlx::query("SELECT * FROM pack ORDER BY version DESC LIMIT 1")
-            .fetch_optional(&self.readers)
+        sqlx::query("SELECT * FROM pack ORDER BY version DESC LIMIT 1")
+            .one(&self.readers, "find the applied pack", read_pack)
             .await
-            .map_err(failed("find the applied pack"))?;
-        row.as_ref().map(read_pack).transpose()
     }
 }
 

@@ -5,9 +5,9 @@ use sqlx::any::AnyRow;
 
 use crate::{
     actor::Act,
-    error::{StoreError, failed, insert_failed},
+    error::{StoreError, insert_failed},
     object::ObjectKind,
-    row::{Cells as _, micros},
+    row::{Cells as _, Fetch as _, micros},
     store::{Store, page},
     tx::Tx,
 };
@@ -44,16 +44,12 @@ impl Store {
         entity: &str,
         limit: i64,
     ) -> Result<Vec<DisclosureRow>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT * FROM disclosure WHERE registry = $1 AND entity = $2 ORDER BY at DESC, id DESC LIMIT $3",
-        )
-        .bind(registry)
-        .bind(entity)
-        .bind(page(limit))
-        .fetch_all(&self.readers)
-        .await
-        .map_err(failed("list who saw a record in clear"))?;
-        rows.iter().map(read).collect()
+        sqlx::query("SELECT * FROM disclosure WHERE registry = $1 AND entity = $2 ORDER BY at DESC, id DESC LIMIT $3")
+            .bind(registry)
+            .bind(entity)
+            .bind(page(limit))
+            .all(&self.readers, "list who saw a record in clear", read)
+            .await
     }
 
     /// One of them.
@@ -61,12 +57,10 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn disclosure_find(&self, id: &str) -> Result<Option<DisclosureRow>, StoreError> {
-        let row = sqlx::query("SELECT * FROM disclosure WHERE id = $1")
+        sqlx::query("SELECT * FROM disclosure WHERE id = $1")
             .bind(id)
-            .fetch_optional(&self.readers)
+            .one(&self.readers, "find who saw a record in clear", read)
             .await
-            .map_err(failed("find who saw a record in clear"))?;
-        row.as_ref().map(read).transpose()
     }
 }
 

@@ -7,7 +7,7 @@ use crate::{
     actor::Act,
     error::{StoreError, failed, insert_failed},
     object::ObjectKind,
-    row::{Cells as _, micros},
+    row::{Cells as _, Fetch as _, micros},
     store::{Store, page},
     tx::Tx,
 };
@@ -99,12 +99,10 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn item_find(&self, id: &str) -> Result<Option<ItemRow>, StoreError> {
-        let row = sqlx::query("SELECT * FROM docket_item WHERE id = $1")
+        sqlx::query("SELECT * FROM docket_item WHERE id = $1")
             .bind(id)
-            .fetch_optional(&self.readers)
+            .one(&self.readers, "find a docket item", read)
             .await
-            .map_err(failed("find a docket item"))?;
-        row.as_ref().map(read).transpose()
     }
 
     /// The items about a subject, newest first, open and closed. At most [`crate::PAGE_ROWS_MAX`].
@@ -132,7 +130,7 @@ impl Store {
         offset: i64,
         limit: i64,
     ) -> Result<Vec<ItemRow>, StoreError> {
-        let rows = sqlx::query(
+        sqlx::query(
             "SELECT * FROM docket_item WHERE closed_at IS NULL AND ($1 = '' OR department = $1) \
              AND ($2 = '' OR role = $2) AND ($3 = '' OR due_on < $3) AND escalation >= $4 \
              ORDER BY CASE WHEN due_on IS NULL THEN 1 ELSE 0 END, due_on, opened_at, id LIMIT $5 OFFSET $6",
@@ -143,10 +141,8 @@ impl Store {
         .bind(filter.escalation_min)
         .bind(page(limit))
         .bind(offset.max(0))
-        .fetch_all(&self.readers)
+        .all(&self.readers, "list open docket items", read)
         .await
-        .map_err(failed("list open docket items"))?;
-        rows.iter().map(read).collect()
     }
 
     /// How many open items `filter` leaves.
@@ -181,7 +177,7 @@ impl Store {
         limit: i64,
     ) -> Result<Vec<ItemRow>, StoreError> {
         let (day, id) = after.map_or_else(|| (String::new(), ""), |(day, id)| (day.to_string(), id));
-        let rows = sqlx::query(
+        sqlx::query(
             "SELECT * FROM docket_item WHERE closed_at IS NULL AND due_on <= $1 AND escalation < $2 \
              AND (due_on > $3 OR (due_on = $3 AND id > $4)) ORDER BY due_on, id LIMIT $5",
         )
@@ -190,10 +186,8 @@ impl Store {
         .bind(day)
         .bind(id)
         .bind(page(limit))
-        .fetch_all(&self.readers)
+        .all(&self.readers, "list docket items that are due", read)
         .await
-        .map_err(failed("list docket items that are due"))?;
-        rows.iter().map(read).collect()
     }
 
     /// An item's tasks, oldest first. At most [`crate::PAGE_ROWS_MAX`].
@@ -201,13 +195,11 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn task_list(&self, item: &str) -> Result<Vec<TaskRow>, StoreError> {
-        let rows = sqlx::query("SELECT * FROM docket_task WHERE item = $1 ORDER BY opened_at, id LIMIT $2")
+        sqlx::query("SELECT * FROM docket_task WHERE item = $1 ORDER BY opened_at, id LIMIT $2")
             .bind(item)
             .bind(crate::PAGE_ROWS_MAX)
-            .fetch_all(&self.readers)
+            .all(&self.readers, "list an item's tasks", read_task)
             .await
-            .map_err(failed("list an item's tasks"))?;
-        rows.iter().map(read_task).collect()
     }
 }
 
@@ -217,13 +209,11 @@ impl Tx {
     /// # Errors
     /// The database failed.
     pub async fn item_find_open(&mut self, procedure: &str, subject: &str) -> Result<Option<ItemRow>, StoreError> {
-        let row = sqlx::query("SELECT * FROM docket_item WHERE procedure = $1 AND subject = $2 AND closed_at IS NULL")
+        sqlx::query("SELECT * FROM docket_item WHERE procedure = $1 AND subject = $2 AND closed_at IS NULL")
             .bind(procedure)
             .bind(subject)
-            .fetch_optional(self.connection())
+            .one(self.connection(), "find an open docket item", read)
             .await
-            .map_err(failed("find an open docket item"))?;
-        row.as_ref().map(read).transpose()
     }
 
     /// Inserts an item at version 1 together with its first task.

@@ -7,7 +7,7 @@ use crate::{
     actor::Act,
     error::{StoreError, failed, insert_failed},
     object::ObjectKind,
-    row::{Cells as _, micros},
+    row::{Cells as _, Fetch as _, micros},
     store::{Store, page},
     tx::Tx,
 };
@@ -48,15 +48,11 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn embargo_list(&self, dataset: Option<&str>, limit: i64) -> Result<Vec<EmbargoRow>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT * FROM embargo WHERE ($1 = '' OR dataset = $1) ORDER BY began_at DESC, id DESC LIMIT $2",
-        )
-        .bind(dataset.unwrap_or(""))
-        .bind(page(limit))
-        .fetch_all(&self.readers)
-        .await
-        .map_err(failed("list deliveries that are kept out"))?;
-        rows.iter().map(read).collect()
+        sqlx::query("SELECT * FROM embargo WHERE ($1 = '' OR dataset = $1) ORDER BY began_at DESC, id DESC LIMIT $2")
+            .bind(dataset.unwrap_or(""))
+            .bind(page(limit))
+            .all(&self.readers, "list deliveries that are kept out", read)
+            .await
     }
 
     /// The delivery of a dataset that is kept out now.
@@ -64,12 +60,10 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn embargo_find_standing(&self, dataset: &str) -> Result<Option<EmbargoRow>, StoreError> {
-        let row = sqlx::query("SELECT * FROM embargo WHERE dataset = $1 AND state = 'standing'")
+        sqlx::query("SELECT * FROM embargo WHERE dataset = $1 AND state = 'standing'")
             .bind(dataset)
-            .fetch_optional(&self.readers)
+            .one(&self.readers, "find a delivery that is kept out", read)
             .await
-            .map_err(failed("find a delivery that is kept out"))?;
-        row.as_ref().map(read).transpose()
     }
 }
 
@@ -118,11 +112,7 @@ impl Tx {
         .execute(self.connection())
         .await
         .map_err(failed("change a delivery that is kept out"))?;
-        if result.rows_affected() != 1 {
-            let object = ObjectKind::Embargo.name(&embargo.id);
-            return Err(StoreError::Conflict { object, expected: embargo.version });
-        }
-        self.record(ObjectKind::Embargo, &embargo.id, act).await
+        self.record_change(&result, ObjectKind::Embargo, &embargo.id, embargo.version, act).await
     }
 }
 

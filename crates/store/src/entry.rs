@@ -7,7 +7,7 @@ use crate::{
     actor::Act,
     error::{StoreError, failed, insert_failed},
     object::ObjectKind,
-    row::{Cells as _, micros},
+    row::{Cells as _, Fetch as _, micros},
     store::{Store, page},
     tx::Tx,
 };
@@ -88,12 +88,10 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn entry_find(&self, code: &str) -> Result<Option<EntryRow>, StoreError> {
-        let row = sqlx::query("SELECT * FROM entry WHERE code = $1")
+        sqlx::query("SELECT * FROM entry WHERE code = $1")
             .bind(code)
-            .fetch_optional(&self.readers)
+            .one(&self.readers, "find a catalogue entry", read)
             .await
-            .map_err(failed("find a catalogue entry"))?;
-        row.as_ref().map(read).transpose()
     }
 
     /// The entry that describes a dataset or registry.
@@ -101,13 +99,11 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn entry_find_by_source(&self, kind: &str, source: &str) -> Result<Option<EntryRow>, StoreError> {
-        let row = sqlx::query("SELECT * FROM entry WHERE source_kind = $1 AND source = $2")
+        sqlx::query("SELECT * FROM entry WHERE source_kind = $1 AND source = $2")
             .bind(kind)
             .bind(source)
-            .fetch_optional(&self.readers)
+            .one(&self.readers, "find a catalogue entry by its source", read)
             .await
-            .map_err(failed("find a catalogue entry by its source"))?;
-        row.as_ref().map(read).transpose()
     }
 
     /// Entries, those whose title holds the first word first, then by code; from `offset` on.
@@ -193,12 +189,10 @@ impl Tx {
     /// # Errors
     /// The database failed.
     pub async fn entry_find(&mut self, code: &str) -> Result<Option<EntryRow>, StoreError> {
-        let row = sqlx::query("SELECT * FROM entry WHERE code = $1")
+        sqlx::query("SELECT * FROM entry WHERE code = $1")
             .bind(code)
-            .fetch_optional(self.connection())
+            .one(self.connection(), "find a catalogue entry", read)
             .await
-            .map_err(failed("find a catalogue entry"))?;
-        row.as_ref().map(read).transpose()
     }
 
     /// The entry of a source as this transaction sees it.
@@ -206,13 +200,11 @@ impl Tx {
     /// # Errors
     /// The database failed.
     pub async fn entry_find_by_source(&mut self, kind: &str, source: &str) -> Result<Option<EntryRow>, StoreError> {
-        let row = sqlx::query("SELECT * FROM entry WHERE source_kind = $1 AND source = $2")
+        sqlx::query("SELECT * FROM entry WHERE source_kind = $1 AND source = $2")
             .bind(kind)
             .bind(source)
-            .fetch_optional(self.connection())
+            .one(self.connection(), "find a catalogue entry by its source", read)
             .await
-            .map_err(failed("find a catalogue entry by its source"))?;
-        row.as_ref().map(read).transpose()
     }
 
     /// The code of the entry with this title key, if there is one.
@@ -303,10 +295,7 @@ impl Tx {
         .execute(self.connection())
         .await
         .map_err(insert_failed("update a catalogue entry", ObjectKind::Entry.name(&entry.code)))?;
-        if result.rows_affected() != 1 {
-            return Err(StoreError::Conflict { object: ObjectKind::Entry.name(&entry.code), expected: entry.version });
-        }
-        self.record(ObjectKind::Entry, &entry.code, act).await
+        self.record_change(&result, ObjectKind::Entry, &entry.code, entry.version, act).await
     }
 }
 

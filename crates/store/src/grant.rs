@@ -7,7 +7,7 @@ use crate::{
     actor::Act,
     error::{StoreError, failed, insert_failed},
     object::ObjectKind,
-    row::{Cells as _, micros},
+    row::{Cells as _, Fetch as _, micros},
     store::{Store, page},
     tx::Tx,
 };
@@ -62,12 +62,7 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn grant_find(&self, id: &str) -> Result<Option<GrantRow>, StoreError> {
-        let row = sqlx::query("SELECT * FROM share_grant WHERE id = $1")
-            .bind(id)
-            .fetch_optional(&self.readers)
-            .await
-            .map_err(failed("find a grant"))?;
-        row.as_ref().map(read).transpose()
+        sqlx::query("SELECT * FROM share_grant WHERE id = $1").bind(id).one(&self.readers, "find a grant", read).await
     }
 
     /// The grant that answers a request, if there is one.
@@ -75,12 +70,10 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn grant_find_by_request(&self, request: &str) -> Result<Option<GrantRow>, StoreError> {
-        let row = sqlx::query("SELECT * FROM share_grant WHERE request = $1")
+        sqlx::query("SELECT * FROM share_grant WHERE request = $1")
             .bind(request)
-            .fetch_optional(&self.readers)
+            .one(&self.readers, "find a request's grant", read)
             .await
-            .map_err(failed("find a request's grant"))?;
-        row.as_ref().map(read).transpose()
     }
 
     /// Grants, newest first; from `offset` on.
@@ -88,7 +81,7 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn grant_list(&self, filter: &GrantFilter, offset: i64, limit: i64) -> Result<Vec<GrantRow>, StoreError> {
-        let rows = sqlx::query(
+        sqlx::query(
             "SELECT * FROM share_grant WHERE ($1 = '' OR grantee = $1 OR provider = $1) \
              AND ($2 = '' OR entry = $2) AND ($3 = '' OR state = $3) \
              ORDER BY created_at DESC, id DESC LIMIT $4 OFFSET $5",
@@ -98,10 +91,8 @@ impl Store {
         .bind(filter.state.as_deref().unwrap_or(""))
         .bind(page(limit))
         .bind(offset.max(0))
-        .fetch_all(&self.readers)
+        .all(&self.readers, "list grants", read)
         .await
-        .map_err(failed("list grants"))?;
-        rows.iter().map(read).collect()
     }
 
     /// Calls already made on `day` (Chinese local time) under a grant.
@@ -125,12 +116,10 @@ impl Tx {
     /// # Errors
     /// The database failed.
     pub async fn grant_find(&mut self, id: &str) -> Result<Option<GrantRow>, StoreError> {
-        let row = sqlx::query("SELECT * FROM share_grant WHERE id = $1")
+        sqlx::query("SELECT * FROM share_grant WHERE id = $1")
             .bind(id)
-            .fetch_optional(self.connection())
+            .one(self.connection(), "find a grant", read)
             .await
-            .map_err(failed("find a grant"))?;
-        row.as_ref().map(read).transpose()
     }
 
     /// The grant that answers a request, if there is one.
@@ -138,12 +127,10 @@ impl Tx {
     /// # Errors
     /// The database failed.
     pub async fn grant_find_by_request(&mut self, request: &str) -> Result<Option<GrantRow>, StoreError> {
-        let row = sqlx::query("SELECT * FROM share_grant WHERE request = $1")
+        sqlx::query("SELECT * FROM share_grant WHERE request = $1")
             .bind(request)
-            .fetch_optional(self.connection())
+            .one(self.connection(), "find a request's grant", read)
             .await
-            .map_err(failed("find a request's grant"))?;
-        row.as_ref().map(read).transpose()
     }
 
     /// Grants that can still be used and whose last day lies before `today`; at most `limit`.
@@ -151,16 +138,14 @@ impl Tx {
     /// # Errors
     /// The database failed.
     pub async fn grant_list_ended(&mut self, today: Date, limit: i64) -> Result<Vec<GrantRow>, StoreError> {
-        let rows = sqlx::query(
+        sqlx::query(
             "SELECT * FROM share_grant WHERE state IN ('pending', 'active', 'suspended') AND valid_until < $1 \
              ORDER BY valid_until, id LIMIT $2",
         )
         .bind(today.to_string())
         .bind(page(limit))
-        .fetch_all(self.connection())
+        .all(self.connection(), "list ended grants", read)
         .await
-        .map_err(failed("list ended grants"))?;
-        rows.iter().map(read).collect()
     }
 
     /// Inserts a grant at version 1.
@@ -209,10 +194,7 @@ impl Tx {
         .execute(self.connection())
         .await
         .map_err(failed("update a grant"))?;
-        if result.rows_affected() != 1 {
-            return Err(StoreError::Conflict { object: ObjectKind::Grant.name(&grant.id), expected: grant.version });
-        }
-        self.record(ObjectKind::Grant, &grant.id, act).await
+        self.record_change(&result, ObjectKind::Grant, &grant.id, grant.version, act).await
     }
 
     /// Counts one call on `day` if fewer than `calls_per_day` were made; `false` when the quota is used up.

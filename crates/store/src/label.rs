@@ -7,7 +7,7 @@ use crate::{
     actor::Act,
     error::{StoreError, failed, insert_failed},
     object::ObjectKind,
-    row::{Cells as _, micros},
+    row::{Cells as _, Fetch as _, micros},
     store::{Store, page},
     tx::Tx,
 };
@@ -45,14 +45,12 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn label_list(&self, registry: &str, after: &str, limit: i64) -> Result<Vec<LabelRow>, StoreError> {
-        let rows = sqlx::query("SELECT * FROM link_label WHERE registry = $1 AND id > $2 ORDER BY id LIMIT $3")
+        sqlx::query("SELECT * FROM link_label WHERE registry = $1 AND id > $2 ORDER BY id LIMIT $3")
             .bind(registry)
             .bind(after)
             .bind(page(limit))
-            .fetch_all(&self.readers)
+            .all(&self.readers, "list labels", read)
             .await
-            .map_err(failed("list labels"))?;
-        rows.iter().map(read).collect()
     }
 
     /// How many answers a registry has.
@@ -80,7 +78,7 @@ impl Tx {
         record: (&str, &str),
         entity_key: &str,
     ) -> Result<Vec<LabelRow>, StoreError> {
-        let rows = sqlx::query(
+        sqlx::query(
             "SELECT * FROM link_label WHERE registry = $1 AND dataset = $2 AND record_key = $3 AND entity_key = $4 \
              ORDER BY reviewer LIMIT $5",
         )
@@ -89,10 +87,8 @@ impl Tx {
         .bind(record.1)
         .bind(entity_key)
         .bind(crate::PAGE_ROWS_MAX)
-        .fetch_all(self.connection())
+        .all(self.connection(), "list the labels of a pair", read)
         .await
-        .map_err(failed("list the labels of a pair"))?;
-        rows.iter().map(read).collect()
     }
 
     /// Takes an answer: the first of a reviewer on a pair at version 1, a later one in its place with the next

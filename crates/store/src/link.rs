@@ -7,7 +7,7 @@ use crate::{
     actor::Act,
     error::{StoreError, failed, insert_failed},
     object::ObjectKind,
-    row::{Cells as _, micros},
+    row::{Cells as _, Fetch as _, micros},
     store::{Store, page},
     tx::Tx,
 };
@@ -73,12 +73,10 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn decision_find(&self, id: &str) -> Result<Option<DecisionRow>, StoreError> {
-        let row = sqlx::query("SELECT * FROM link_decision WHERE id = $1")
+        sqlx::query("SELECT * FROM link_decision WHERE id = $1")
             .bind(id)
-            .fetch_optional(&self.readers)
+            .one(&self.readers, "find a decision", read)
             .await
-            .map_err(failed("find a decision"))?;
-        row.as_ref().map(read).transpose()
     }
 
     /// Decisions after `after` (an identifier; empty for the first), oldest first; at most
@@ -93,13 +91,7 @@ impl Store {
         limit: i64,
     ) -> Result<Vec<DecisionRow>, StoreError> {
         let sql = format!("SELECT * FROM link_decision WHERE {NARROWED} AND id > $7 ORDER BY id LIMIT $8");
-        let rows = narrowed(&sql, filter)
-            .bind(after)
-            .bind(page(limit))
-            .fetch_all(&self.readers)
-            .await
-            .map_err(failed("list decisions"))?;
-        rows.iter().map(read).collect()
+        narrowed(&sql, filter).bind(after).bind(page(limit)).all(&self.readers, "list decisions", read).await
     }
 
     /// Decisions, newest first, from `offset` on: for a page.
@@ -113,13 +105,7 @@ impl Store {
         limit: i64,
     ) -> Result<Vec<DecisionRow>, StoreError> {
         let sql = format!("SELECT * FROM link_decision WHERE {NARROWED} ORDER BY id DESC LIMIT $7 OFFSET $8");
-        let rows = narrowed(&sql, filter)
-            .bind(page(limit))
-            .bind(offset.max(0))
-            .fetch_all(&self.readers)
-            .await
-            .map_err(failed("list decisions"))?;
-        rows.iter().map(read).collect()
+        narrowed(&sql, filter).bind(page(limit)).bind(offset.max(0)).all(&self.readers, "list decisions", read).await
     }
 
     /// How many decisions `filter` leaves.
@@ -152,12 +138,10 @@ impl Tx {
     /// # Errors
     /// The database failed.
     pub async fn decision_find(&mut self, id: &str) -> Result<Option<DecisionRow>, StoreError> {
-        let row = sqlx::query("SELECT * FROM link_decision WHERE id = $1")
+        sqlx::query("SELECT * FROM link_decision WHERE id = $1")
             .bind(id)
-            .fetch_optional(self.connection())
+            .one(self.connection(), "find a decision", read)
             .await
-            .map_err(failed("find a decision"))?;
-        row.as_ref().map(read).transpose()
     }
 
     /// The decisions that stand about a record or about either of two entities, oldest first; at most
@@ -171,7 +155,7 @@ impl Tx {
         record: (&str, &str),
         keys: (&str, &str),
     ) -> Result<Vec<DecisionRow>, StoreError> {
-        let rows = sqlx::query(
+        sqlx::query(
             "SELECT * FROM link_decision WHERE registry = $1 AND revoked_at IS NULL \
              AND ((dataset = $2 AND record_key = $3 AND $3 <> '') \
              OR (kind = 'merge' AND (($4 <> '' AND (entity_key = $4 OR other_key = $4)) \
@@ -185,10 +169,8 @@ impl Tx {
         .bind(keys.0)
         .bind(keys.1)
         .bind(crate::PAGE_ROWS_MAX)
-        .fetch_all(self.connection())
+        .all(self.connection(), "list decisions about a record", read)
         .await
-        .map_err(failed("list decisions about a record"))?;
-        rows.iter().map(read).collect()
     }
 
     /// Inserts a decision that stands, at version 1.
@@ -243,10 +225,7 @@ impl Tx {
         .execute(self.connection())
         .await
         .map_err(failed("revoke a decision"))?;
-        if result.rows_affected() != 1 {
-            return Err(StoreError::Conflict { object: ObjectKind::Decision.name(id), expected: version });
-        }
-        self.record(ObjectKind::Decision, id, act).await
+        self.record_change(&result, ObjectKind::Decision, id, version, act).await
     }
 }
 

@@ -5,7 +5,7 @@ use sqlx::any::AnyRow;
 
 use crate::{
     error::{StoreError, failed, insert_failed},
-    row::{Cells as _, micros},
+    row::{Cells as _, Fetch as _, micros},
     store::{Store, page},
     tx::Tx,
 };
@@ -62,17 +62,15 @@ impl Store {
         offset: i64,
         limit: i64,
     ) -> Result<Vec<MetricRun>, StoreError> {
-        let rows = sqlx::query(
+        sqlx::query(
             "SELECT * FROM metric_run WHERE ($1 = '' OR dataset = $1) \
              ORDER BY measured_at DESC, run DESC LIMIT $2 OFFSET $3",
         )
         .bind(dataset.unwrap_or(""))
         .bind(page(limit))
         .bind(offset.max(0))
-        .fetch_all(&self.readers)
+        .all(&self.readers, "list checks", read_run)
         .await
-        .map_err(failed("list checks"))?;
-        rows.iter().map(read_run).collect()
     }
 
     /// The newest check of every dataset, by dataset.
@@ -80,13 +78,11 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn metric_run_list_last(&self) -> Result<Vec<MetricRun>, StoreError> {
-        let rows = sqlx::query(
+        sqlx::query(
             "SELECT r.* FROM metric_run r JOIN metric m ON m.dataset = r.dataset AND m.run = r.run ORDER BY r.dataset",
         )
-        .fetch_all(&self.readers)
+        .all(&self.readers, "list the last checks", read_run)
         .await
-        .map_err(failed("list the last checks"))?;
-        rows.iter().map(read_run).collect()
     }
 
     /// A dataset's figures; `None` before the first check.
@@ -94,12 +90,10 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn metric_find(&self, dataset: &str) -> Result<Option<Metric>, StoreError> {
-        let row = sqlx::query("SELECT * FROM metric WHERE dataset = $1")
+        sqlx::query("SELECT * FROM metric WHERE dataset = $1")
             .bind(dataset)
-            .fetch_optional(&self.readers)
+            .one(&self.readers, "find a dataset's figures", read)
             .await
-            .map_err(failed("find a dataset's figures"))?;
-        row.as_ref().map(read).transpose()
     }
 
     /// Every dataset's figures, by dataset.
@@ -107,11 +101,7 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn metric_list(&self) -> Result<Vec<Metric>, StoreError> {
-        let rows = sqlx::query("SELECT * FROM metric ORDER BY dataset")
-            .fetch_all(&self.readers)
-            .await
-            .map_err(failed("list figures"))?;
-        rows.iter().map(read).collect()
+        sqlx::query("SELECT * FROM metric ORDER BY dataset").all(&self.readers, "list figures", read).await
     }
 }
 

@@ -7,7 +7,10 @@
 use std::fmt;
 
 use serde_json::{Map, Value};
-use sqlx::{Column as _, Row as _, TypeInfo as _, ValueRef as _, any::AnyRow};
+use sqlx::{
+    Column as _, Row as _, TypeInfo as _, ValueRef as _,
+    any::{AnyQueryResult, AnyRow},
+};
 
 use crate::{
     actor::Act,
@@ -221,6 +224,24 @@ impl fmt::Display for ObjectKind {
 }
 
 impl Tx {
+    /// Records a change of the one object that was to be at `expected`.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when it was at another version: somebody else was faster; the database failed.
+    pub(crate) async fn record_change(
+        &mut self,
+        changed: &AnyQueryResult,
+        kind: ObjectKind,
+        id: &str,
+        expected: i64,
+        act: &Act<'_>,
+    ) -> Result<(), StoreError> {
+        if changed.rows_affected() != 1 {
+            return Err(StoreError::Conflict { object: kind.name(id), expected });
+        }
+        self.record(kind, id, act).await
+    }
+
     /// Writes the ledger entry for a change of `kind/id` that was just made in this transaction.
     ///
     /// # Errors

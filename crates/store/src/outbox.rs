@@ -5,7 +5,7 @@ use sqlx::any::AnyRow;
 
 use crate::{
     error::{StoreError, failed},
-    row::{Cells as _, corrupt},
+    row::{Cells as _, Fetch as _, corrupt},
     store::{Store, page},
     tx::Tx,
 };
@@ -43,12 +43,10 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn outbox_list_pending(&self, limit: i64) -> Result<Vec<OutboxRow>, StoreError> {
-        let rows = sqlx::query("SELECT * FROM outbox WHERE leaf IS NULL AND refused IS NULL ORDER BY seq LIMIT $1")
+        sqlx::query("SELECT * FROM outbox WHERE leaf IS NULL AND refused IS NULL ORDER BY seq LIMIT $1")
             .bind(page(limit))
-            .fetch_all(&self.readers)
+            .all(&self.readers, "list pending ledger entries", read)
             .await
-            .map_err(failed("list pending ledger entries"))?;
-        rows.iter().map(read).collect()
     }
 
     /// Rows after position `after`, in order, pending or not; at most `limit`.
@@ -56,13 +54,11 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn outbox_list(&self, after: i64, limit: i64) -> Result<Vec<OutboxRow>, StoreError> {
-        let rows = sqlx::query("SELECT * FROM outbox WHERE seq > $1 ORDER BY seq LIMIT $2")
+        sqlx::query("SELECT * FROM outbox WHERE seq > $1 ORDER BY seq LIMIT $2")
             .bind(after)
             .bind(page(limit))
-            .fetch_all(&self.readers)
+            .all(&self.readers, "list ledger entries", read)
             .await
-            .map_err(failed("list ledger entries"))?;
-        rows.iter().map(read).collect()
     }
 
     /// One row by its entry's identifier.
@@ -70,12 +66,10 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn outbox_find(&self, entry_id: &str) -> Result<Option<OutboxRow>, StoreError> {
-        let row = sqlx::query("SELECT * FROM outbox WHERE entry_id = $1")
+        sqlx::query("SELECT * FROM outbox WHERE entry_id = $1")
             .bind(entry_id)
-            .fetch_optional(&self.readers)
+            .one(&self.readers, "find a ledger entry", read)
             .await
-            .map_err(failed("find a ledger entry"))?;
-        row.as_ref().map(read).transpose()
     }
 
     /// What happened to an object, oldest first; at most `limit`.
@@ -83,13 +77,11 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn outbox_list_by_object(&self, object: &str, limit: i64) -> Result<Vec<OutboxRow>, StoreError> {
-        let rows = sqlx::query("SELECT * FROM outbox WHERE object = $1 ORDER BY seq LIMIT $2")
+        sqlx::query("SELECT * FROM outbox WHERE object = $1 ORDER BY seq LIMIT $2")
             .bind(object)
             .bind(page(limit))
-            .fetch_all(&self.readers)
+            .all(&self.readers, "list an object's ledger entries", read)
             .await
-            .map_err(failed("list an object's ledger entries"))?;
-        rows.iter().map(read).collect()
     }
 
     /// Number of rows that are not in the ledger yet.
@@ -109,12 +101,10 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn outbox_list_refused(&self, limit: i64) -> Result<Vec<OutboxRow>, StoreError> {
-        let rows = sqlx::query("SELECT * FROM outbox WHERE refused IS NOT NULL ORDER BY seq LIMIT $1")
+        sqlx::query("SELECT * FROM outbox WHERE refused IS NOT NULL ORDER BY seq LIMIT $1")
             .bind(page(limit))
-            .fetch_all(&self.readers)
+            .all(&self.readers, "list refused ledger entries", read)
             .await
-            .map_err(failed("list refused ledger entries"))?;
-        rows.iter().map(read).collect()
     }
 }
 

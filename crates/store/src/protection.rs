@@ -7,7 +7,7 @@ use crate::{
     actor::Act,
     error::{StoreError, failed, insert_failed},
     object::ObjectKind,
-    row::{Cells as _, micros},
+    row::{Cells as _, Fetch as _, micros},
     store::{Store, page},
     tx::Tx,
 };
@@ -52,7 +52,7 @@ impl Store {
         after: &str,
         limit: i64,
     ) -> Result<Vec<ProtectionRow>, StoreError> {
-        let rows = sqlx::query(
+        sqlx::query(
             "SELECT * FROM protected_entity WHERE registry = $1 AND ($2 = 0 OR lifted_at IS NULL) AND id > $3 \
              ORDER BY id LIMIT $4",
         )
@@ -60,10 +60,8 @@ impl Store {
         .bind(i64::from(standing))
         .bind(after)
         .bind(page(limit))
-        .fetch_all(&self.readers)
+        .all(&self.readers, "list protections", read)
         .await
-        .map_err(failed("list protections"))?;
-        rows.iter().map(read).collect()
     }
 
     /// The protection of an entity that stands.
@@ -126,10 +124,7 @@ impl Tx {
         .execute(self.connection())
         .await
         .map_err(failed("lift a protection"))?;
-        if result.rows_affected() != 1 {
-            return Err(StoreError::Conflict { object: ObjectKind::Protection.name(id), expected: version });
-        }
-        self.record(ObjectKind::Protection, id, act).await
+        self.record_change(&result, ObjectKind::Protection, id, version, act).await
     }
 }
 

@@ -7,7 +7,7 @@ use crate::{
     actor::Act,
     error::{StoreError, failed, insert_failed},
     object::ObjectKind,
-    row::{Cells as _, micros},
+    row::{Cells as _, Fetch as _, micros},
     store::{Store, page},
     tx::Tx,
 };
@@ -54,12 +54,10 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn request_find(&self, id: &str) -> Result<Option<RequestRow>, StoreError> {
-        let row = sqlx::query("SELECT * FROM request WHERE id = $1")
+        sqlx::query("SELECT * FROM request WHERE id = $1")
             .bind(id)
-            .fetch_optional(&self.readers)
+            .one(&self.readers, "find a share request", read)
             .await
-            .map_err(failed("find a share request"))?;
-        row.as_ref().map(read).transpose()
     }
 
     /// Requests, last changed first; from `offset` on.
@@ -72,7 +70,7 @@ impl Store {
         offset: i64,
         limit: i64,
     ) -> Result<Vec<RequestRow>, StoreError> {
-        let rows = sqlx::query(
+        sqlx::query(
             "SELECT * FROM request WHERE ($1 = '' OR requester = $1 OR provider = $1) \
              AND ($2 = '' OR entry = $2) AND ($3 = '' OR state = $3) \
              ORDER BY changed_at DESC, id DESC LIMIT $4 OFFSET $5",
@@ -82,10 +80,8 @@ impl Store {
         .bind(filter.state.as_deref().unwrap_or(""))
         .bind(page(limit))
         .bind(offset.max(0))
-        .fetch_all(&self.readers)
+        .all(&self.readers, "list share requests", read)
         .await
-        .map_err(failed("list share requests"))?;
-        rows.iter().map(read).collect()
     }
 }
 
@@ -95,12 +91,10 @@ impl Tx {
     /// # Errors
     /// The database failed.
     pub async fn request_find(&mut self, id: &str) -> Result<Option<RequestRow>, StoreError> {
-        let row = sqlx::query("SELECT * FROM request WHERE id = $1")
+        sqlx::query("SELECT * FROM request WHERE id = $1")
             .bind(id)
-            .fetch_optional(self.connection())
+            .one(self.connection(), "find a share request", read)
             .await
-            .map_err(failed("find a share request"))?;
-        row.as_ref().map(read).transpose()
     }
 
     /// Inserts a request at version 1.
@@ -144,11 +138,7 @@ impl Tx {
         .execute(self.connection())
         .await
         .map_err(failed("update a share request"))?;
-        if result.rows_affected() != 1 {
-            let object = ObjectKind::Request.name(&request.id);
-            return Err(StoreError::Conflict { object, expected: request.version });
-        }
-        self.record(ObjectKind::Request, &request.id, act).await
+        self.record_change(&result, ObjectKind::Request, &request.id, request.version, act).await
     }
 }
 

@@ -1,9 +1,13 @@
 //! Reading cells: `TEXT` and `BIGINT` are the only column types, so that one SQL text serves both databases.
 
 use jiff::{Timestamp, civil::Date};
-use sqlx::{Row as _, any::AnyRow};
+use sqlx::{
+    Any, Executor, Row as _,
+    any::{AnyArguments, AnyRow},
+    query::Query,
+};
 
-use crate::error::StoreError;
+use crate::error::{StoreError, failed};
 
 /// Typed access to the cells of a row; a cell of another type is reported with its column.
 pub(crate) trait Cells {
@@ -44,6 +48,46 @@ impl Cells for AnyRow {
 
     fn whole_opt(&self, column: &str) -> Result<Option<i64>, StoreError> {
         self.try_get(column).map_err(|source| unreadable(column, &source, "a whole number or nothing"))
+    }
+}
+
+/// Runs a query and reads its rows; `action` is a verb phrase for errors.
+pub(crate) trait Fetch<'q>: Sized {
+    /// The row, if there is one.
+    async fn one<'c, T>(
+        self,
+        from: impl Executor<'c, Database = Any>,
+        action: &'static str,
+        read: fn(&AnyRow) -> Result<T, StoreError>,
+    ) -> Result<Option<T>, StoreError>;
+
+    /// Every row. The query bounds them.
+    async fn all<'c, T>(
+        self,
+        from: impl Executor<'c, Database = Any>,
+        action: &'static str,
+        read: fn(&AnyRow) -> Result<T, StoreError>,
+    ) -> Result<Vec<T>, StoreError>;
+}
+
+impl<'q> Fetch<'q> for Query<'q, Any, AnyArguments> {
+    async fn one<'c, T>(
+        self,
+        from: impl Executor<'c, Database = Any>,
+        action: &'static str,
+        read: fn(&AnyRow) -> Result<T, StoreError>,
+    ) -> Result<Option<T>, StoreError> {
+        let row = self.fetch_optional(from).await.map_err(failed(action))?;
+        row.as_ref().map(read).transpose()
+    }
+
+    async fn all<'c, T>(
+        self,
+        from: impl Executor<'c, Database = Any>,
+        action: &'static str,
+        read: fn(&AnyRow) -> Result<T, StoreError>,
+    ) -> Result<Vec<T>, StoreError> {
+        self.fetch_all(from).await.map_err(failed(action))?.iter().map(read).collect()
     }
 }
 

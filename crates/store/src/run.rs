@@ -10,7 +10,7 @@ use crate::{
     actor::Act,
     error::{StoreError, failed, insert_failed},
     object::ObjectKind,
-    row::{Cells as _, corrupt, micros},
+    row::{Cells as _, Fetch as _, corrupt, micros},
     store::{PAGE_ROWS_MAX, Store, page},
     tx::Tx,
 };
@@ -98,12 +98,7 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn run_find(&self, id: &str) -> Result<Option<Run>, StoreError> {
-        let row = sqlx::query("SELECT * FROM run WHERE id = $1")
-            .bind(id)
-            .fetch_optional(&self.readers)
-            .await
-            .map_err(failed("find a run"))?;
-        row.as_ref().map(read).transpose()
+        sqlx::query("SELECT * FROM run WHERE id = $1").bind(id).one(&self.readers, "find a run", read).await
     }
 
     /// A subject's runs, newest first; of every subject when `subject` is `None`.
@@ -128,12 +123,10 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn run_list_running(&self, limit: i64) -> Result<Vec<Run>, StoreError> {
-        let rows = sqlx::query("SELECT * FROM run WHERE state = 'running' ORDER BY started_at, id LIMIT $1")
+        sqlx::query("SELECT * FROM run WHERE state = 'running' ORDER BY started_at, id LIMIT $1")
             .bind(page(limit))
-            .fetch_all(&self.readers)
+            .all(&self.readers, "list running runs", read)
             .await
-            .map_err(failed("list running runs"))?;
-        rows.iter().map(read).collect()
     }
 
     /// Renews a run's lease four times in its length until the handle is aborted.

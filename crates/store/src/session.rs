@@ -6,7 +6,7 @@ use sqlx::any::AnyRow;
 
 use crate::{
     error::{StoreError, failed, insert_failed},
-    row::{Cells as _, micros},
+    row::{Cells as _, Fetch as _, micros},
     store::{Store, page},
     tx::Tx,
 };
@@ -77,12 +77,10 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn token_find(&self, token: &str) -> Result<Option<ApiToken>, StoreError> {
-        let row = sqlx::query("SELECT * FROM api_token WHERE token_sha256 = $1")
+        sqlx::query("SELECT * FROM api_token WHERE token_sha256 = $1")
             .bind(token_digest(token))
-            .fetch_optional(&self.readers)
+            .one(&self.readers, "find an access token", read)
             .await
-            .map_err(failed("find an access token"))?;
-        row.as_ref().map(read).transpose()
     }
 
     /// A department's access tokens, newest first.

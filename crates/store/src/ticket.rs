@@ -7,7 +7,7 @@ use crate::{
     actor::Act,
     error::{StoreError, failed, insert_failed},
     object::ObjectKind,
-    row::{Cells as _, micros},
+    row::{Cells as _, Fetch as _, micros},
     store::{Store, page},
     tx::Tx,
 };
@@ -129,12 +129,7 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn ticket_find(&self, id: &str) -> Result<Option<TicketRow>, StoreError> {
-        let row = sqlx::query("SELECT * FROM ticket WHERE id = $1")
-            .bind(id)
-            .fetch_optional(&self.readers)
-            .await
-            .map_err(failed("find a ticket"))?;
-        row.as_ref().map(read).transpose()
+        sqlx::query("SELECT * FROM ticket WHERE id = $1").bind(id).one(&self.readers, "find a ticket", read).await
     }
 
     /// Tickets, open ones first, then by the day of their opening, newest first; from `offset` on.
@@ -151,13 +146,7 @@ impl Store {
             "SELECT * FROM ticket WHERE {NARROWED} \
              ORDER BY CASE WHEN state = 'open' THEN 0 ELSE 1 END, opened_at DESC, id DESC LIMIT $6 OFFSET $7"
         );
-        let rows = narrowed(&sql, filter)
-            .bind(page(limit))
-            .bind(offset.max(0))
-            .fetch_all(&self.readers)
-            .await
-            .map_err(failed("list tickets"))?;
-        rows.iter().map(read).collect()
+        narrowed(&sql, filter).bind(page(limit)).bind(offset.max(0)).all(&self.readers, "list tickets", read).await
     }
 
     /// How many tickets `filter` leaves.
@@ -222,16 +211,14 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn ticket_list_objections(&self, entry: &str, limit: i64) -> Result<Vec<TicketRow>, StoreError> {
-        let rows = sqlx::query(
+        sqlx::query(
             "SELECT * FROM ticket WHERE entry = $1 AND kind = 'objection' AND state = 'open' \
              ORDER BY opened_at, id LIMIT $2",
         )
         .bind(entry)
         .bind(page(limit))
-        .fetch_all(&self.readers)
+        .all(&self.readers, "list objections", read)
         .await
-        .map_err(failed("list objections"))?;
-        rows.iter().map(read).collect()
     }
 
     /// A notice.
@@ -239,12 +226,10 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn notice_find(&self, id: &str) -> Result<Option<NoticeRow>, StoreError> {
-        let row = sqlx::query("SELECT * FROM notice WHERE id = $1")
+        sqlx::query("SELECT * FROM notice WHERE id = $1")
             .bind(id)
-            .fetch_optional(&self.readers)
+            .one(&self.readers, "find a notice", read_notice)
             .await
-            .map_err(failed("find a notice"))?;
-        row.as_ref().map(read_notice).transpose()
     }
 
     /// Notices of a ticket or to a department, those not yet acknowledged first, then newest first.
@@ -258,7 +243,7 @@ impl Store {
         offset: i64,
         limit: i64,
     ) -> Result<Vec<NoticeRow>, StoreError> {
-        let rows = sqlx::query(
+        sqlx::query(
             "SELECT * FROM notice WHERE ($1 = '' OR ticket = $1) AND ($2 = '' OR department = $2) \
              ORDER BY CASE WHEN acknowledged_at IS NULL THEN 0 ELSE 1 END, told_at DESC, id DESC LIMIT $3 OFFSET $4",
         )
@@ -266,10 +251,8 @@ impl Store {
         .bind(department.unwrap_or(""))
         .bind(page(limit))
         .bind(offset.max(0))
-        .fetch_all(&self.readers)
+        .all(&self.readers, "list notices", read_notice)
         .await
-        .map_err(failed("list notices"))?;
-        rows.iter().map(read_notice).collect()
     }
 }
 
@@ -288,12 +271,7 @@ impl Tx {
     /// # Errors
     /// The database failed.
     pub async fn ticket_find(&mut self, id: &str) -> Result<Option<TicketRow>, StoreError> {
-        let row = sqlx::query("SELECT * FROM ticket WHERE id = $1")
-            .bind(id)
-            .fetch_optional(self.connection())
-            .await
-            .map_err(failed("find a ticket"))?;
-        row.as_ref().map(read).transpose()
+        sqlx::query("SELECT * FROM ticket WHERE id = $1").bind(id).one(self.connection(), "find a ticket", read).await
     }
 
     /// The last ticket of a rule as this transaction sees it.
@@ -301,16 +279,14 @@ impl Tx {
     /// # Errors
     /// The database failed.
     pub async fn ticket_find_last(&mut self, dataset: &str, rule: &str) -> Result<Option<TicketRow>, StoreError> {
-        let row = sqlx::query(
+        sqlx::query(
             "SELECT * FROM ticket WHERE dataset = $1 AND rule = $2 AND kind = 'fault' \
              ORDER BY opened_at DESC, id DESC LIMIT 1",
         )
         .bind(dataset)
         .bind(rule)
-        .fetch_optional(self.connection())
+        .one(self.connection(), "find the last ticket of a rule", read)
         .await
-        .map_err(failed("find the last ticket of a rule"))?;
-        row.as_ref().map(read).transpose()
     }
 
     /// Inserts a ticket at version 1.
@@ -378,10 +354,7 @@ impl Tx {
         .execute(self.connection())
         .await
         .map_err(insert_failed("update a ticket", ObjectKind::Ticket.name(&ticket.id)))?;
-        if result.rows_affected() != 1 {
-            return Err(StoreError::Conflict { object: ObjectKind::Ticket.name(&ticket.id), expected: ticket.version });
-        }
-        self.record(ObjectKind::Ticket, &ticket.id, act).await
+        self.record_change(&result, ObjectKind::Ticket, &ticket.id, ticket.version, act).await
     }
 
     /// Notes what a check counted. Not a ledger entry: the ticket did not move, and its version stays.
@@ -411,13 +384,11 @@ impl Tx {
     /// # Errors
     /// The database failed.
     pub async fn notice_find_open(&mut self, ticket: &str, department: &str) -> Result<Option<NoticeRow>, StoreError> {
-        let row = sqlx::query("SELECT * FROM notice WHERE ticket = $1 AND department = $2 AND acknowledged_at IS NULL")
+        sqlx::query("SELECT * FROM notice WHERE ticket = $1 AND department = $2 AND acknowledged_at IS NULL")
             .bind(ticket)
             .bind(department)
-            .fetch_optional(self.connection())
+            .one(self.connection(), "find an open notice", read_notice)
             .await
-            .map_err(failed("find an open notice"))?;
-        row.as_ref().map(read_notice).transpose()
     }
 
     /// A notice as this transaction sees it.
@@ -425,12 +396,10 @@ impl Tx {
     /// # Errors
     /// The database failed.
     pub async fn notice_find(&mut self, id: &str) -> Result<Option<NoticeRow>, StoreError> {
-        let row = sqlx::query("SELECT * FROM notice WHERE id = $1")
+        sqlx::query("SELECT * FROM notice WHERE id = $1")
             .bind(id)
-            .fetch_optional(self.connection())
+            .one(self.connection(), "find a notice", read_notice)
             .await
-            .map_err(failed("find a notice"))?;
-        row.as_ref().map(read_notice).transpose()
     }
 
     /// Inserts a notice at version 1.
@@ -475,10 +444,7 @@ impl Tx {
         .execute(self.connection())
         .await
         .map_err(failed("update a notice"))?;
-        if result.rows_affected() != 1 {
-            return Err(StoreError::Conflict { object: ObjectKind::Notice.name(&notice.id), expected: notice.version });
-        }
-        self.record(ObjectKind::Notice, &notice.id, act).await
+        self.record_change(&result, ObjectKind::Notice, &notice.id, notice.version, act).await
     }
 }
 

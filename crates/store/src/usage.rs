@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, any::AnyRow};
 use crate::{
     error::{StoreError, failed, insert_failed},
     object::ObjectKind,
-    row::{Cells as _, micros},
+    row::{Cells as _, Fetch as _, micros},
     store::{Store, page},
     tx::Tx,
 };
@@ -60,12 +60,10 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn usage_find(&self, id: &str) -> Result<Option<UsageRow>, StoreError> {
-        let row = sqlx::query("SELECT * FROM usage_row WHERE id = $1")
+        sqlx::query("SELECT * FROM usage_row WHERE id = $1")
             .bind(id)
-            .fetch_optional(&self.readers)
+            .one(&self.readers, "find a use record", read)
             .await
-            .map_err(failed("find a use record"))?;
-        row.as_ref().map(read).transpose()
     }
 
     /// A grant's use records, newest first; of every grant when `grant` is `None`.
@@ -73,16 +71,14 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn usage_list(&self, grant: Option<&str>, offset: i64, limit: i64) -> Result<Vec<UsageRow>, StoreError> {
-        let rows = sqlx::query(
+        sqlx::query(
             "SELECT * FROM usage_row WHERE ($1 = '' OR grant_id = $1) ORDER BY at DESC, id DESC LIMIT $2 OFFSET $3",
         )
         .bind(grant.unwrap_or(""))
         .bind(page(limit))
         .bind(offset.max(0))
-        .fetch_all(&self.readers)
+        .all(&self.readers, "list use records", read)
         .await
-        .map_err(failed("list use records"))?;
-        rows.iter().map(read).collect()
     }
 
     /// Use records of answers to look-ups of these records (`looked_up` as it was written), oldest first. The keys
