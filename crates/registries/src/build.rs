@@ -10,13 +10,14 @@ use futures::StreamExt;
 use serde_json::json;
 use yihe_definitions::{Language, Registry};
 use yihe_lake::{CommitKey, FaultHook, Lake, LakeError, Layout, TableName, Zone};
-use yihe_store::{Actor, NewRun, RunBegun, Store, StoreError};
+use yihe_store::{Actor, Store, StoreError};
 use yihe_vocabulary::Clock;
 
 use crate::{
     error::RegistryError,
     gather::{Gathered, Rules, gather},
     identity::EntitySecret,
+    lease::Leased,
     links::{self, Links, Standing},
     resolve::{Resolved, resolve},
     shape,
@@ -37,8 +38,6 @@ pub const FAULT_POINTS: [&str; 7] = [
     "build.after_golden",
 ];
 
-/// How long a build may be silent before another may take it over.
-const LEASE: Duration = Duration::from_secs(120);
 /// How long a build may take in all.
 const DEADLINE: Duration = Duration::from_secs(12 * 3600);
 
@@ -174,53 +173,21 @@ impl Builder {
     }
 
     async fn run(&self, registry: &Registry, from: From) -> Result<BuildReport, RegistryError> {
-        let store_failed = |source: StoreError| RegistryError::Store { registry: registry.id.clone(), source };
-        let now = self.clock.now();
-        let mut tx = self.store.begin().await.map_err(store_failed)?;
-        let new = NewRun {
+        let run = Leased {
             step: "build",
             subject: &registry.id,
-            holder: &self.holder,
-            lease_until: now + LEASE,
-            deadline_at: now + DEADLINE,
+            named: &registry.id,
+            deadline: DEADLINE,
+            begun: "build.after_begin",
+            done: "registry.built",
         };
-        let run = match tx.run_begin(&new, &self.actor.act("run.started", now)).await.map_err(store_failed)? {
-            RunBegun::Started(run) => run,
-            RunBegun::Busy(run) if run.holder == self.holder => run,
-            RunBegun::Busy(run) => {
-                return Err(RegistryError::Busy { registry: registry.id.clone(), holder: run.holder });
-            }
+        let result = |report: &BuildReport| {
+            json!({
+                "records": report.records, "unlinked": report.unlinked, "entities": report.entities,
+                "conflicts": report.conflicts, "version": report.version, "unchanged": report.unchanged,
+            })
         };
-        tx.commit().await.map_err(store_failed)?;
-        (self.faults)("build.after_begin");
-
-        let clock = Arc::clone(&self.clock);
-        let beating = self.store.run_keep_alive(&run, LEASE, move || clock.now());
-        let outcome = self.work(registry, from).await;
-        beating.abort();
-
-        let mut tx = self.store.begin().await.map_err(store_failed)?;
-        let at = self.clock.now();
-        match outcome {
-            Ok(report) => {
-                let result = json!({
-                    "records": report.records, "unlinked": report.unlinked, "entities": report.entities,
-                    "conflicts": report.conflicts, "version": report.version, "unchanged": report.unchanged,
-                });
-                tx.run_finish(&run.id, &result.to_string(), &self.actor.act("registry.built", at))
-                    .await
-                    .map_err(store_failed)?;
-                tx.commit().await.map_err(store_failed)?;
-                Ok(report)
-            }
-            Err(error) => {
-                tx.run_fail(&run.id, &error.to_string(), &self.actor.act("run.failed", at))
-                    .await
-                    .map_err(store_failed)?;
-                tx.commit().await.map_err(store_failed)?;
-                Err(error)
-            }
-        }
+        self.leased(run, self.work(registry, from), result).await
     }
 
     async fn work(&self, registry: &Registry, from: From) -> Result<BuildReport, RegistryError> {

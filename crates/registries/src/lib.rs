@@ -42,6 +42,7 @@ pub mod why;
 mod error;
 mod gather;
 mod increment;
+mod lease;
 mod links;
 mod resolve;
 mod state;

@@ -1,14 +1,16 @@
 //! Where a candidate pair is: a place and a name that may stand in an address, for its keys may not.
 
-use arrow::{
-    array::{AsArray, RecordBatch},
-    datatypes::{Float64Type, Int64Type},
-};
 use futures::StreamExt;
 use yihe_definitions::Registry;
-use yihe_lake::{LakeError, Scan};
+use yihe_lake::Scan;
 
-use crate::{build::Builder, candidates::candidates_table, error::RegistryError, identity::is_entity_id, review::Pair};
+use crate::{
+    build::Builder,
+    candidates::candidates_table,
+    error::RegistryError,
+    identity::is_entity_id,
+    review::{Pair, read},
+};
 
 impl Builder {
     /// The durable name of the entity that stands under a key in the golden table.
@@ -66,24 +68,4 @@ impl Builder {
         let found = self.lake.lookup(&table, &[dataset, record_key, entity_key]).await.map_err(failed)?;
         found.iter().find(|batch| batch.num_rows() > 0).map(|batch| read(batch, 0).map_err(failed)).transpose()
     }
-}
-
-fn read(batch: &RecordBatch, row: usize) -> Result<Pair, LakeError> {
-    let column = |name: &str| {
-        let column = batch.column_by_name(name);
-        column.ok_or_else(|| LakeError::Refused { reason: format!("the candidates have no column `{name}`") })
-    };
-    let text = |name: &str| -> Result<String, LakeError> { Ok(column(name)?.as_string::<i32>().value(row).to_owned()) };
-    let whole = |name: &str| -> Result<i64, LakeError> { Ok(column(name)?.as_primitive::<Int64Type>().value(row)) };
-    Ok(Pair {
-        dataset: text("dataset")?,
-        record_key: text("record_key")?,
-        batch: text("batch")?,
-        row: whole("row")?,
-        entity: text("entity")?,
-        probability: column("probability")?.as_primitive::<Float64Type>().value(row),
-        rank: whole("rank")?,
-        model: text("model")?,
-        waterfall: serde_json::from_str(&text("waterfall")?).ok(),
-    })
 }

@@ -11,8 +11,8 @@ use arrow::{
 };
 use futures::StreamExt;
 use serde::Serialize;
-use yihe_definitions::{Registry, Text};
-use yihe_lake::{Lake, Scan};
+use yihe_definitions::Registry;
+use yihe_lake::{Lake, LakeError, Scan};
 use yihe_store::{Actor, LabelRow, PAGE_ROWS_MAX, Store, StoreError};
 
 use crate::{
@@ -55,40 +55,6 @@ pub struct Pair {
     pub waterfall: Option<Waterfall>,
 }
 
-/// A doubtful pair side by side.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Doubt {
-    /// Dataset of the record.
-    pub dataset: String,
-    /// Business key of the record. Personal data.
-    pub record_key: String,
-    /// The entity's key. Personal data.
-    pub entity_key: String,
-    /// Probability.
-    pub probability: f64,
-    /// Place among the record's candidates.
-    pub rank: i64,
-    /// What was compared, in the order of the model.
-    pub fields: Vec<DoubtField>,
-}
-
-/// One field of a doubtful pair. Values are as they were compared. Personal data.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct DoubtField {
-    /// Field of the registry.
-    pub field: String,
-    /// Its title.
-    pub title: Option<Text>,
-    /// The entity's value.
-    pub entity: Option<String>,
-    /// The record's value.
-    pub record: Option<String>,
-    /// How far they agree, in words of the model.
-    pub level: String,
-    /// Bits for (positive) or against (negative).
-    pub weight: f64,
-}
-
 /// What a reviewer says of a pair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
@@ -101,6 +67,9 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// Every verdict, in the order in which they are offered.
+    pub const ALL: [Self; 3] = [Self::Same, Self::Different, Self::Unsure];
+
     /// The word in the store and the API.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -114,7 +83,7 @@ impl Verdict {
     /// The verdict of a word.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
-        [Self::Same, Self::Different, Self::Unsure].into_iter().find(|verdict| verdict.as_str() == word)
+        Self::ALL.into_iter().find(|verdict| verdict.as_str() == word)
     }
 }
 
@@ -151,28 +120,33 @@ pub async fn pairs(lake: &Lake, registry: &Registry) -> Result<Vec<Pair>, Regist
     let mut stream = lake.scan(&table, scan).await.map_err(failed)?;
     let mut found = Vec::new();
     while let Some(batch) = stream.next().await {
-        read(&batch.map_err(failed)?, &mut found);
+        let batch = batch.map_err(failed)?;
+        for row in 0..batch.num_rows() {
+            found.push(read(&batch, row).map_err(failed)?);
+        }
     }
     Ok(found)
 }
 
-fn read(batch: &RecordBatch, into: &mut Vec<Pair>) {
-    let text = |at: usize, row: usize| batch.column(at).as_string::<i32>().value(row).to_owned();
-    let (places, ranks) = (batch.column(3).as_primitive::<Int64Type>(), batch.column(6).as_primitive::<Int64Type>());
-    let probabilities = batch.column(5).as_primitive::<Float64Type>();
-    for row in 0..batch.num_rows() {
-        into.push(Pair {
-            dataset: text(0, row),
-            record_key: text(1, row),
-            batch: text(2, row),
-            row: places.value(row),
-            entity: text(4, row),
-            probability: probabilities.value(row),
-            rank: ranks.value(row),
-            model: text(7, row),
-            waterfall: serde_json::from_str(&text(8, row)).ok(),
-        });
-    }
+/// One row of the candidates.
+pub(crate) fn read(batch: &RecordBatch, row: usize) -> Result<Pair, LakeError> {
+    let column = |name: &str| {
+        let column = batch.column_by_name(name);
+        column.ok_or_else(|| LakeError::Refused { reason: format!("the candidates have no column `{name}`") })
+    };
+    let text = |name: &str| -> Result<String, LakeError> { Ok(column(name)?.as_string::<i32>().value(row).to_owned()) };
+    let whole = |name: &str| -> Result<i64, LakeError> { Ok(column(name)?.as_primitive::<Int64Type>().value(row)) };
+    Ok(Pair {
+        dataset: text("dataset")?,
+        record_key: text("record_key")?,
+        batch: text("batch")?,
+        row: whole("row")?,
+        entity: text("entity")?,
+        probability: column("probability")?.as_primitive::<Float64Type>().value(row),
+        rank: whole("rank")?,
+        model: text("model")?,
+        waterfall: serde_json::from_str(&text("waterfall")?).ok(),
+    })
 }
 
 /// Doubtful pairs, the least certain first, from the `offset`-th on; those left out that the reviewer answered or
@@ -187,10 +161,10 @@ pub async fn list(
     reviewer: &str,
     offset: usize,
     limit: usize,
-) -> Result<(Vec<Doubt>, usize), RegistryError> {
+) -> Result<(Vec<Pair>, usize), RegistryError> {
     let store_failed = |source: StoreError| RegistryError::Store { registry: registry.id.clone(), source };
     let mut answered: HashSet<(String, String, String)> = HashSet::new();
-    for label in labels(store, &registry.id).await.map_err(store_failed)? {
+    for label in labels(store, &registry.id, PAIRS_MAX).await.map_err(store_failed)? {
         if label.reviewer == reviewer {
             answered.insert((label.dataset, label.record_key, label.entity_key));
         }
@@ -220,34 +194,17 @@ pub async fn list(
             .then_with(|| (&a.dataset, &a.record_key, &a.entity).cmp(&(&b.dataset, &b.record_key, &b.entity)))
     });
     let total = doubtful.len();
-    let page = doubtful.into_iter().skip(offset).take(limit).map(|pair| side_by_side(registry, pair)).collect();
-    Ok((page, total))
+    Ok((doubtful.into_iter().skip(offset).take(limit).collect(), total))
 }
 
-fn side_by_side(registry: &Registry, pair: Pair) -> Doubt {
-    let steps = pair.waterfall.map(|waterfall| waterfall.steps).unwrap_or_default();
-    let fields = steps.into_iter().map(|step| DoubtField {
-        title: registry.fields.iter().find(|field| field.name == step.field).map(|field| field.title.clone()),
-        field: step.field,
-        entity: step.entity,
-        record: step.record,
-        level: step.level,
-        weight: step.weight,
-    });
-    Doubt {
-        fields: fields.collect(),
-        dataset: pair.dataset,
-        record_key: pair.record_key,
-        entity_key: pair.entity,
-        probability: pair.probability,
-        rank: pair.rank,
-    }
-}
-
-async fn labels(store: &Store, registry: &str) -> Result<Vec<LabelRow>, StoreError> {
+/// The answers of a registry in the order in which they were first given, whole pages of them until there are `most`.
+///
+/// # Errors
+/// The database failed.
+pub async fn labels(store: &Store, registry: &str, most: usize) -> Result<Vec<LabelRow>, StoreError> {
     let mut found = Vec::new();
     let mut after = String::new();
-    while found.len() < PAIRS_MAX {
+    while found.len() < most {
         let page = store.label_list(registry, &after, PAGE_ROWS_MAX).await?;
         let Some(last) = page.last() else { break };
         after.clone_from(&last.id);
@@ -346,7 +303,7 @@ impl Builder {
 /// [`RegistryError::Store`].
 pub async fn agreement(store: &Store, registry: &Registry) -> Result<Agreement, RegistryError> {
     let store_failed = |source: StoreError| RegistryError::Store { registry: registry.id.clone(), source };
-    Ok(agreement_of(&labels(store, &registry.id).await.map_err(store_failed)?))
+    Ok(agreement_of(&labels(store, &registry.id, PAIRS_MAX).await.map_err(store_failed)?))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of answers are far below 2^53")]

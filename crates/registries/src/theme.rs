@@ -20,16 +20,13 @@ use sha2::{Digest, Sha256};
 use xxhash_rust::xxh3::xxh3_128;
 use yihe_definitions::{Pack, THEME_TABLE_PREFIX, Text, Theme, ThemeForm, ThemeSource, pack::Fault};
 use yihe_lake::{CommitKey, LakeError, Layout, QueryTable, TableName, Zone, query_columns};
-use yihe_store::{NewRun, RunBegun, StoreError};
 
-use crate::{build::Builder, error::RegistryError, shape};
+use crate::{build::Builder, error::RegistryError, lease::Leased, shape};
 
 /// The points at which a builder's `faults` is called while a theme is built, in their order.
 pub const THEME_FAULT_POINTS: [&str; 3] = ["theme.after_begin", "theme.after_query", "theme.after_commit"];
 /// Most rows of one theme.
 pub const THEME_ROWS_MAX: u64 = 50_000_000;
-/// How long a build may be silent before another may take it over.
-const LEASE: Duration = Duration::from_secs(120);
 /// How long a build may take in all.
 const DEADLINE: Duration = Duration::from_secs(6 * 3600);
 
@@ -146,48 +143,16 @@ impl Builder {
     /// somebody else is building it; the lake or the store failed. The table that stood before still stands.
     pub async fn theme(&self, theme: &Theme) -> Result<ThemeReport, RegistryError> {
         let named = format!("{THEME_TABLE_PREFIX}{}", theme.id);
-        let store_failed = |source: StoreError| RegistryError::Store { registry: named.clone(), source };
-        let now = self.clock.now();
-        let mut tx = self.store.begin().await.map_err(store_failed)?;
-        let new = NewRun {
+        let run = Leased {
             step: "theme",
             subject: &theme.id,
-            holder: &self.holder,
-            lease_until: now + LEASE,
-            deadline_at: now + DEADLINE,
+            named: &named,
+            deadline: DEADLINE,
+            begun: "theme.after_begin",
+            done: "theme.built",
         };
-        let run = match tx.run_begin(&new, &self.actor.act("run.started", now)).await.map_err(store_failed)? {
-            RunBegun::Started(run) => run,
-            RunBegun::Busy(run) if run.holder == self.holder => run,
-            RunBegun::Busy(run) => return Err(RegistryError::Busy { registry: named, holder: run.holder }),
-        };
-        tx.commit().await.map_err(store_failed)?;
-        (self.faults)("theme.after_begin");
-
-        let clock = Arc::clone(&self.clock);
-        let beating = self.store.run_keep_alive(&run, LEASE, move || clock.now());
-        let outcome = self.theme_work(theme).await;
-        beating.abort();
-
-        let mut tx = self.store.begin().await.map_err(store_failed)?;
-        let at = self.clock.now();
-        match outcome {
-            Ok(report) => {
-                let result = json!({ "rows": report.rows, "version": report.version, "unchanged": report.unchanged });
-                tx.run_finish(&run.id, &result.to_string(), &self.actor.act("theme.built", at))
-                    .await
-                    .map_err(store_failed)?;
-                tx.commit().await.map_err(store_failed)?;
-                Ok(report)
-            }
-            Err(error) => {
-                tx.run_fail(&run.id, &error.to_string(), &self.actor.act("run.failed", at))
-                    .await
-                    .map_err(store_failed)?;
-                tx.commit().await.map_err(store_failed)?;
-                Err(error)
-            }
-        }
+        let result = |report: &ThemeReport| json!({ "rows": report.rows, "version": report.version, "unchanged": report.unchanged });
+        self.leased(run, self.theme_work(theme), result).await
     }
 
     async fn theme_work(&self, theme: &Theme) -> Result<ThemeReport, RegistryError> {

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::pair::Verdict;
+use super::pair::{Verdict, verdict_title};
 use crate::{
     language::{Text, Words},
     layout::{self, Frame},
@@ -140,7 +140,7 @@ fn disputed(words: Words, view: &AgreementView) -> Markup {
                         span.under { (words.text(&line.dataset)) }
                     }
                     td.code { (line.entity_key) }
-                    td { ul.plain { @for (who, verdict) in &line.answers { li { span.code { (who) } " " span.tag { (words.text(&verdict.title())) } } } } }
+                    td { ul.plain { @for (who, verdict) in &line.answers { li { span.code { (who) } " " span.tag { (words.text(&verdict_title(*verdict))) } } } } }
                 }
             }
         }))

@@ -2,6 +2,7 @@
 //! answer of a person. Works as a form; a script adds single keys.
 
 use maud::{Markup, html};
+pub use yihe_registries::review::Verdict;
 
 use super::clear_form;
 use crate::{
@@ -63,53 +64,22 @@ pub struct PairView {
     pub reviewers: u64,
 }
 
-/// What a person says of a pair.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// The same.
-    Same,
-    /// Two.
-    Different,
-    /// It cannot be told.
-    Unsure,
+/// A verdict in words.
+#[must_use]
+pub fn verdict_title(verdict: Verdict) -> Text {
+    match verdict {
+        Verdict::Same => Text::new("同一个", "Same"),
+        Verdict::Different => Text::new("不是", "Different"),
+        Verdict::Unsure => Text::new("拿不准", "Unsure"),
+    }
 }
 
-impl Verdict {
-    /// In the order of the buttons.
-    pub const ALL: [Self; 3] = [Self::Same, Self::Different, Self::Unsure];
-
-    /// The word in the form and in the store.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Same => "same",
-            Self::Different => "different",
-            Self::Unsure => "unsure",
-        }
-    }
-
-    /// Reads it.
-    #[must_use]
-    pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|verdict| verdict.as_str() == word)
-    }
-
-    /// In words.
-    #[must_use]
-    pub fn title(self) -> Text {
-        match self {
-            Self::Same => Text::new("同一个", "Same"),
-            Self::Different => Text::new("不是", "Different"),
-            Self::Unsure => Text::new("拿不准", "Unsure"),
-        }
-    }
-
-    const fn key(self) -> &'static str {
-        match self {
-            Self::Same => "s",
-            Self::Different => "d",
-            Self::Unsure => "u",
-        }
+/// The key that gives it.
+const fn verdict_key(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Same => "s",
+        Verdict::Different => "d",
+        Verdict::Unsure => "u",
     }
 }
 
@@ -201,15 +171,15 @@ fn answer(frame: &Frame, view: &PairView) -> Markup {
     html! {
         section.card aria-labelledby="answer" {
             h2 #answer { (words.of("您的判断", "Your answer")) }
-            @if let Some(answered) = view.answered { p { (words.of("您先前答过：", "You answered before: ")) strong { (words.text(&answered.title())) } } }
+            @if let Some(answered) = view.answered { p { (words.of("您先前答过：", "You answered before: ")) strong { (words.text(&verdict_title(answered))) } } }
             form.act method="post" action={ (pair(&view.pair)) "/answer" } {
                 @if let Some(visitor) = &frame.visitor { (layout::form_token(&visitor.form_token)) }
                 input type="hidden" name="shown_at" value=(view.shown_at);
                 @if let Some(reason) = &view.cleared_for { input type="hidden" name="reason" value=(reason); }
                 p.actions {
                     @for verdict in Verdict::ALL {
-                        button class=(if verdict == Verdict::Same { "button" } else { "button quiet" }) type="submit" name="answer" value=(verdict.as_str()) data-key=(verdict.key()) aria-keyshortcuts=(verdict.key()) {
-                            (words.text(&verdict.title())) " " kbd { (verdict.key()) }
+                        button class=(if verdict == Verdict::Same { "button" } else { "button quiet" }) type="submit" name="answer" value=(verdict.as_str()) data-key=(verdict_key(verdict)) aria-keyshortcuts=(verdict_key(verdict)) {
+                            (words.text(&verdict_title(verdict))) " " kbd { (verdict_key(verdict)) }
                         }
                     }
                 }

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::pair::{Step, Verdict};
+use super::pair::{Step, Verdict, verdict_title};
 use crate::{
     language::Text,
     layout::{self, Frame},
@@ -88,7 +88,7 @@ pub fn page(frame: &Frame, view: &ReviewView) -> Markup {
                                     td.code { (line.entity_key) }
                                     td.num { (words.percent(line.probability)) }
                                     td { @if line.differences.is_empty() { "–" } @else { ul.plain { @for step in &line.differences { li { (words.text(&step.field)) "：" (words.text(&step.level)) } } } } }
-                                    td { @if line.answers.is_empty() { "–" } @for answer in &line.answers { span.tag { (words.text(&answer.title())) } " " } }
+                                    td { @if line.answers.is_empty() { "–" } @for answer in &line.answers { span.tag { (words.text(&verdict_title(*answer))) } " " } }
                                 }
                             }
                         }))

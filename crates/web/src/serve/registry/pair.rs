@@ -15,11 +15,11 @@ use serde::Deserialize;
 use yihe_definitions::{Pack, Registry, Sensitivity};
 use yihe_registries::{
     RecordRef, RegistryError,
-    review::{self, Answer as Said, Pair, Verdict as Judged},
+    review::{self, Answer as Said, Pair, Verdict},
     sight::{Standing, key_sensitivity},
     why,
 };
-use yihe_store::{LabelRow, PAGE_ROWS_MAX};
+use yihe_store::LabelRow;
 
 use super::{
     find_for, masked,
@@ -32,7 +32,7 @@ use crate::{
     layout::Part,
     pages::registry::{
         agreement::{self, AgreementView, DisputedLine, ReviewerLine},
-        pair::{self, Agreement, PairView, Step, Verdict, level_title},
+        pair::{self, Agreement, PairView, Step, level_title, verdict_title},
         review::{self as list_page, PAGE_SIZE, PairLine, ReviewView},
     },
     problem::{Kind, Problem},
@@ -98,7 +98,7 @@ impl Asked {
     /// What became of the pair before, in words.
     fn said(&self) -> Option<Text> {
         let (word, decided) = self.said.as_deref()?.split_once('-').unwrap_or((self.said.as_deref()?, ""));
-        let title = Verdict::parse(word)?.title();
+        let title = verdict_title(Verdict::parse(word)?);
         let (zh, en) = if decided == "decided" {
             ("，意见一致，已成为决定。下次建库生效。", ": it is decided, and counts with the next build.")
         } else {
@@ -173,17 +173,11 @@ async fn waiting(
     offset: usize,
     limit: usize,
 ) -> Result<Option<(Vec<Pair>, usize)>, Problem> {
-    let (doubts, total) = match review::list(&state.lake, &state.store, known, reviewer, offset, limit).await {
-        Ok(found) => found,
-        Err(RegistryError::NoCandidates { .. }) => return Ok(None),
-        Err(error) => return Err(refused(error)),
-    };
-    let mut pairs = Vec::with_capacity(doubts.len());
-    for doubt in &doubts {
-        let record = (doubt.dataset.as_str(), doubt.record_key.as_str());
-        pairs.extend(state.desk.builder.pair_of(known, record, &doubt.entity_key).await.map_err(refused)?);
+    match review::list(&state.lake, &state.store, known, reviewer, offset, limit).await {
+        Ok(found) => Ok(Some(found)),
+        Err(RegistryError::NoCandidates { .. }) => Ok(None),
+        Err(error) => Err(refused(error)),
     }
-    Ok(Some((pairs, total)))
 }
 
 type Answers = HashMap<(String, String, String), Vec<LabelRow>>;
@@ -191,16 +185,9 @@ type Answers = HashMap<(String, String, String), Vec<LabelRow>>;
 /// Every answer of a registry, by pair, in the order in which they were first given.
 async fn answers(state: &AppState, known: &Registry) -> Result<Answers, Problem> {
     let mut found = Answers::new();
-    let (mut after, mut read) = (String::new(), 0);
-    while read < ANSWERS_MAX {
-        let page = state.store.label_list(&known.id, &after, PAGE_ROWS_MAX).await.map_err(internal)?;
-        let Some(last) = page.last() else { break };
-        after.clone_from(&last.id);
-        read += page.len();
-        for label in page {
-            let place = (label.dataset.clone(), label.record_key.clone(), label.entity_key.clone());
-            found.entry(place).or_default().push(label);
-        }
+    for label in review::labels(&state.store, &known.id, ANSWERS_MAX).await.map_err(internal)? {
+        let place = (label.dataset.clone(), label.record_key.clone(), label.entity_key.clone());
+        found.entry(place).or_default().push(label);
     }
     Ok(found)
 }
@@ -254,7 +241,7 @@ async fn answer(
     fields: &Fields,
 ) -> Answer {
     let word = fields.one("answer", 20)?;
-    let Some(verdict) = Judged::parse(word) else {
+    let Some(verdict) = Verdict::parse(word) else {
         return Err(Problem::saying(
             Kind::Unprocessable,
             "回答应为 same、different 或 unsure。",
