@@ -2,18 +2,16 @@
 
 use std::collections::HashMap;
 
-use pinyin::ToPinyin;
-use yihe_vocabulary::{CitizenId, CreditCode};
-
 use crate::{
     address::{self, Divisions, Place},
     dates::{Day, read_written},
     hanzi,
-    hash::{BLOOM_WORDS, read_bloom, read_token},
+    hash::{BLOOM_WORDS, read_bloom},
     intern::Interner,
     model::Reads,
     records::{Column, MISSING, Records, ValueId},
-    similarity::{CHARACTERS_MAX, tally},
+    text::{CHARACTERS_MAX, Texts},
+    value::{canonical, split_words},
 };
 
 /// Most words of one value that are compared: the rarest.
@@ -31,11 +29,11 @@ pub struct Lists<T> {
 }
 
 impl<T> Lists<T> {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { starts: vec![0], items: Vec::new() }
     }
 
-    fn push(&mut self, list: impl IntoIterator<Item = T>) {
+    pub(crate) fn push(&mut self, list: impl IntoIterator<Item = T>) {
         self.items.extend(list);
         self.starts.push(self.items.len() as u32);
     }
@@ -61,6 +59,10 @@ pub struct Word {
     pub id: u32,
     /// Weight; the squares of a value's weights add up to one.
     pub weight: f32,
+    /// A bit for each class of characters that it has.
+    pub classes: u32,
+    /// Its length.
+    pub characters: u32,
 }
 
 /// Words of the values.
@@ -68,10 +70,8 @@ pub struct Word {
 pub struct Words {
     /// Per value, by number.
     pub of_value: Lists<Word>,
-    /// Characters of each word.
-    pub texts: Lists<char>,
-    /// Tally of each word's characters.
-    pub tallies: Vec<u128>,
+    /// The words.
+    pub texts: Texts,
     /// Values that have the word, over all records.
     pub frequency: Vec<u32>,
     /// Numbers of the words.
@@ -100,10 +100,8 @@ pub struct Field {
     pub ids: Vec<ValueId>,
     /// Values as they were read; two that are written differently and mean the same are one.
     pub values: Vec<Box<str>>,
-    /// Characters that are compared.
-    pub characters: Lists<char>,
-    /// Tallies of the characters.
-    pub tallies: Vec<u128>,
+    /// The values' characters.
+    pub texts: Texts,
     /// Days, for [`Reads::Date`].
     pub days: Vec<Day>,
     /// Numbers, for [`Reads::Number`] and the two of [`Reads::Point`].
@@ -135,15 +133,14 @@ impl Field {
             reads,
             ids: Vec::new(),
             values: Vec::new(),
-            characters: Lists::new(),
-            tallies: Vec::new(),
+            texts: Texts::default(),
             days: Vec::new(),
             numbers: Vec::new(),
             places: Vec::new(),
             place_numbers: HashMap::new(),
             divisions: records.divisions.clone(),
             bits: Vec::new(),
-            words: Words { of_value: Lists::new(), texts: Lists::new(), ..Words::default() },
+            words: Words { of_value: Lists::new(), ..Words::default() },
             sounds: Lists::new(),
             canonical: Lists::new(),
             surnames: Vec::new(),
@@ -169,7 +166,7 @@ impl Field {
                 let (id, is_new) = known.number(&value, &self.values);
                 if is_new {
                     self.read_value(&value, &mut sounds);
-                    self.values.push(value.into());
+                    self.values.push(value.as_ref().into());
                 }
                 id
             })
@@ -232,10 +229,9 @@ impl Field {
 
     /// What needs all values: characters, and words with their weights.
     fn prepare(&mut self) {
+        self.texts.reserve(self.values.len());
         for value in &self.values {
-            let characters: Vec<char> = value.chars().take(CHARACTERS_MAX).collect();
-            self.tallies.push(tally(&characters));
-            self.characters.push(characters);
+            self.texts.push(value);
         }
         if matches!(self.reads, Reads::Words | Reads::ChineseAddress) {
             self.prepare_words();
@@ -245,45 +241,43 @@ impl Field {
     fn prepare_words(&mut self) {
         let mut known = Interner::default();
         let mut texts: Vec<Box<str>> = Vec::new();
-        let mut of_value: Vec<Vec<u32>> = Vec::with_capacity(self.values.len());
+        let mut of_value: Lists<u32> = Lists::new();
+        let mut words: Vec<u32> = Vec::new();
         for value in &self.values {
-            let mut words: Vec<u32> = split_words(value)
-                .into_iter()
-                .take(WORDS_READ_MAX)
-                .map(|word| {
-                    let (id, is_new) = known.number(&word, &texts);
-                    if is_new {
-                        let characters: Vec<char> = word.chars().take(CHARACTERS_MAX).collect();
-                        self.words.tallies.push(tally(&characters));
-                        self.words.texts.push(characters);
-                        texts.push(word.into());
-                    }
-                    id
-                })
-                .collect();
+            words.clear();
+            for word in split_words(value).into_iter().take(WORDS_READ_MAX) {
+                let (id, is_new) = known.number(&word, &texts);
+                if is_new {
+                    self.words.texts.push(&word);
+                    texts.push(word.into());
+                }
+                words.push(id);
+            }
             words.sort_unstable();
             words.dedup();
-            of_value.push(words);
+            of_value.push(words.iter().copied());
         }
         let mut occurrences = vec![0_u32; self.values.len()];
         for &id in self.ids.iter().filter(|&&id| id != MISSING) {
             occurrences[id as usize] += 1;
         }
         let mut frequency = vec![0_u32; texts.len()];
-        for (words, &times) in of_value.iter().zip(&occurrences) {
-            for &word in words {
+        for (id, &times) in occurrences.iter().enumerate() {
+            for &word in of_value.get(id as ValueId) {
                 frequency[word as usize] += times;
             }
         }
         let records = f64::from(occurrences.iter().sum::<u32>()).max(1.0);
-        for mut words in of_value {
+        let by_frequency: Vec<f32> =
+            frequency.iter().map(|&count| ((1.0 + records / f64::from(count.max(1))).ln()) as f32).collect();
+        for id in 0..self.values.len() as ValueId {
+            words.clear();
+            words.extend_from_slice(of_value.get(id));
             // The common words of a long value say next to nothing and cost as much as the others.
             words.sort_unstable_by_key(|&word| (frequency[word as usize], word));
             words.truncate(WORDS_MAX);
             words.sort_unstable();
-            let weight = |word: u32| ((1.0 + records / f64::from(frequency[word as usize].max(1))).ln()) as f32;
-            let length = words.iter().map(|&word| weight(word).powi(2)).sum::<f32>().sqrt().max(f32::MIN_POSITIVE);
-            self.words.of_value.push(words.into_iter().map(|id| Word { id, weight: weight(id) / length }));
+            self.words.push_value(&words, |word| by_frequency[word as usize]);
         }
         self.words.frequency = frequency;
         self.words.known = known;
@@ -302,11 +296,9 @@ impl Field {
             let mut sounds = std::mem::take(&mut self.sound_table);
             self.read_value(&value, &mut sounds);
             self.sound_table = sounds;
-            value
+            value.into_owned()
         };
-        let characters: Vec<char> = value.chars().take(CHARACTERS_MAX).collect();
-        self.tallies.push(tally(&characters));
-        self.characters.push(characters);
+        self.texts.push(&value);
         if matches!(self.reads, Reads::Words | Reads::ChineseAddress) {
             self.push_words(&value);
         }
@@ -318,12 +310,12 @@ impl Field {
         let words = &mut self.words;
         let mut ids: Vec<u32> = Vec::new();
         for word in split_words(value).into_iter().take(WORDS_READ_MAX) {
-            let is = |number: u32| words.texts.get(number).iter().copied().eq(word.chars().take(CHARACTERS_MAX));
+            let is = |number: u32| {
+                words.texts.get(number).characters().iter().copied().eq(word.chars().take(CHARACTERS_MAX))
+            };
             let known = words.known.find(&word, is);
             ids.push(known.unwrap_or_else(|| {
-                let characters: Vec<char> = word.chars().take(CHARACTERS_MAX).collect();
-                words.tallies.push(tally(&characters));
-                words.texts.push(characters);
+                words.texts.push(&word);
                 // Last among the keys of a value, since no record has it.
                 words.frequency.push(u32::MAX);
                 words.frequency.len() as u32 - 1
@@ -334,21 +326,19 @@ impl Field {
         ids.sort_unstable_by_key(|&word| (words.frequency[word as usize], word));
         ids.truncate(WORDS_MAX);
         ids.sort_unstable();
-        let weight = |word: u32| {
-            let frequency = words.frequency[word as usize];
+        let (frequency, records) = (std::mem::take(&mut words.frequency), words.records);
+        words.push_value(&ids, |word| {
+            let frequency = frequency[word as usize];
             let frequency = if frequency == u32::MAX { 1.0 } else { f64::from(frequency.max(1)) };
-            (1.0 + words.records / frequency).ln() as f32
-        };
-        let length = ids.iter().map(|&word| weight(word).powi(2)).sum::<f32>().sqrt().max(f32::MIN_POSITIVE);
-        let list: Vec<Word> = ids.iter().map(|&id| Word { id, weight: weight(id) / length }).collect();
-        words.of_value.push(list);
+            (1.0 + records / frequency).ln() as f32
+        });
+        words.frequency = frequency;
     }
 
     /// Takes away values that were only asked about: all from this number of values, and of words, up.
     pub(crate) fn truncate(&mut self, values: usize, words: usize) {
         self.values.truncate(values);
-        self.characters.truncate(values);
-        self.tallies.truncate(values);
+        self.texts.truncate(values);
         self.days.truncate(values);
         self.numbers.truncate(values);
         self.bits.truncate(values);
@@ -358,8 +348,19 @@ impl Field {
         self.surnames.truncate(values);
         self.words.of_value.truncate(values);
         self.words.texts.truncate(words);
-        self.words.tallies.truncate(words);
         self.words.frequency.truncate(words);
+    }
+}
+
+impl Words {
+    /// Adds the words of a value.
+    fn push_value(&mut self, words: &[u32], weight: impl Fn(u32) -> f32) {
+        let length = words.iter().map(|&word| weight(word).powi(2)).sum::<f32>().sqrt().max(f32::MIN_POSITIVE);
+        let Self { of_value, texts, .. } = self;
+        of_value.push(words.iter().map(|&id| {
+            let text = texts.get(id);
+            Word { id, weight: weight(id) / length, classes: text.classes(), characters: text.len() as u32 }
+        }));
     }
 }
 
@@ -392,109 +393,4 @@ impl SoundTable {
         self.known.insert(character, sounds);
         sounds
     }
-}
-
-/// A value as it is compared, or `None` where it cannot be read as what it should be.
-#[must_use]
-pub fn canonical(written: &str, reads: Reads) -> Option<String> {
-    let value = match reads {
-        Reads::Text => plain(written),
-        Reads::Words | Reads::ChineseAddress => written.to_owned(),
-        Reads::ChineseName => written.chars().filter(|character| character.is_alphanumeric()).collect(),
-        Reads::Date => {
-            let day = read_written(written)?;
-            format!("{:04}-{:02}-{:02}", day.year, day.month, day.day)
-        }
-        Reads::Number => written.parse::<f64>().ok().filter(|number| number.is_finite())?.to_string(),
-        Reads::Code => written.chars().filter(|character| character.is_alphanumeric()).collect(),
-        Reads::CitizenId => CitizenId::read(&written.to_ascii_uppercase()).ok()?.as_str().to_owned(),
-        Reads::CreditCode => CreditCode::read(&written.to_ascii_uppercase()).ok()?.as_str().to_owned(),
-        Reads::Hash => read_token(written).map(|_| written.to_owned())?,
-        Reads::Bloom => read_bloom(written).map(|_| written.to_owned())?,
-        Reads::Point => return None,
-    };
-    (!value.is_empty()).then_some(value)
-}
-
-/// Text without marks: what stands between words is one space.
-fn plain(written: &str) -> String {
-    let mut plain = String::with_capacity(written.len());
-    for character in written.chars() {
-        if character.is_alphanumeric() {
-            plain.push(character);
-        } else if character != '\'' && !plain.ends_with(' ') && !plain.is_empty() {
-            plain.push(' ');
-        }
-    }
-    if plain.trim_end().is_empty() { written.to_owned() } else { plain.trim_end().to_owned() }
-}
-
-/// The words of a value: runs of letters or digits; Chinese text in overlapping pairs of characters.
-#[must_use]
-pub fn split_words(value: &str) -> Vec<String> {
-    #[derive(PartialEq, Clone, Copy)]
-    enum Class {
-        Mark,
-        Digit,
-        Letter,
-        Han,
-    }
-    let class = |character: char| match character {
-        _ if hanzi::is_han(character) => Class::Han,
-        _ if character.is_ascii_digit() => Class::Digit,
-        _ if character.is_alphanumeric() => Class::Letter,
-        _ => Class::Mark,
-    };
-    let mut words = Vec::new();
-    let characters: Vec<char> = value.chars().collect();
-    let mut at = 0;
-    while at < characters.len() {
-        let kind = class(characters[at]);
-        let end =
-            characters[at..].iter().position(|&next| class(next) != kind).map_or(characters.len(), |more| at + more);
-        let run = &characters[at..end];
-        match kind {
-            Class::Mark => {}
-            Class::Han if run.len() > 1 => {
-                words.extend(run.windows(2).map(|two| two.iter().map(|&one| hanzi::canonical(one)).collect()));
-            }
-            Class::Han => words.push(hanzi::canonical(run[0]).to_string()),
-            Class::Digit | Class::Letter => words.push(run.iter().collect()),
-        }
-        at = end;
-    }
-    words
-}
-
-/// What of a value's sound survives a spelling mistake: the first letter and the other consonants, doubled ones
-/// once; of Chinese, each character's usual reading, near sounds as one.
-#[must_use]
-pub fn sound(value: &str) -> String {
-    let mut sound = String::with_capacity(value.len());
-    let mut last = None;
-    for (at, character) in value.chars().filter(|character| character.is_alphanumeric()).enumerate() {
-        if hanzi::is_han(character) {
-            let reading = character.to_pinyin().map(|reading| hanzi::near_reading(reading.plain()));
-            sound.push_str(&reading.unwrap_or_else(|| character.to_string()));
-            sound.push(' ');
-            last = None;
-            continue;
-        }
-        let group = match character {
-            'a' | 'e' | 'i' | 'o' | 'u' | 'y' | 'h' | 'w' if at > 0 => None,
-            'a' | 'e' | 'i' | 'o' | 'u' | 'y' => Some('a'),
-            'b' | 'f' | 'p' | 'v' => Some('b'),
-            'c' | 'g' | 'j' | 'k' | 'q' | 's' | 'x' | 'z' => Some('c'),
-            'd' | 't' => Some('d'),
-            'm' | 'n' => Some('m'),
-            other => Some(other),
-        };
-        if let Some(group) = group
-            && last != Some(group)
-        {
-            sound.push(group);
-        }
-        last = group.or(last);
-    }
-    sound
 }

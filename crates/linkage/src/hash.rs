@@ -20,10 +20,10 @@ use sm3::Sm3;
 
 use crate::{
     dates::read_day,
-    field::canonical,
     hanzi,
     model::Reads,
     records::{Column, normalise},
+    value::canonical,
 };
 
 /// Shortest and longest key, bytes.
@@ -202,7 +202,7 @@ fn comparable(text: &str, reads: Reads) -> Option<String> {
     Some(match reads {
         // As blocking does: traditional and variant characters are one.
         Reads::ChineseName => value.chars().map(hanzi::canonical).collect(),
-        _ => value,
+        _ => value.into_owned(),
     })
 }
 

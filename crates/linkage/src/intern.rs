@@ -7,6 +7,8 @@ use std::{
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
+use crate::marginals::mix;
+
 /// Numbers texts in the order in which they come. Texts themselves stay with the caller, so that each is held once.
 #[derive(Debug, Clone, Default)]
 pub struct Interner {
@@ -64,5 +66,29 @@ impl Hasher for Ready {
 
     fn write_u64(&mut self, value: u64) {
         self.0 = value;
+    }
+}
+
+/// A quick hasher of numbers that nobody chooses to collide.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Mixing(u64);
+
+impl Hasher for Mixing {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.write_u64(u64::from(byte));
+        }
+    }
+
+    fn write_u32(&mut self, value: u32) {
+        self.write_u64(u64::from(value));
+    }
+
+    fn write_u64(&mut self, value: u64) {
+        self.0 = mix(self.0 ^ value);
     }
 }

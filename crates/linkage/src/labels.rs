@@ -8,7 +8,14 @@ use std::{
     path::Path,
 };
 
-use crate::{compare::Pattern, error::LinkageError, read, records::Records, weights::probability, write::Names};
+use crate::{
+    compare::Pattern,
+    error::LinkageError,
+    read,
+    records::Records,
+    weights::{Posterior, probability},
+    write::Names,
+};
 
 /// Most labels of a run.
 pub const LABELS_MAX: usize = 10_000_000;
@@ -111,6 +118,17 @@ impl ByPattern {
             *(if label.same { &mut count.0 } else { &mut count.1 }) += 1.0;
         }
         Self(counts)
+    }
+
+    /// What a pair of this pattern is likely to be, given what the model thinks and what people said.
+    #[must_use]
+    pub fn judge(&self, pattern: Pattern, mut model: Posterior) -> Posterior {
+        if self.0.contains_key(&pattern) {
+            let same = self.posterior(pattern, model.same);
+            model.related *= (1.0 - same) / (1.0 - model.same).max(1e-9);
+            model.same = same;
+        }
+        model
     }
 
     /// The probability of the same thing, given what the model thinks and what people said.

@@ -7,8 +7,8 @@
 //! Deliberately absent: choosing which value is right (registries do, by authority), files of definitions other
 //! than the model, and any opinion of what a department may see.
 //!
-//! Reading order: [`records`] → [`read`] → [`field`] → [`similarity`] → [`hanzi`] → [`address`] → [`hash`] → [`hide`] → [`model`] → [`profile`] →
-//! [`propose`] → [`block`] → [`compare`] → [`marginals`] → [`weights`] → [`labels`] → [`train`] → [`score`] → [`one_to_one`] → [`cluster`] → [`run`] →
+//! Reading order: [`records`] → [`read`] → [`value`] → [`text`] → [`field`] → [`similarity`] → [`hanzi`] → [`address`] → [`hash`] → [`hide`] → [`model`] → [`profile`] →
+//! [`propose`] → [`keys`] → [`block`] → [`levels`] → [`compare`] → [`marginals`] → [`weights`] → [`labels`] → [`train`] → [`score`] → [`one_to_one`] → [`cluster`] → [`run`] →
 //! [`explain`] → [`search`] → [`document`] → [`write`].
 //!
 //! # Recipe: a new level of comparison
@@ -30,6 +30,7 @@ pub mod field;
 pub mod hanzi;
 pub mod hash;
 pub mod hide;
+pub mod keys;
 pub mod labels;
 pub mod marginals;
 pub mod model;
@@ -42,12 +43,15 @@ pub mod run;
 pub mod score;
 pub mod search;
 pub mod similarity;
+pub mod text;
 pub mod train;
+pub mod value;
 pub mod weights;
 pub mod write;
 
 mod error;
 mod intern;
+mod levels;
 mod parallel;
 mod personal;
 mod propose_blocking;

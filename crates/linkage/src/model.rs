@@ -433,6 +433,9 @@ impl Model {
             if levels.last().map(|level| level.when) != Some(Test::Other) {
                 return Err(at("the last level must be `other`".to_owned()));
             }
+            if levels.iter().filter(|level| level.when == Test::Other).count() > 1 {
+                return Err(at("found `other` before the last level, which then cannot be reached".to_owned()));
+            }
             for level in levels {
                 let name = format!("{:?}", level.when);
                 match level.when.bound() {

@@ -96,11 +96,7 @@ fn unlike_in_households(sample: &Records, evidence: &[&Profile]) -> Vec<usize> {
     for anchor in evidence.iter().filter(|profile| {
         profile.distinct * 20 > sample.rows && matches!(profile.meaning, Meaning::Code | Meaning::Words | Meaning::Name)
     }) {
-        let mut rows: Vec<(u32, u32)> = (0..sample.rows as u32)
-            .map(|row| (ids(anchor, row as usize), row))
-            .filter(|(id, _)| *id != MISSING)
-            .collect();
-        rows.sort_unstable();
+        let rows = sample.columns[anchor.column].rows_by_value();
         for two in rows.windows(2).filter(|two| two[0].0 == two[1].0) {
             let pair = (two[0].1 as usize, two[1].1 as usize);
             let others = evidence.iter().filter(|other| {

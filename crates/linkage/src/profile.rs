@@ -3,11 +3,11 @@
 use crate::{
     address::looks_like_one,
     dates::{read_day, read_written},
-    field::{canonical, split_words},
     hanzi,
     hash::{read_bloom, read_token},
     model::Reads,
     records::{Column, MISSING, Records},
+    value::{canonical, split_words},
 };
 
 /// Distinct values that are looked at.

@@ -1,5 +1,7 @@
 //! A model from the data alone: what the columns are, how to compare them, which pairs to compare.
 
+use std::borrow::Cow;
+
 use crate::{
     block::Cost,
     error::LinkageError,
@@ -101,7 +103,7 @@ pub fn propose(records: &Records, renamed: Vec<Renamed>) -> Result<Proposal, Lin
         let reason = format!("no column tells records apart; found: {found}");
         return Err(LinkageError::NothingToCompare { reason });
     }
-    let (blocking, costs) = blocking(records, &sample, scale, &evidence)?;
+    let (blocking, costs) = blocking(records, &sample, scale, &evidence);
     if blocking.is_empty() {
         let reason = "no column is rare enough to say which pairs to compare".to_owned();
         return Err(LinkageError::NothingToCompare { reason });
@@ -178,14 +180,7 @@ fn drop_dependent(records: &Records, evidence: &mut Vec<&Profile>, left_out: &mu
 
 /// Pairs of records that share a value of `whole` and agree on at most one other column.
 fn strangers(records: &Records, whole: &Profile, evidence: &[&Profile]) -> Vec<(usize, usize)> {
-    let mut rows: Vec<(u32, u32)> = records.columns[whole.column]
-        .ids
-        .iter()
-        .enumerate()
-        .filter(|(_, id)| **id != MISSING)
-        .map(|(row, id)| (*id, row as u32))
-        .collect();
-    rows.sort_unstable();
+    let rows = records.columns[whole.column].rows_by_value();
     let mut found = Vec::new();
     for near in [1, 2, 5] {
         for pair in rows.windows(near + 1).filter(|pair| pair[0].0 == pair[near].0) {
@@ -334,16 +329,16 @@ fn partner(profile: &Profile, evidence: &[&Profile], records: &Records) -> Optio
 }
 
 /// Part of the records, evenly, and how many times it fits into all.
-fn sample(records: &Records) -> (Records, f64) {
+fn sample(records: &Records) -> (Cow<'_, Records>, f64) {
     let step = records.rows.div_ceil(SAMPLE_ROWS).max(1);
     if step == 1 {
-        return (records.clone(), 1.0);
+        return (Cow::Borrowed(records), 1.0);
     }
     let rows: Vec<usize> = (0..records.rows).step_by(step).collect();
     let columns = records.columns.iter().map(|column| part_of(column, &rows)).collect();
     let first = rows.partition_point(|&row| row < records.first);
     let sample = Records { tables: records.tables.clone(), columns, first, rows: rows.len(), divisions: None };
-    (sample, records.rows as f64 / rows.len() as f64)
+    (Cow::Owned(sample), records.rows as f64 / rows.len() as f64)
 }
 
 /// A column of some records, with their values only.

@@ -2,9 +2,9 @@
 
 use crate::{
     block::{self, Cost},
-    error::LinkageError,
     field::Field,
-    model::{Key, Part, Rule},
+    keys::Keys,
+    model::{Key, Part, Reads, Rule},
     profile::{Meaning, Profile},
     records::Records,
 };
@@ -59,22 +59,29 @@ pub(crate) fn blocking(
     sample: &Records,
     scale: f64,
     evidence: &[&Profile],
-) -> Result<(Vec<Rule>, Vec<Cost>), LinkageError> {
+) -> (Vec<Rule>, Vec<Cost>) {
     let budget = (PAIRS_PER_RECORD * records.rows as f64).max(PAIRS_ALWAYS);
     if records.possible_pairs() <= PAIRS_ALWAYS {
         let rule = Rule { keys: Vec::new(), any_order: false, block_max: None };
         let cost = Cost { pairs: records.possible_pairs(), blocks: 1, largest: records.rows as u32, left_out: 0 };
-        return Ok((vec![rule], vec![cost]));
+        return (vec![rule], vec![cost]);
     }
     let atoms: Vec<Atom> = evidence.iter().flat_map(|profile| atoms(profile)).collect();
     let singles: Vec<Rule> =
         atoms.iter().map(|atom| Rule { keys: vec![atom.key.clone()], any_order: false, block_max: None }).collect();
-    let read: Vec<(Key, Field)> = block::fields(&singles, sample)?;
-    let read: Vec<(Key, &Field)> = read.iter().map(|(key, field)| (key.clone(), field)).collect();
+    let fields = fields(&atoms, sample, evidence);
+    let read: Vec<(Key, &Field)> = atoms
+        .iter()
+        .filter_map(|atom| Some((atom.key.clone(), fields.iter().find(|field| field.column == atom.column)?)))
+        .collect();
+    let mut keys = Keys::default();
+    for rule in &singles {
+        keys.read(rule, &read);
+    }
     // Blocks of the sample are smaller than those of all records, and pairs fewer by the square.
     let cost = |rule: &Rule| {
         let block_max = rule.block_max.map(|most| (f64::from(most) / scale).ceil() as u32);
-        let cost = block::preview(&Rule { block_max, ..rule.clone() }, sample, &read);
+        let cost = block::preview(&Rule { block_max, ..rule.clone() }, sample, &keys);
         let times = |count: u32| (f64::from(count) * scale) as u32;
         Cost { pairs: cost.pairs * scale * scale, largest: times(cost.largest), left_out: times(cost.left_out), ..cost }
     };
@@ -155,7 +162,20 @@ pub(crate) fn blocking(
     if chosen.len() < RULES_FEW {
         three_together(records, &atoms, &atom_pairs, &cost, budget - spent, &mut chosen);
     }
-    Ok(chosen.into_iter().unzip())
+    chosen.into_iter().unzip()
+}
+
+/// The columns that atoms are parts of, each read once.
+fn fields(atoms: &[Atom], sample: &Records, evidence: &[&Profile]) -> Vec<Field> {
+    let longitude = evidence.iter().find(|profile| profile.meaning == Meaning::Longitude).map(|profile| profile.column);
+    atoms
+        .chunk_by(|a, b| a.column == b.column)
+        .map(|of_column| {
+            let reads = of_column[0].key.reads;
+            let with = longitude.filter(|_| reads == Reads::Point);
+            Field::read(sample, of_column[0].column, with, reads)
+        })
+        .collect()
 }
 
 /// Three columns together, where few rules of one or two were found: wide parts, each of which alone costs too much.

@@ -34,6 +34,25 @@ impl Column {
         self.values.get(self.ids[row] as usize).map(AsRef::as_ref)
     }
 
+    /// Records that have a value, by value and then by row.
+    #[must_use]
+    pub fn rows_by_value(&self) -> Vec<(ValueId, u32)> {
+        let mut next = vec![0_u32; self.values.len() + 1];
+        for &id in self.ids.iter().filter(|&&id| id != MISSING) {
+            next[id as usize + 1] += 1;
+        }
+        for id in 0..self.values.len() {
+            next[id + 1] += next[id];
+        }
+        let mut rows = vec![(0, 0); next.last().map_or(0, |all| *all as usize)];
+        for (row, &id) in self.ids.iter().enumerate().filter(|(_, id)| **id != MISSING) {
+            let place = &mut next[id as usize];
+            rows[*place as usize] = (id, row as u32);
+            *place += 1;
+        }
+        rows
+    }
+
     /// How often each value occurs among the given rows.
     #[must_use]
     pub fn counts(&self, rows: std::ops::Range<usize>) -> Vec<u32> {
@@ -213,6 +232,21 @@ pub fn says_nothing(text: &str) -> bool {
 pub fn normalise(value: &str, into: &mut String) {
     into.clear();
     let mut space = false;
+    if value.is_ascii() {
+        for byte in value.bytes() {
+            // As `char::is_whitespace` has it.
+            if matches!(byte, b' ' | b'\t'..=b'\r') {
+                space = !into.is_empty();
+                continue;
+            }
+            if space {
+                into.push(' ');
+                space = false;
+            }
+            into.push(char::from(byte.to_ascii_lowercase()));
+        }
+        return;
+    }
     for character in value.chars() {
         let character = match character {
             // Full-width forms differ from ASCII by a constant.

@@ -83,7 +83,7 @@ pub struct Outcome {
 /// # Errors
 /// A column that the records do not have, or a rule that compares too much.
 pub fn run(model: &Model, records: &Records, options: &Options, progress: Progress) -> Result<Outcome, LinkageError> {
-    let comparer = Comparer::new(model, records)?;
+    let (comparer, of_keys) = Comparer::with_keys(model, records)?;
     if records.possible_pairs() < 1.0 {
         // Nothing to compare with is an answer, not a fault: a department delivered nothing today.
         return Ok(Outcome {
@@ -95,7 +95,8 @@ pub fn run(model: &Model, records: &Records, options: &Options, progress: Progre
         });
     }
     progress(Stage::Block, 0, 0);
-    let candidates = Candidates::new(&model.blocking, records, PAIRS_MAX)?;
+    let fields = comparer.key_fields(model, &of_keys);
+    let candidates = Candidates::new(&model.blocking, records, &fields, PAIRS_MAX)?;
     let total = candidates.cost() as u64;
     let done = std::sync::atomic::AtomicU64::new(0);
     let tell = |stage| {

@@ -37,6 +37,8 @@ pub struct Weigher {
     weights: Weights,
     /// Whether relatives agree on a comparison by chance only.
     personal: Vec<bool>,
+    /// Whether a comparison changes together with others.
+    moves: Vec<bool>,
     /// Per comparison, for each value, how much more or less agreeing on it says than agreeing on any.
     rarity: Vec<Option<Vec<f32>>>,
 }
@@ -45,7 +47,7 @@ impl Weigher {
     /// Prepares the weights of every level and value.
     #[must_use]
     pub fn new(model: &Model, comparer: &Comparer, records: &Records, parameters: &Parameters) -> Self {
-        let rarity = model
+        let rarity: Vec<Option<Vec<f32>>> = model
             .comparisons
             .iter()
             .enumerate()
@@ -57,7 +59,9 @@ impl Weigher {
             })
             .collect();
         let personal = model.comparisons.iter().map(|comparison| comparison.personal).collect();
-        Self { weights: Weights::new(parameters), personal, rarity }
+        let weights = Weights::new(parameters);
+        let moves = weights.moves.as_ref().map_or_else(|| vec![false; rarity.len()], |moves| moves.columns.clone());
+        Self { weights, personal, moves, rarity }
     }
 }
 
@@ -85,9 +89,27 @@ impl<'run> Scorer<'run> {
     /// Odds, in bits, that two records of this pattern are the same; what they agree on is the first's value.
     #[must_use]
     pub fn weight(&self, left: u32, pattern: Pattern) -> f64 {
-        let comparisons = 0..self.weigher.weights.same.len();
-        let same = comparisons.clone().fold(self.weigher.weights.prior, |sum, at| sum + self.part(at, left, pattern));
-        same + self.moved(left, pattern, same) - self.kin(left, pattern)
+        self.weight_from(left, pattern, f64::NEG_INFINITY).unwrap_or(f64::NEG_INFINITY)
+    }
+
+    /// [`Self::weight`], where it is at least this much.
+    fn weight_from(&self, left: u32, pattern: Pattern, at_least: f64) -> Option<f64> {
+        let weights = &self.weigher.weights;
+        let (mut same, mut changed) = (weights.prior, 0.0);
+        for at in 0..weights.same.len() {
+            let part = self.part(at, left, pattern);
+            same += part;
+            changed += if self.weigher.moves[at] { part } else { 0.0 };
+        }
+        if let Some(moves) = &weights.moves {
+            same = Moved::combine(moves.same, same, same - changed).0;
+        }
+        // Relatives only ever speak against.
+        if same < at_least {
+            return None;
+        }
+        let weight = same - self.kin(left, pattern);
+        (weight >= at_least).then_some(weight)
     }
 
     /// What is given back, in bits, because all that changes together may have changed; `stayed` are the odds
@@ -97,7 +119,7 @@ impl<'run> Scorer<'run> {
         let Some(moves) = &self.weigher.weights.moves else { return 0.0 };
         let changes = (0..self.weigher.weights.same.len()).filter(|&at| moves.columns[at]);
         let changed: f64 = changes.map(|at| self.part(at, left, pattern)).sum();
-        Moved::combine(moves.share, stayed, stayed - changed).0 - stayed
+        Moved::combine(moves.same, stayed, stayed - changed).0 - stayed
     }
 
     /// What one comparison adds to the odds against strangers.
@@ -118,12 +140,12 @@ impl<'run> Scorer<'run> {
             // Sharing a rare address speaks for a household as it does for a person.
             let rarity = if reached == 1 && !self.weigher.personal[at] { self.rarity(at, left) } else { 0.0 };
             stayed += levels[reached] + rarity;
-            if self.weigher.weights.moves.as_ref().is_some_and(|moves| moves.columns[at]) {
+            if self.weigher.moves[at] {
                 changed += levels[reached] + rarity;
             }
         }
         let moves = self.weigher.weights.moves.as_ref();
-        let related = moves.map_or(stayed, |moves| Moved::combine(moves.kin_share, stayed, stayed - changed).0);
+        let related = moves.map_or(stayed, |moves| Moved::combine(moves.kin, stayed, stayed - changed).0);
         if related > 60.0 { related } else { (1.0 + related.exp2()).log2() }
     }
 
@@ -154,8 +176,10 @@ impl<'run> Scorer<'run> {
     pub fn pairs_of(&self, compared: &[Compared], at_least: f64) -> Vec<Pair> {
         let mut pairs: Vec<Pair> = compared
             .iter()
-            .map(|&Compared { left, right, pattern }| Pair { left, right, weight: self.weight(left, pattern), pattern })
-            .filter(|pair| pair.weight >= at_least)
+            .filter_map(|&Compared { left, right, pattern }| {
+                let weight = self.weight_from(left, pattern, at_least)?;
+                Some(Pair { left, right, weight, pattern })
+            })
             .collect();
         pairs.sort_unstable_by_key(|pair| (pair.left, pair.right));
         pairs
@@ -179,9 +203,9 @@ impl<'run> Scorer<'run> {
                 |_, _| true,
                 |left, right| {
                     compared += 1;
-                    let pair = self.pair(left, right);
-                    if pair.weight >= at_least {
-                        kept.push(pair);
+                    let pattern = self.comparer.pattern(left as usize, right as usize);
+                    if let Some(weight) = self.weight_from(left, pattern, at_least) {
+                        kept.push(Pair { left, right, weight, pattern });
                     }
                 },
             );

@@ -8,10 +8,11 @@
 //! decision.
 
 use crate::{
-    block::{name, part_keys},
+    block::name,
     compare::{Comparer, Query},
     error::LinkageError,
     explain::{Waterfall, waterfall},
+    keys::{KeyMaker, place_in, placed},
     model::{Model, Part},
     records::{MISSING, Records, ValueId, normalise, says_nothing},
     run,
@@ -42,7 +43,7 @@ pub struct Index {
 #[derive(Debug)]
 struct RuleIndex {
     name: String,
-    /// Field, part and seed of each key.
+    /// Field, part and place of each key.
     parts: Vec<(usize, Part, u64)>,
     shift: u32,
     starts: Vec<u32>,
@@ -96,10 +97,11 @@ impl Index {
             .blocking
             .iter()
             .map(|rule| {
-                let parts = rule.keys.iter().enumerate().map(|(at, key)| {
-                    let seed = if rule.any_order { 0 } else { at as u64 + 1 };
-                    (of_keys.next().unwrap_or_default(), key.part, seed)
-                });
+                let parts = rule
+                    .keys
+                    .iter()
+                    .enumerate()
+                    .map(|(at, key)| (of_keys.next().unwrap_or_default(), key.part, place_in(rule, at)));
                 let most = rule.block_max.map_or(BLOCK_MAX, |most| BLOCK_MAX.min(most as usize));
                 RuleIndex::new(name(rule), parts.collect(), most, &comparer, records.rows)
             })
@@ -224,10 +226,12 @@ impl RuleIndex {
     fn keys(&self, comparer: &Comparer, id: impl Fn(usize) -> ValueId, keys: &mut Vec<u64>) {
         keys.clear();
         keys.push(0);
-        for &(field, part, seed) in &self.parts {
+        for &(field, part, place) in &self.parts {
             let id = id(field);
-            let of_part = if id == MISSING { Vec::new() } else { part_keys(&comparer.fields[field], id, part, seed) };
-            *keys = keys.iter().flat_map(|sum| of_part.iter().map(move |key| sum.wrapping_add(*key))).collect();
+            let mut maker = KeyMaker::new(&comparer.fields[field]);
+            let of_part = if id == MISSING { &[] } else { maker.keys(id, part) };
+            let with = |sum: u64| of_part.iter().map(move |&key| sum.wrapping_add(placed(key, place)));
+            *keys = keys.iter().flat_map(|&sum| with(sum)).collect();
         }
         // Sums of hashes are spread once more: places are their highest bits.
         for key in keys.iter_mut() {

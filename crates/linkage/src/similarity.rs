@@ -3,116 +3,90 @@
 //! Each takes a bound below which the caller does not care, so that most pairs, which have nothing in common,
 //! cost a few instructions.
 
-/// Longest text that is compared character by character; the rest of a longer one is not looked at.
-pub const CHARACTERS_MAX: usize = 64;
+use crate::text::{CHARACTERS_MAX, Text, Texts, class};
 
-/// The tally of a text in which a class occurs more than 15 times: it bounds nothing.
-const UNCOUNTED: u128 = u128::MAX;
-
-/// How often the characters of each of 32 classes occur, four bits each: what two texts can have in
-/// common at most.
-#[must_use]
-pub fn tally(characters: &[char]) -> u128 {
-    let mut tally = 0_u128;
-    for &character in characters {
-        let shift = 4 * (class(character) % 32);
-        if tally >> shift & 0xf == 0xf {
-            return UNCOUNTED;
-        }
-        tally += 1 << shift;
-    }
-    tally
-}
-
-/// Characters that two texts can have in common at most, by their tallies.
-fn in_common(left: u128, right: u128) -> usize {
-    if left == UNCOUNTED || right == UNCOUNTED {
-        return usize::MAX;
-    }
-    let lanes = |tally: u128| {
-        let (low, high) = (tally as u64, (tally >> 64) as u64);
-        [low & NIBBLES, low >> 4 & NIBBLES, high & NIBBLES, high >> 4 & NIBBLES]
-    };
-    let least = lanes(left).into_iter().zip(lanes(right)).map(|(a, b)| {
-        // Bytes of at most 15: the borrow of each stays in its own top bit.
-        let greater = ((a | TOPS) - b) & TOPS;
-        let mask = (greater >> 7) * 0xff;
-        (b & mask) | (a & !mask)
-    });
-    let sums: u64 = least.sum();
-    (sums.wrapping_mul(0x0101_0101_0101_0101) >> 56) as usize
-}
-
-const NIBBLES: u64 = 0x0f0f_0f0f_0f0f_0f0f;
-const TOPS: u64 = 0x8080_8080_8080_8080;
-
-fn class(character: char) -> u32 {
-    match character {
-        'a'..='z' => character as u32 - 'a' as u32,
-        '0'..='9' => 26 + character as u32 - '0' as u32,
-        // Fibonacci hashing spreads neighbouring characters over the remaining classes.
-        _ => 36 + ((character as u32).wrapping_mul(0x9E37_79B1) >> 16) % 28,
-    }
-}
-
-/// Jaro–Winkler similarity in `0.0..=1.0` (prefix of four, weight 0.1, boost from 0.7), or 0.0 where it is
-/// certainly below `at_least`. Tallies are those of [`tally`].
+/// Jaro–Winkler similarity from a bound up.
 ///
 /// # Source
 /// W. E. Winkler, String comparator metrics and enhanced decision rules (1990).
-#[must_use]
-pub fn jaro_winkler(left: &[char], right: &[char], tallies: (u128, u128), at_least: f32) -> f32 {
-    let left = &left[..left.len().min(CHARACTERS_MAX)];
-    let right = &right[..right.len().min(CHARACTERS_MAX)];
-    if left.is_empty() || right.is_empty() {
-        return 0.0;
-    }
-    let prefix = left.iter().zip(right).take(4).take_while(|(a, b)| a == b).count() as f32;
-    let boosted = |jaro: f32| if jaro > 0.7 { jaro + 0.1 * prefix * (1.0 - jaro) } else { jaro };
-    let most = in_common(tallies.0, tallies.1).min(left.len()).min(right.len());
-    if most == 0 {
-        return 0.0;
-    }
-    let bound = (most as f32 / left.len() as f32 + most as f32 / right.len() as f32 + 1.0) / 3.0;
-    if boosted(bound) < at_least {
-        return 0.0;
+#[derive(Debug, Clone, Copy)]
+pub struct JaroWinkler {
+    /// For prefixes of 0 to 4 characters: what matched characters as a share of either text must add up to.
+    least: [f32; 5],
+}
+
+impl JaroWinkler {
+    /// Similarities below `at_least` may be reported as 0.0.
+    #[must_use]
+    pub fn new(at_least: f32) -> Self {
+        let least = [0.0_f32, 1.0, 2.0, 3.0, 4.0].map(|prefix| {
+            let boost = 0.1 * prefix;
+            let jaro = if at_least <= 0.7 { at_least } else { ((at_least - boost) / (1.0 - boost)).max(0.7) };
+            // A little less, so that rounding never hides what reaches the bound.
+            3.0 * jaro - 1.0 - 1e-4
+        });
+        Self { least }
     }
 
-    // As many must match for the bound to be reached; so many of the left may find nothing.
-    let enough = |matched: usize| {
-        let matched = matched as f32;
-        boosted((matched / left.len() as f32 + matched / right.len() as f32 + 1.0) / 3.0) >= at_least
-    };
-    let mut spare = left.len() - most;
-    let mut least = most;
-    while least > 0 && enough(least - 1) {
-        least -= 1;
-        spare += 1;
-    }
-
-    let window = (left.len().max(right.len()) / 2).saturating_sub(1);
-    let (mut taken_left, mut taken_right) = (0_u64, 0_u64);
-    for (i, character) in left.iter().enumerate() {
-        let (from, to) = (i.saturating_sub(window), (i + window + 1).min(right.len()));
-        let mut found = false;
-        for j in from..to {
-            if taken_right >> j & 1 == 0 && right[j] == *character {
-                taken_left |= 1 << i;
-                taken_right |= 1 << j;
-                found = true;
-                break;
-            }
+    /// The similarity of two texts in `0.0..=1.0` (prefix of four, weight 0.1, boost from 0.7), or 0.0 where it is
+    /// certainly below the bound.
+    #[must_use]
+    pub fn of(&self, left: Text, right: Text) -> f32 {
+        if left.is_empty() || right.is_empty() {
+            return 0.0;
         }
-        if !found {
-            if spare == 0 {
-                return 0.0;
-            }
-            spare -= 1;
+        let prefix = left.common_prefix(&right);
+        let (length_left, length_right) = (left.len() as f32, right.len() as f32);
+        let needed = self.least[prefix] * length_left * length_right / (length_left + length_right);
+        let most = left.in_common(&right).min(left.len()).min(right.len());
+        if most == 0 || (most as f32) < needed {
+            return 0.0;
+        }
+        // So many of the left may find nothing.
+        let spare = left.len() - (needed.ceil().max(0.0) as usize).min(left.len());
+        let found = matched(left.characters(), right.characters(), spare);
+        let Some((matched, transposed)) = found else { return 0.0 };
+        let jaro = (matched / length_left + matched / length_right + (matched - transposed) / matched) / 3.0;
+        if jaro > 0.7 { jaro + 0.1 * prefix as f32 * (1.0 - jaro) } else { jaro }
+    }
+}
+
+/// Jaro–Winkler similarity, or 0.0 where it is certainly below `at_least`.
+#[must_use]
+pub fn jaro_winkler(left: &str, right: &str, at_least: f32) -> f32 {
+    let mut texts = Texts::default();
+    texts.push(left);
+    texts.push(right);
+    JaroWinkler::new(at_least).of(texts.get(0), texts.get(1))
+}
+
+/// Characters that match within Jaro's window, and half of those out of order; `None` where none do, or more than
+/// `spare` of the left find nothing.
+fn matched(left: &[char], right: &[char], mut spare: usize) -> Option<(f32, f32)> {
+    let window = (left.len().max(right.len()) / 2).saturating_sub(1);
+    // Where the characters of each class stand in the right text.
+    let mut places = [0_u64; 32];
+    for (j, &character) in right.iter().enumerate() {
+        places[class(character)] |= 1 << j;
+    }
+    let (mut taken_left, mut taken_right) = (0_u64, 0_u64);
+    for (i, &character) in left.iter().enumerate() {
+        let (from, to) = (i.saturating_sub(window), (i + window + 1).min(right.len()));
+        let within = if from < to { u64::MAX >> (64 - (to - from)) << from } else { 0 };
+        let mut free = places[class(character)] & !taken_right & within;
+        while free != 0 && right[free.trailing_zeros() as usize] != character {
+            free &= free - 1;
+        }
+        if free == 0 {
+            spare = spare.checked_sub(1)?;
+        } else {
+            taken_left |= 1 << i;
+            taken_right |= free & free.wrapping_neg();
         }
     }
     let matched = taken_left.count_ones() as f32;
     if matched == 0.0 {
-        return 0.0;
+        return None;
     }
     let (mut rest_left, mut rest_right, mut moved) = (taken_left, taken_right, 0);
     while rest_left != 0 {
@@ -121,21 +95,19 @@ pub fn jaro_winkler(left: &[char], right: &[char], tallies: (u128, u128), at_lea
         rest_left &= rest_left - 1;
         rest_right &= rest_right - 1;
     }
-    let transposed = (moved / 2) as f32;
-    boosted((matched / left.len() as f32 + matched / right.len() as f32 + (matched - transposed) / matched) / 3.0)
+    Some((matched, (moved / 2) as f32))
 }
 
 /// Edits between two texts: insert, delete, replace, or swap two neighbours (optimal string alignment), or
 /// `None` where there are more than `most` (at most 8).
 #[must_use]
-pub fn edits(left: &[char], right: &[char], tallies: (u128, u128), most: usize) -> Option<usize> {
+pub fn edits(left: Text, right: Text, most: usize) -> Option<usize> {
     let most = most.min(8);
     // An edit changes one character of the tally at most, a swap none.
-    if left.len().abs_diff(right.len()) > most
-        || in_common(tallies.0, tallies.1).saturating_add(most) < left.len().max(right.len())
-    {
+    if left.len().abs_diff(right.len()) > most || left.in_common(&right) + most < left.len().max(right.len()) {
         return None;
     }
+    let (left, right) = (left.characters(), right.characters());
     let same_start = left.iter().zip(right).take_while(|(a, b)| a == b).count();
     let (left, right) = (&left[same_start..], &right[same_start..]);
     let same_end = left.iter().rev().zip(right.iter().rev()).take_while(|(a, b)| a == b).count();
@@ -166,7 +138,7 @@ fn banded(left: &[char], right: &[char], most: usize) -> Option<usize> {
     }
     for i in 1..=left.len() {
         let (from, to) = (i.saturating_sub(most), (i + most).min(right.len()));
-        row.fill(FAR);
+        row[..width].fill(FAR);
         if from == 0 {
             row[0] = i as u8;
         }
@@ -204,15 +176,10 @@ mod tests {
 
     use super::*;
 
-    fn jaro_winkler_of(left: &str, right: &str, at_least: f32) -> f32 {
-        let (left, right): (Vec<char>, Vec<char>) = (left.chars().collect(), right.chars().collect());
-        jaro_winkler(&left, &right, (tally(&left), tally(&right)), at_least)
-    }
-
     proptest! {
         #[test]
         fn jaro_winkler_is_that_of_another_library(left in "[a-d张王李]{0,12}", right in "[a-d张王李]{0,12}") {
-            let ours = jaro_winkler_of(&left, &right, 0.0);
+            let ours = jaro_winkler(&left, &right, 0.0);
             if left.is_empty() || right.is_empty() {
                 prop_assert!(ours.abs() < 1e-6);
             } else {
@@ -227,17 +194,19 @@ mod tests {
 
         #[test]
         fn a_bound_never_hides_a_similarity_above_it(left in "[a-e]{1,40}", right in "[a-e]{1,40}", bound in 0.0_f32..1.0) {
-            let whole = jaro_winkler_of(&left, &right, 0.0);
+            let whole = jaro_winkler(&left, &right, 0.0);
             if whole >= bound {
-                prop_assert!((jaro_winkler_of(&left, &right, bound) - whole).abs() < 1e-6);
+                prop_assert!((jaro_winkler(&left, &right, bound) - whole).abs() < 1e-6);
             }
         }
 
         #[test]
         fn edits_are_those_of_another_library(left in "[0-3]{0,9}", right in "[0-3]{0,9}", most in 1_usize..4) {
             let theirs = strsim::osa_distance(&left, &right);
-            let (left, right): (Vec<char>, Vec<char>) = (left.chars().collect(), right.chars().collect());
-            let ours = edits(&left, &right, (tally(&left), tally(&right)), most);
+            let mut texts = Texts::default();
+            texts.push(&left);
+            texts.push(&right);
+            let ours = edits(texts.get(0), texts.get(1), most);
             prop_assert_eq!(ours, (theirs <= most).then_some(theirs));
         }
     }

@@ -13,17 +13,18 @@
 //! - a class that only one column knows of, or that mostly disagrees, is not the same thing: tables without
 //!   duplicates have none.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, hash::BuildHasherDefault};
 
 use crate::{
     block::Candidates,
     compare::{Comparer, Pattern, level},
+    intern::Mixing,
     labels::ByPattern,
     marginals::{Marginals, mix},
-    model::{Model, Test},
+    model::{LEVELS_MAX, Model, Test},
     parallel,
     records::Records,
-    weights::{Moved, Weights},
+    weights::{Moved, OfLevels, Posterior, Weights},
 };
 
 /// Compared pairs that patterns are counted of; beyond, an even part of them.
@@ -54,12 +55,16 @@ const TOGETHER_MIN: f64 = 20.0;
 const MOVED_MAX: f64 = 0.35;
 /// Pairs of related things for each pair of the same thing from which they are a class of their own.
 const KIN_MIN: f64 = 0.03;
+/// Rounds after which every pattern is looked at again; between them those are left out of which fewer pairs than this
+/// are expected to be of the same or of related things.
+const LOOKED_AT_AGAIN: usize = 8;
+const IDLE: f64 = 1e-7;
 /// Expected pairs of the same thing from which a comparison learns from pairs that its column did not find.
 const EXPECTED_MIN: f64 = 20.0;
 
 /// How often each pattern occurs among compared pairs; the second number has a bit for each comparison that
 /// may learn from it.
-pub type Counts = HashMap<(Pattern, u32), f64>;
+pub type Counts = HashMap<(Pattern, u32), f64, BuildHasherDefault<Mixing>>;
 
 /// Two records and the levels that they reached.
 #[derive(Debug, Clone, Copy)]
@@ -127,7 +132,7 @@ pub fn count(
     let pieces = candidates.pieces(1 << 16);
     let keep = candidates.cost() <= KEPT_MAX;
     let counted = parallel::map(&pieces, threads, |piece| {
-        let mut counts = Counts::new();
+        let mut counts = Counts::default();
         let mut kept = Vec::new();
         let mut pairs = 0;
         let wanted =
@@ -146,7 +151,7 @@ pub fn count(
         seen(pairs);
         (counts, kept)
     });
-    let mut counts = Counts::new();
+    let mut counts = Counts::default();
     let mut kept = Vec::new();
     for (some, compared) in counted {
         for (key, count) in some {
@@ -204,18 +209,19 @@ fn climb(
 ) -> Parameters {
     let possible = records.possible_pairs().max(1.0);
     // The order of a hash map must not show in the last digits.
-    let mut patterns: Vec<(Pattern, u32, f64)> =
-        counts.iter().map(|(&(pattern, learns), &count)| (pattern, learns, count)).collect();
-    patterns.sort_unstable_by_key(|&(pattern, learns, _)| (pattern, learns));
+    let mut patterns: Vec<Seen> =
+        counts.iter().map(|(&(pattern, learns), &count)| Seen { pattern, learns, count, idle: false }).collect();
+    patterns.sort_unstable_by_key(|seen| (seen.pattern, seen.learns));
 
     let mut parameters = first(model, records, marginals, kin);
     if model.comparisons.len() == 1 {
         // One column alone cannot tell how often it is wrong.
         return parameters;
     }
+    let mut rounds_left_out = 0;
     for _ in 0..2 * ROUNDS_MAX {
         let before = parameters.clone();
-        round(model, possible, (&patterns, labels), stage, &mut parameters);
+        round(model, possible, (&mut patterns, labels), stage, rounds_left_out == 0, &mut parameters);
         if stage == Stage::Fine {
             for at in 0..model.comparisons.len() {
                 correct(&mut parameters, marginals, at);
@@ -223,25 +229,43 @@ fn climb(
         }
         chance_of_kin(model, &mut parameters);
         let change = change(&before, &parameters);
+        let all_seen = rounds_left_out == 0;
+        rounds_left_out = (rounds_left_out + 1) % LOOKED_AT_AGAIN;
         if stage == Stage::Fine && change < CONVERGED {
-            break;
+            if all_seen {
+                break;
+            }
+            rounds_left_out = 0;
         }
         if stage == Stage::Rough && change < NEARLY_CONVERGED {
             parameters.moves = together(&parameters, model, &patterns);
             stage = Stage::Fine;
+            rounds_left_out = 0;
         }
     }
     if known_by_one_column(&parameters) {
         parameters = first(model, records, marginals, kin);
         for _ in 0..ROUNDS_MAX {
             let before = parameters.prior;
-            round(model, possible, (&patterns, labels), Stage::PriorOnly, &mut parameters);
+            round(model, possible, (&mut patterns, labels), Stage::PriorOnly, true, &mut parameters);
             if (before.ln() - parameters.prior.ln()).abs() < NEARLY_CONVERGED {
                 break;
             }
         }
     }
     parameters
+}
+
+/// A pattern among compared pairs.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    pattern: Pattern,
+    /// A bit for each comparison that may learn from it.
+    learns: u32,
+    /// Pairs.
+    count: f64,
+    /// Whether as good as none of them was of the same or of related things when it was last looked at.
+    idle: bool,
 }
 
 /// How far expectation maximisation is.
@@ -276,22 +300,25 @@ fn first(model: &Model, records: &Records, marginals: &Marginals, kin: bool) -> 
 fn round(
     model: &Model,
     possible: f64,
-    (patterns, labels): (&[(Pattern, u32, f64)], &ByPattern),
+    (patterns, labels): (&mut [Seen], &ByPattern),
     stage: Stage,
+    all: bool,
     parameters: &mut Parameters,
 ) {
     let weights = Weights::new(parameters);
-    let zeros = || -> Vec<Vec<f64>> { parameters.m.iter().map(|levels| vec![0.0; levels.len()]).collect() };
-    let (mut same, mut related) = (Sums::new(zeros()), Sums::new(zeros()));
+    let (mut same, mut related) = (Sums::new(parameters), Sums::new(parameters));
     let (mut moved, mut kin_moved) = (0.0, 0.0);
     let changes = parameters.moves.as_ref().map(|moves| moves.columns.clone()).unwrap_or_default();
-    for &(pattern, learns, count) in patterns {
-        let mut posterior = weights.posterior(pattern);
-        let judged = labels.posterior(pattern, posterior.same);
-        if judged.to_bits() != posterior.same.to_bits() {
-            posterior.related *= (1.0 - judged) / (1.0 - posterior.same).max(1e-9);
-        }
-        posterior.same = judged;
+    let mut last: Option<(Pattern, Posterior)> = None;
+    for seen in patterns.iter_mut().filter(|seen| all || !seen.idle) {
+        let &mut Seen { pattern, learns, count, .. } = seen;
+        // Patterns are sorted: those that differ only in what may learn from them are one after the other.
+        let posterior = match last {
+            Some((known, posterior)) if known == pattern => posterior,
+            _ => labels.judge(pattern, weights.posterior(pattern)),
+        };
+        last = Some((pattern, posterior));
+        seen.idle = count * (posterior.same + posterior.related) < IDLE;
         let expected = count * posterior.same;
         if expected > 1e-12 {
             same.add(pattern, learns, expected, posterior.moved, &changes);
@@ -332,12 +359,12 @@ fn round(
 }
 
 /// Columns that disagree together in pairs of the same thing; what is personal does not move.
-fn together(parameters: &Parameters, model: &Model, patterns: &[(Pattern, u32, f64)]) -> Option<Moved> {
+fn together(parameters: &Parameters, model: &Model, patterns: &[Seen]) -> Option<Moved> {
     let weights = Weights::new(parameters);
     let width = model.comparisons.len();
     // Of every two columns: expected pairs, those in which the first, the second, and both disagree.
     let mut counts = vec![[0.0_f64; 4]; width * width];
-    for &(pattern, _, count) in patterns {
+    for &Seen { pattern, count, .. } in patterns {
         let expected = count * weights.posterior(pattern).same;
         if expected < 1e-6 {
             continue;
@@ -389,37 +416,38 @@ fn known_by_one_column(parameters: &Parameters) -> bool {
     bits.get(1).is_some_and(|second| *second < SECOND_MIN)
 }
 
-/// What a class's expected pairs reach.
+/// What a class's expected pairs reach; level 0 is a missing value.
 struct Sums {
     all: f64,
-    any: Vec<Vec<f64>>,
-    learned: Vec<Vec<f64>>,
+    any: Vec<OfLevels>,
+    learned: Vec<OfLevels>,
+    levels: Vec<usize>,
 }
 
 impl Sums {
-    fn new(zeros: Vec<Vec<f64>>) -> Self {
-        Self { all: 0.0, any: zeros.clone(), learned: zeros }
+    fn new(parameters: &Parameters) -> Self {
+        let zeros = vec![[0.0; LEVELS_MAX + 1]; parameters.m.len()];
+        Self { all: 0.0, any: zeros.clone(), learned: zeros, levels: parameters.m.iter().map(Vec::len).collect() }
     }
 
     /// Adds the expected pairs of a pattern; what changes in a move is learned from those that did not move.
     fn add(&mut self, pattern: Pattern, learns: u32, expected: f64, moved: f64, changes: &[bool]) {
         self.all += expected;
-        for at in 0..self.any.len() {
+        for (at, (any, learned)) in self.any.iter_mut().zip(&mut self.learned).enumerate() {
             let moving = changes.get(at).copied().unwrap_or(false);
             let expected = if moving { expected * (1.0 - moved) } else { expected };
-            if let Some(index) = level(pattern, at).checked_sub(1) {
-                self.any[at][index] += expected;
-                if learns >> at & 1 == 1 {
-                    self.learned[at][index] += expected;
-                }
-            }
+            let reached = level(pattern, at);
+            any[reached] += expected;
+            learned[reached] += if learns >> at & 1 == 1 { expected } else { 0.0 };
         }
     }
 
     /// Shares of a comparison's levels; a tenth of a pair everywhere keeps what was not seen possible.
     fn shares(&self, at: usize) -> Vec<f64> {
-        let enough = self.learned[at].iter().sum::<f64>() >= EXPECTED_MIN;
-        let counted = if enough { &self.learned[at] } else { &self.any[at] };
+        let of = |counted: &[OfLevels]| counted[at][1..=self.levels[at]].to_vec();
+        let learned = of(&self.learned);
+        let enough = learned.iter().sum::<f64>() >= EXPECTED_MIN;
+        let counted = if enough { learned } else { of(&self.any) };
         let total: f64 = counted.iter().sum::<f64>() + 0.1 * counted.len() as f64;
         counted.iter().map(|count| (count + 0.1) / total).collect()
     }

@@ -2,20 +2,27 @@
 
 use crate::{
     compare::{Pattern, level},
+    model::LEVELS_MAX,
     train::Parameters,
 };
 
-/// The weight of every level, in bits; that of a missing value is 0 and stands first.
+/// Odds, in bits, below which a pair is nothing that a sum over all pairs would notice.
+const NEVER: f64 = -70.0;
+
+/// The weights of a comparison's levels, in bits; that of a missing value is 0 and stands first.
+pub type OfLevels = [f64; LEVELS_MAX + 1];
+
+/// The weight of every level.
 #[derive(Debug, Clone)]
 pub struct Weights {
     /// Odds of the prior against strangers.
     pub prior: f64,
     /// Same thing against strangers, per comparison and level.
-    pub same: Vec<Vec<f64>>,
+    pub same: Vec<OfLevels>,
     /// Odds of being related against strangers, and the levels.
-    pub kin: Option<(f64, Vec<Vec<f64>>)>,
+    pub kin: Option<(f64, Vec<OfLevels>)>,
     /// What changes together, where anything does.
-    pub moves: Option<Moved>,
+    pub moves: Option<Moves>,
 }
 
 /// What changes together when it changes: the parts of an address when somebody moves.
@@ -29,14 +36,40 @@ pub struct Moved {
     pub columns: Vec<bool>,
 }
 
+/// The share of a class's pairs that moved, and of those that stayed, in bits.
+#[derive(Debug, Clone, Copy)]
+pub struct Shares {
+    stayed: f64,
+    moved: f64,
+}
+
+impl Shares {
+    /// From the share that moved.
+    #[must_use]
+    pub fn new(moved: f64) -> Self {
+        Self { stayed: (1.0 - moved).log2(), moved: moved.log2() }
+    }
+}
+
+/// [`Moved`], ready.
+#[derive(Debug, Clone)]
+pub struct Moves {
+    /// Pairs of the same thing.
+    pub same: Shares,
+    /// Pairs of related things.
+    pub kin: Shares,
+    /// Per comparison, whether it is one of those that change.
+    pub columns: Vec<bool>,
+}
+
 impl Moved {
     /// Odds in bits, from those of nothing having changed and of what did not change; and the probability of a move.
-    /// `share` is one of the two.
     #[must_use]
-    pub fn combine(share: f64, stayed: f64, rest: f64) -> (f64, f64) {
-        let (stayed, moved) = (stayed + (1.0 - share).log2(), rest + share.log2());
-        let most = stayed.max(moved);
-        let sum = most + ((stayed - most).exp2() + (moved - most).exp2()).log2();
+    pub fn combine(shares: Shares, stayed: f64, rest: f64) -> (f64, f64) {
+        let (stayed, moved) = (stayed + shares.stayed, rest + shares.moved);
+        let (most, apart) = (stayed.max(moved), (stayed - moved).abs());
+        // Beyond the digits of a number the lesser one adds nothing.
+        let sum = if apart > 54.0 { most } else { most + (1.0 + (-apart).exp2()).log2() };
         (sum, (moved - sum).exp2())
     }
 }
@@ -47,9 +80,13 @@ impl Weights {
     pub fn new(parameters: &Parameters) -> Self {
         let kin = parameters.kin.as_ref().map_or(0.0, |kin| kin.prior);
         let strangers = (1.0 - parameters.prior - kin).max(1e-6);
-        let bits = |shares: &[Vec<f64>]| -> Vec<Vec<f64>> {
+        let bits = |shares: &[Vec<f64>]| -> Vec<OfLevels> {
             let levels = |(m, u): (&Vec<f64>, &Vec<f64>)| {
-                std::iter::once(0.0).chain(m.iter().zip(u).map(|(m, u)| (m / u).log2())).collect()
+                let mut weights = [0.0; LEVELS_MAX + 1];
+                for (weight, (m, u)) in weights[1..].iter_mut().zip(m.iter().zip(u)) {
+                    *weight = (m / u).log2();
+                }
+                weights
             };
             shares.iter().zip(&parameters.u).map(levels).collect()
         };
@@ -57,34 +94,50 @@ impl Weights {
             prior: (parameters.prior / strangers).log2(),
             same: bits(&parameters.m),
             kin: parameters.kin.as_ref().map(|kin| ((kin.prior / strangers).log2(), bits(&kin.k))),
-            moves: parameters.moves.clone(),
+            moves: parameters.moves.as_ref().map(|moves| Moves {
+                same: Shares::new(moves.share),
+                kin: Shares::new(moves.kin_share),
+                columns: moves.columns.clone(),
+            }),
         }
     }
 
     /// What a pair of this pattern is likely to be.
     #[must_use]
     pub fn posterior(&self, pattern: Pattern) -> Posterior {
-        let sum = |prior: f64, table: &[Vec<f64>]| {
-            table.iter().enumerate().fold(prior, |sum, (at, levels)| sum + levels[level(pattern, at)])
+        let (same, moved) = self.odds(self.prior, &self.same, pattern, |moves| moves.same);
+        let related = self.kin.as_ref().map(|(prior, table)| self.odds(*prior, table, pattern, |moves| moves.kin));
+        let Some((related, kin_moved)) = related else {
+            let same = if same < NEVER { 0.0 } else { probability(same) };
+            return Posterior { same, related: 0.0, moved, kin_moved: 0.0 };
         };
-        let with_moves = |stayed: f64, table: &[Vec<f64>], share: fn(&Moved) -> f64| match &self.moves {
-            None => (stayed, 0.0),
-            Some(moves) => {
-                let changed = table.iter().enumerate().filter(|(at, _)| moves.columns[*at]);
-                let changed: f64 = changed.map(|(at, levels)| levels[level(pattern, at)]).sum();
-                Moved::combine(share(moves), stayed, stayed - changed)
-            }
-        };
-        let (same, moved) = with_moves(sum(self.prior, &self.same), &self.same, |moves| moves.share);
-        let Some((prior, table)) = &self.kin else {
-            return Posterior { same: probability(same), related: 0.0, moved, kin_moved: 0.0 };
-        };
-        let (related, kin_moved) = with_moves(sum(*prior, table), table, |moves| moves.kin_share);
+        if same < NEVER && related < NEVER {
+            return Posterior { same: 0.0, related: 0.0, moved, kin_moved };
+        }
         // Taken from the largest, so that nothing overflows.
         let most = same.max(related).max(0.0);
-        let (same, related, strangers) = ((same - most).exp2(), (related - most).exp2(), (-most).exp2());
+        let share = |odds: f64| if odds - most < NEVER { 0.0 } else { (odds - most).exp2() };
+        let (same, related, strangers) = (share(same), share(related), share(0.0));
         let all = same + related + strangers;
         Posterior { same: same / all, related: related / all, moved, kin_moved }
+    }
+
+    /// The odds of a class, and the probability that what changes together changed.
+    fn odds(&self, prior: f64, table: &[OfLevels], pattern: Pattern, shares: fn(&Moves) -> Shares) -> (f64, f64) {
+        let of = |at: usize, levels: &OfLevels| levels[level(pattern, at)];
+        let Some(moves) = &self.moves else {
+            return (table.iter().enumerate().fold(prior, |sum, (at, levels)| sum + of(at, levels)), 0.0);
+        };
+        let (mut stayed, mut changed) = (prior, 0.0);
+        for (at, (levels, &moves)) in table.iter().zip(&moves.columns).enumerate() {
+            let weight = of(at, levels);
+            stayed += weight;
+            changed += if moves { weight } else { 0.0 };
+        }
+        if stayed < NEVER && stayed - changed < NEVER {
+            return (stayed.max(stayed - changed), 0.0);
+        }
+        Moved::combine(shares(moves), stayed, stayed - changed)
     }
 }
 
