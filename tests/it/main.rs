@@ -11,6 +11,7 @@ mod ledger;
 mod main_line;
 mod own_file;
 mod program;
+mod protection;
 mod quality_loop;
 mod registries;
 mod standing;

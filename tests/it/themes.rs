@@ -146,11 +146,26 @@ async fn themes_say_what_follows_from_the_truth() {
     let transport = pack.theme("transport").expect("in the pack");
     assert_eq!(transport.form, ThemeForm::View);
     assert!(!city.lake.exists(&theme::theme_table(transport).expect("a name")));
-    let shown: usize = builder.theme_rows(transport, 3).await.expect("rows").iter().map(RecordBatch::num_rows).sum();
+    let shown: usize =
+        builder.theme_rows(transport, &pack.registries, 3).await.expect("rows").iter().map(RecordBatch::num_rows).sum();
     assert_eq!(shown, 3);
 
-    // The same again: nothing is done. Another source: built again, and the changes are what differs.
+    // Protected people are in the table, for the sums' sake, and among no rows that are shown.
     let residence = pack.theme("household_residence").expect("in the pack");
+    let hidden = text(&people[0], "citizen_id");
+    let shown = async |wanted: &str| {
+        let rows = builder.theme_rows(residence, &pack.registries, people.len()).await.expect("rows");
+        let rows: Vec<Row> = rows.iter().flat_map(crate::truth::rows_of).collect();
+        (rows.len(), rows.iter().any(|row| text(row, "citizen_id") == wanted))
+    };
+    assert_eq!(shown(&hidden).await, (people.len(), true));
+    let population = pack.registry("population").expect("in the pack");
+    builder.protect(population, &hidden, "证人保护", None, &yihe_store::Actor::system()).await.expect("noted");
+    builder.build(population).await.expect("built");
+    assert_eq!(shown(&hidden).await, (people.len() - 1, false));
+    builder.theme(residence).await.expect("built");
+
+    // The same again: nothing is done. Another source: built again, and the changes are what differs.
     let table = theme::theme_table(residence).expect("a name");
     let before = builder.theme(residence).await.expect("built");
     assert!(before.unchanged);

@@ -123,6 +123,19 @@ impl Theme {
     pub fn tables(&self) -> impl Iterator<Item = (&str, ThemeSource<'_>)> {
         self.sources.iter().filter_map(|(name, table)| source(table).map(|source| (name.as_str(), source)))
     }
+
+    /// The columns that say of whom a row is: those it joins people, bodies and units by, and those with people's
+    /// numbers.
+    pub fn identifying(&self) -> impl Iterator<Item = &str> {
+        let joins = |column: &ThemeColumn| {
+            let by = |(key, name): (&ThemeKey, &String)| {
+                matches!(key, ThemeKey::Person | ThemeKey::Organisation | ThemeKey::RealEstateUnit)
+                    && *name == column.name
+            };
+            column.sensitivity == Sensitivity::CitizenId || self.keys.iter().any(by)
+        };
+        self.columns.iter().filter(move |column| joins(column)).map(|column| column.name.as_str())
+    }
 }
 
 /// Reads `registry/<id>` or `checked/<id>`.

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use yihe_catalogue::{Entry, EntryItem};
 use yihe_definitions::{Sensitivity, ShareMethod, Sharing, Text};
 
+use crate::protected::PROTECTED;
+
 /// Most characters of one statement.
 pub const STATEMENT_CHARACTERS_MAX: usize = 1_000;
 /// Most calls per day that may be applied for.
@@ -52,6 +54,21 @@ pub struct Condition {
     pub column: String,
     /// Values, as they are written in the table.
     pub values: Vec<String>,
+}
+
+impl Condition {
+    /// What people read.
+    #[must_use]
+    pub fn text(&self) -> Text {
+        if self.column != PROTECTED {
+            return Text { zh: format!("{} = {}", self.column, self.values.join(" | ")), en: None };
+        }
+        if self.values.iter().any(|value| value == "true") {
+            Text::new("含受保护人员", "protected people included")
+        } else {
+            Text::new("不含受保护人员", "protected people left out")
+        }
+    }
 }
 
 /// An item wanted without its mask.
@@ -100,6 +117,8 @@ pub enum ApplicationFault {
     },
     /// A condition without values, or more conditions or values than are taken.
     Conditions,
+    /// A condition on protection that says neither `true` nor `false`.
+    Protection,
     /// A mask is to be lifted without a reason, or from an item that is not wanted or has none.
     Unmasking {
         /// Column name.
@@ -176,6 +195,10 @@ impl ApplicationFault {
                 format!("行条件最多 {CONDITIONS_MAX} 个，每个须有 1 至 {VALUES_MAX} 个值"),
                 format!("at most {CONDITIONS_MAX} conditions are taken, each with 1 to {VALUES_MAX} values"),
             ),
+            Self::Protection => Text::new(
+                "行条件 _protected（受保护人员）的值只能是 true 或 false",
+                "the condition on `_protected` (protected people) takes the values true and false alone",
+            ),
             Self::Unmasking { column } => Text::new(
                 format!("数据项 {column} 申请不脱敏，须为已申请的敏感项并说明理由"),
                 format!(
@@ -244,7 +267,11 @@ impl Application {
             faults.push(ApplicationFault::Conditions);
         }
         for condition in &self.rows {
-            if item(entry, &condition.column).is_none() {
+            if condition.column == PROTECTED {
+                if condition.values.iter().any(|value| !["true", "false"].contains(&value.as_str())) {
+                    faults.push(ApplicationFault::Protection);
+                }
+            } else if item(entry, &condition.column).is_none() {
                 faults.push(ApplicationFault::UnknownColumn { column: condition.column.clone() });
             }
         }

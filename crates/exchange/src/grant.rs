@@ -12,7 +12,7 @@ use arrow::{
 use jiff::{Timestamp, civil::Date};
 use serde::{Deserialize, Serialize};
 use yihe_catalogue::{Entry, EntrySource};
-use yihe_definitions::{Sensitivity, ShareMethod, Text};
+use yihe_definitions::{Sensitivity, ShareMethod, THEME_TABLE_PREFIX, Text};
 use yihe_lake::{GrantedColumn, Mask, Rights, TableName, Zone};
 use yihe_store::{Actor, GrantFilter, GrantRow, Tx};
 use yihe_vocabulary::clock::local_day;
@@ -21,6 +21,7 @@ use crate::{
     application::{Condition, item},
     error::ExchangeError,
     procedure::{Exchange, failed},
+    protected::PROTECTED,
     request::{Consent, Request},
 };
 
@@ -258,23 +259,24 @@ impl Grant {
         })
     }
 
-    /// The grant's conditions on rows. Of a registry, protected people are left out unless one of them speaks of the
-    /// protection itself: whoever may have them has a grant that says so.
+    /// The grant's conditions on rows. Of a golden table, the entities marked as protected when it was built are left
+    /// out in the plan already; [`protected`](crate::protected) leaves out those noted since, and of other tables.
     fn row_filter(&self) -> Option<String> {
-        let says_so = self.rows.iter().any(|condition| condition.column == PROTECTED);
-        let unprotected = match self.source {
-            EntrySource::Registry(_) if !says_so => Some(format!("\"{PROTECTED}\" IS NOT TRUE")),
-            EntrySource::Registry(_) | EntrySource::Dataset(_) => None,
+        let marked = match &self.source {
+            EntrySource::Registry(id) => !id.starts_with(THEME_TABLE_PREFIX),
+            EntrySource::Dataset(_) => false,
         };
+        let unprotected = (marked && !self.covers_protected()).then(|| format!("\"{PROTECTED}\" IS NOT TRUE"));
         let clauses: Vec<String> = row_filter(&self.rows).into_iter().chain(unprotected).collect();
         (!clauses.is_empty()).then(|| clauses.join(" AND "))
     }
 
-    /// The cells of a look-up by key. The caller has named the whole key, so the lake may compare it even
-    /// where the grant masks or leaves out a key column; [`Grant::cover`] takes that back from the answer.
-    pub(crate) fn lookup_rights(&self) -> Result<Rights, ExchangeError> {
+    /// The cells of a look-up by key. The caller has named the whole key, so the lake may compare it even where the
+    /// grant masks or leaves out a key column; so may we what says of whom a row is (`identifying`).
+    /// [`Grant::cover`] takes that back from the answer.
+    pub(crate) fn lookup_rights(&self, identifying: &[String]) -> Result<Rights, ExchangeError> {
         let mut rights = self.rights()?;
-        for name in &self.key {
+        for name in self.key.iter().chain(identifying) {
             match rights.columns.iter_mut().find(|column| column.name == *name) {
                 Some(column) => column.mask = None,
                 None => rights.columns.push(GrantedColumn::open(name.clone())),
@@ -283,19 +285,24 @@ impl Grant {
         Ok(rights)
     }
 
-    /// The answer to a look-up as the grant covers it: its columns in its order, key columns masked.
-    pub(crate) fn cover(&self, batches: Vec<RecordBatch>) -> Result<Vec<RecordBatch>, ExchangeError> {
+    /// The answer to a look-up as the grant covers it: its columns in its order, those that were opened masked.
+    pub(crate) fn cover(
+        &self,
+        identifying: &[String],
+        batches: Vec<RecordBatch>,
+    ) -> Result<Vec<RecordBatch>, ExchangeError> {
         let uncovered = |source| ExchangeError::Answer { grant: self.id.clone(), source };
-        batches.into_iter().map(|batch| self.cover_one(&batch).map_err(uncovered)).collect()
+        batches.into_iter().map(|batch| self.cover_one(identifying, &batch).map_err(uncovered)).collect()
     }
 
-    fn cover_one(&self, batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+    fn cover_one(&self, identifying: &[String], batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
         let mut fields = Vec::with_capacity(self.columns.len());
         let mut arrays = Vec::with_capacity(self.columns.len());
         for column in &self.columns {
             let index = batch.schema().index_of(&column.name)?;
             let mut array = batch.column(index).clone();
-            if let Some(mask) = column.mask.filter(|_| self.key.contains(&column.name)) {
+            let was_opened = self.key.contains(&column.name) || identifying.contains(&column.name);
+            if let Some(mask) = column.mask.filter(|_| was_opened) {
                 let texts = cast(&array, &DataType::Utf8)?;
                 let masked: StringArray =
                     texts.as_string::<i32>().iter().map(|text| text.and_then(|text| mask.mask().apply(text))).collect();
@@ -371,15 +378,10 @@ impl Grant {
 
 /// The conditions as SQL over the table's own columns. Column names were checked against the entry,
 /// values are quoted: what a department typed is never read as SQL.
-/// The column of a golden table that marks a protected entity, as `registries::shape` names it.
-const PROTECTED: &str = "_protected";
-
 fn row_filter(conditions: &[Condition]) -> Option<String> {
-    if conditions.is_empty() {
-        return None;
-    }
     let clauses: Vec<String> = conditions
         .iter()
+        .filter(|condition| condition.column != PROTECTED)
         .map(|condition| {
             let values: Vec<String> =
                 condition.values.iter().map(|value| format!("'{}'", value.replace('\'', "''"))).collect();
@@ -387,7 +389,7 @@ fn row_filter(conditions: &[Condition]) -> Option<String> {
             format!("CAST(\"{column}\" AS VARCHAR) IN ({})", values.join(", "))
         })
         .collect();
-    Some(clauses.join(" AND "))
+    (!clauses.is_empty()).then(|| clauses.join(" AND "))
 }
 
 impl Exchange {

@@ -11,7 +11,7 @@
 //! grant: there is no method that reads a table for a requester without one.
 //!
 //! Reading order: [`application`] → [`request`] → [`procedure`] → [`steps`] → [`release`] → [`grant`] → [`oversight`]
-//! → [`supply`].
+//! → [`supply`] → [`protected`].
 //!
 //! # Recipe: a new step of the procedure
 //! 1. Name it in [`RequestStep`] with its clause: seat, states from which it may be taken, title, act.
@@ -23,6 +23,7 @@ pub mod application;
 pub mod grant;
 pub mod oversight;
 pub mod procedure;
+pub mod protected;
 pub mod release;
 pub mod request;
 pub mod steps;

@@ -172,12 +172,14 @@ impl Exchange {
             .ok_or(ExchangeError::Refused { why: Refused::Token })?;
         check(call, &grant, at)?;
 
-        let rights = grant.lookup_rights()?;
+        let identifying = self.identifying(&grant).await?;
+        let rights = grant.lookup_rights(&identifying)?;
         let unread = |source| ExchangeError::Lake { grant: grant.id.clone(), source: Box::new(source) };
         let table_version = self.lake.version(&rights.table).await.map_err(unread)?;
         let rights = yihe_lake::Rights { version: Some(table_version), ..rights };
         let answer = self.lake.lookup_granted(&rights, call.key).await.map_err(unread)?;
-        let batches = grant.cover(answer.batches)?;
+        let batches = self.without_protected(&grant, &identifying, answer.batches).await?;
+        let batches = grant.cover(&identifying, batches)?;
         let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
 
         let usage = UsageRow {

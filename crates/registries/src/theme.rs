@@ -18,8 +18,10 @@ use futures::StreamExt;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use xxhash_rust::xxh3::xxh3_128;
-use yihe_definitions::{Pack, THEME_TABLE_PREFIX, Text, Theme, ThemeForm, ThemeSource, pack::Fault};
-use yihe_lake::{CommitKey, LakeError, Layout, QueryTable, TableName, Zone, query_columns};
+use yihe_definitions::{
+    EntityKind, Pack, Registry, THEME_TABLE_PREFIX, Text, Theme, ThemeForm, ThemeSource, pack::Fault,
+};
+use yihe_lake::{CommitKey, Lake, LakeError, Layout, QueryTable, TableName, Zone, query_columns};
 
 use crate::{build::Builder, error::RegistryError, lease::Leased, shape};
 
@@ -72,6 +74,37 @@ pub fn theme_sources(theme: &Theme) -> Result<Vec<(String, TableName)>, LakeErro
         ThemeSource::Dataset(id) => TableName::new(Zone::Checked, id),
     };
     theme.tables().map(|(name, source)| Ok((name.to_owned(), table(source)?))).collect()
+}
+
+/// A condition on a theme's rows that leaves out those of protected entities, as the registries were built last, and
+/// the golden tables that it asks. Whoever supplies a theme asks anew instead (`yihe_exchange::protected`).
+///
+/// # Errors
+/// A registry's identifier cannot name a table.
+pub fn unprotected(
+    lake: &Lake,
+    theme: &Theme,
+    registries: &[Registry],
+) -> Result<(String, Vec<QueryTable>), LakeError> {
+    let mut clauses = vec!["TRUE".to_owned()];
+    let mut tables = Vec::new();
+    for registry in registries {
+        let table = shape::golden_table(registry)?;
+        let names_somebody =
+            matches!(registry.entity, EntityKind::Person | EntityKind::Organisation | EntityKind::RealEstateUnit);
+        if !names_somebody || !lake.exists(&table) {
+            continue;
+        }
+        let alias = format!("_marked{}", tables.len());
+        tables.push(QueryTable::newest(&alias, table));
+        let (key, protected) = (&registry.key, shape::PROTECTED);
+        clauses.extend(theme.identifying().map(|column| {
+            format!(
+                "(\"{column}\" IS NULL OR \"{column}\" NOT IN (SELECT \"{key}\" FROM \"{alias}\" WHERE \"{protected}\"))"
+            )
+        }));
+    }
+    Ok((clauses.join(" AND "), tables))
 }
 
 /// What the engine has against the themes of a checked pack: a query that is none, a column that no source has,
@@ -151,7 +184,11 @@ impl Builder {
             begun: "theme.after_begin",
             done: "theme.built",
         };
-        let result = |report: &ThemeReport| json!({ "rows": report.rows, "version": report.version, "unchanged": report.unchanged });
+        let result = |report: &ThemeReport| {
+            json!({
+                "rows": report.rows, "filled": report.filled, "version": report.version, "unchanged": report.unchanged,
+            })
+        };
         self.leased(run, self.theme_work(theme), result).await
     }
 
@@ -187,11 +224,17 @@ impl Builder {
         Ok(report(theme, &commit.meta, commit.version, false))
     }
 
-    /// The first rows of a theme, in no order: of a table those that were built, of a view what its sources say.
+    /// The first rows of a theme that are of nobody protected, in no order: of a table those that were built, of a
+    /// view what its sources say.
     ///
     /// # Errors
     /// A table that was not built, a source that has nothing yet; the lake failed.
-    pub async fn theme_rows(&self, theme: &Theme, limit: usize) -> Result<Vec<RecordBatch>, RegistryError> {
+    pub async fn theme_rows(
+        &self,
+        theme: &Theme,
+        registries: &[Registry],
+        limit: usize,
+    ) -> Result<Vec<RecordBatch>, RegistryError> {
         let failed = |action| move |source: LakeError| lake_failed(theme, action, source);
         let (sql, sources) = match theme.form {
             ThemeForm::Table => {
@@ -208,7 +251,9 @@ impl Builder {
                 (theme.sql.clone(), sources)
             }
         };
-        let sql = format!("SELECT * FROM ({sql}) LIMIT {limit}");
+        let (condition, marked) = unprotected(&self.lake, theme, registries).map_err(failed("name the registries"))?;
+        let sql = format!("SELECT * FROM ({sql}) WHERE {condition} LIMIT {limit}");
+        let sources = [sources, marked].concat();
         let mut stream = self.lake.query(&sql, &sources, Vec::new()).await.map_err(failed("run the query"))?;
         let schema = theme_schema(theme);
         let mut batches = Vec::new();

@@ -82,6 +82,30 @@ impl Store {
                 .map_err(failed("find a protection"))?;
         row.as_ref().map(read).transpose()
     }
+
+    /// Whether the entity that bears a key is protected now in any registry, under this key or under another that
+    /// was merged with it.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn protection_stands_for(&self, key: &str) -> Result<bool, StoreError> {
+        let found = sqlx::query(
+            "WITH RECURSIVE same (registry, entity) AS (\
+                 SELECT registry, CAST($1 AS TEXT) FROM protected_entity WHERE lifted_at IS NULL \
+                 UNION \
+                 SELECT d.registry, CASE WHEN d.entity_key = same.entity THEN d.other_key ELSE d.entity_key END \
+                 FROM same JOIN link_decision d ON d.registry = same.registry \
+                      AND (d.entity_key = same.entity OR d.other_key = same.entity) \
+                 WHERE d.kind = 'merge' AND d.revoked_at IS NULL) \
+             SELECT 1 FROM same JOIN protected_entity p ON p.registry = same.registry AND p.entity_key = same.entity \
+             WHERE p.lifted_at IS NULL LIMIT 1",
+        )
+        .bind(key)
+        .fetch_optional(&self.readers)
+        .await
+        .map_err(failed("find a protection"))?;
+        Ok(found.is_some())
+    }
 }
 
 impl Tx {

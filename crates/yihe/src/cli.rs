@@ -90,7 +90,7 @@ after an interruption simply run it again. Rows that do not fit go to quarantine
     Quality(Quality),
     /// 用 SQL 查指标、问题与工单 · ask about metrics, faults and tickets in SQL
     #[command(after_help = "\
-表 · tables: yihe.metrics  yihe.faults  yihe.tickets  yihe.notices  yihe.golden  yihe.conflicts  yihe.links  yihe.decisions  yihe.theme_<主题库 · theme>
+表 · tables: yihe.metrics  yihe.faults  yihe.tickets  yihe.notices  yihe.golden  yihe.conflicts  yihe.links  yihe.decisions  yihe.pairs  yihe.theme_<主题库 · theme>
 例 · examples:
   yihe sql \"SELECT dataset, rule, count(*) FROM yihe.faults WHERE state = 'open' GROUP BY ALL ORDER BY 3 DESC\"
   yihe sql \"SELECT * FROM yihe.tickets WHERE state = 'open'\"

@@ -1,16 +1,21 @@
 use arrow::{array::AsArray as _, record_batch::RecordBatch};
 use jiff::Timestamp;
-use yihe_exchange::{Call, Door, ExchangeError, GrantState, GrantStep, Refused, Supplied};
-use yihe_store::Role;
+use yihe_exchange::{
+    ApplicationFault, Call, Condition, Door, ExchangeError, GrantState, GrantStep, Refused, Supplied,
+    protected::PROTECTED,
+};
+use yihe_store::{DecisionRow, ProtectionRow, Role};
 
 use crate::support::{
-    AUTHORITY, CITIZEN, ENTRY, Fixture, PROTECTED_CITIZEN, PROVIDER, REQUESTER, actor, morning, on_both,
+    AUTHORITY, CITIZEN, ENTRY, Fixture, PROTECTED_CITIZEN, PROVIDER, REQUESTER, actor, application, morning, on_both,
 };
 
 on_both!(
     a_record_is_supplied_within_its_grant_and_recorded,
     a_row_outside_the_grant_does_not_exist,
     a_protected_person_is_left_out,
+    a_protection_holds_from_the_moment_it_is_noted,
+    whoever_may_have_protected_people_has_a_grant_that_says_so,
     every_call_outside_its_grant_is_refused,
     a_suspended_grant_supplies_nothing,
     the_quota_of_the_day_is_kept_even_by_calls_at_once,
@@ -71,6 +76,82 @@ async fn a_protected_person_is_left_out(fixture: Fixture) {
     let (_, token) = fixture.grant().await;
     let supplied = fixture.exchange.supply(&call(&token, &[PROTECTED_CITIZEN]), morning(9, 28)).await.unwrap();
     assert_eq!(supplied.rows, 0, "the grant covers the division and says nothing of protected people");
+}
+
+/// Notes that an entity of the population registry is protected, and of which other it is a part.
+async fn protect(fixture: &Fixture, key: &str, merged: Option<&str>) {
+    let at = morning(9, 27);
+    let actor = actor(PROVIDER, Role::Head);
+    let mut tx = fixture.store.begin().await.unwrap();
+    let row = ProtectionRow {
+        id: tx.new_id(at),
+        registry: "population".to_owned(),
+        entity_key: key.to_owned(),
+        basis: "证人保护".to_owned(),
+        since: jiff::civil::date(2025, 9, 27),
+        until: None,
+        noted_by: actor.account.clone(),
+        noted_at: at,
+        lifted_at: None,
+        lifted_by: None,
+        version: 1,
+    };
+    tx.protection_insert(&row, &actor.act("entity.protected", at)).await.unwrap();
+    if let Some(other) = merged {
+        let row = DecisionRow {
+            id: tx.new_id(at),
+            registry: "population".to_owned(),
+            kind: "merge".to_owned(),
+            dataset: String::new(),
+            record_key: String::new(),
+            entity_key: key.to_owned(),
+            other_key: other.to_owned(),
+            reason: "同一人".to_owned(),
+            decided_by: actor.account.clone(),
+            decided_at: at,
+            model: String::new(),
+            probability_ppm: None,
+            revoked_at: None,
+            revoked_by: None,
+            revoked_reason: None,
+            version: 1,
+        };
+        tx.decision_insert(&row, &actor.act("link.decided", at)).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+}
+
+async fn a_protection_holds_from_the_moment_it_is_noted(fixture: Fixture) {
+    let (_, token) = fixture.grant().await;
+    let key = [CITIZEN];
+    let asked = call(&token, &key);
+    let found = |at| fixture.exchange.supply(&asked, at);
+    // Somebody else's protection takes nobody away.
+    protect(&fixture, "371312199001011234", None).await;
+    assert_eq!(found(morning(9, 27)).await.unwrap().rows, 1);
+    // The table is as it was built: it marks nobody new. The number is one that was merged with the protected one.
+    protect(&fixture, "371302198001010017", Some(CITIZEN)).await;
+    let supplied = found(morning(9, 28)).await.unwrap();
+    assert_eq!(supplied.rows, 0);
+    assert_eq!(supplied.batches.iter().map(RecordBatch::num_rows).sum::<usize>(), 0);
+}
+
+async fn whoever_may_have_protected_people_has_a_grant_that_says_so(fixture: Fixture) {
+    let mut application = application();
+    application.rows.push(Condition { column: PROTECTED.to_owned(), values: vec!["perhaps".to_owned()] });
+    let officer = actor(REQUESTER, Role::Officer);
+    let faults = fixture.exchange.draft(ENTRY, application.clone(), &officer, morning(9, 25)).await;
+    assert!(
+        matches!(&faults, Err(ExchangeError::Faults { faults }) if faults == &[ApplicationFault::Protection]),
+        "{faults:?}"
+    );
+    application.rows.last_mut().unwrap().values = vec!["true".to_owned(), "false".to_owned()];
+    let (_, token) = fixture.grant_of(application).await;
+    protect(&fixture, CITIZEN, None).await;
+    for key in [CITIZEN, PROTECTED_CITIZEN] {
+        let supplied = fixture.exchange.supply(&call(&token, &[key]), morning(9, 28)).await.unwrap();
+        assert_eq!(supplied.rows, 1, "{key}");
+    }
 }
 
 async fn every_call_outside_its_grant_is_refused(fixture: Fixture) {

@@ -81,8 +81,12 @@ impl Fixture {
     }
 
     pub async fn draft(&self) -> Request {
+        self.draft_of(application()).await
+    }
+
+    async fn draft_of(&self, application: Application) -> Request {
         let officer = actor(REQUESTER, Role::Officer);
-        self.exchange.draft(ENTRY, application(), &officer, morning(9, 25)).await.unwrap()
+        self.exchange.draft(ENTRY, application, &officer, morning(9, 25)).await.unwrap()
     }
 
     pub async fn step(&self, id: &str, action: &Action, at: Timestamp) -> Request {
@@ -91,7 +95,11 @@ impl Fixture {
 
     /// Takes a new request to `state` by the ordinary steps, all on 26 September.
     pub async fn request_in(&self, state: RequestState) -> Request {
-        let mut request = self.draft().await;
+        self.request_of(application(), state).await
+    }
+
+    async fn request_of(&self, application: Application, state: RequestState) -> Request {
+        let mut request = self.draft_of(application.clone()).await;
         let way: &[RequestStep] = match state {
             RequestState::Draft => &[],
             RequestState::AwaitingSignature => &[RequestStep::Submit],
@@ -119,7 +127,10 @@ impl Fixture {
             RequestState::Withdrawn => &[RequestStep::Withdraw],
         };
         for step in way {
-            let mut action = sample(*step);
+            let mut action = match sample(*step) {
+                Action::Answer(_) => Action::Answer(Answer::Consent(Consent::to_all(&application))),
+                other => other,
+            };
             if state == RequestState::Refused && *step == RequestStep::Answer {
                 action = Action::Answer(refusal());
             }
@@ -134,7 +145,12 @@ impl Fixture {
 
     /// An active grant and a token for it.
     pub async fn grant(&self) -> (Grant, String) {
-        let request = self.request_in(RequestState::Supplied).await;
+        self.grant_of(application()).await
+    }
+
+    /// An active grant of what an application asks for, and a token for it.
+    pub async fn grant_of(&self, application: Application) -> (Grant, String) {
+        let request = self.request_of(application, RequestState::Supplied).await;
         let officer = actor(REQUESTER, Role::Officer);
         let grant = self.exchange.grant_of_request(&request.id, &officer).await.unwrap().unwrap();
         let (token, _) = self.exchange.token_issue(&grant.id, "低保系统", &officer, morning(9, 26)).await.unwrap();

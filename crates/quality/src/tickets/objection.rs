@@ -6,7 +6,7 @@
 use arrow::{array::RecordBatch, compute::cast, datatypes::DataType};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
-use yihe_definitions::{Pack, Text};
+use yihe_definitions::{Pack, THEME_TABLE_PREFIX, Text};
 use yihe_lake::{TableName, Zone};
 use yihe_store::{Actor, Role, TicketRow, UsageRow};
 
@@ -169,7 +169,8 @@ impl Tickets {
         Err(TicketError::Field { found: field.chars().take(80).collect(), expected: names.join(", ") })
     }
 
-    /// Where the record lies and who answers for the field: of a registry, the dataset it was taken from.
+    /// Where the record lies and who answers for the field: of a registry, the dataset it was taken from; of a theme,
+    /// its department.
     async fn place(
         &self,
         pack: &Pack,
@@ -184,11 +185,11 @@ impl Tickets {
             return Ok(Place { table, dataset: source.to_owned(), department });
         }
         let registry = pack.registry(source);
-        let mut place = Place {
-            table: table.clone(),
-            dataset: String::new(),
-            department: registry.map(|registry| registry.department.clone()).unwrap_or_default(),
-        };
+        // What a theme says follows from several departments' data: the one that answers for it finds out.
+        let theme = source.strip_prefix(THEME_TABLE_PREFIX).and_then(|theme| pack.theme(theme));
+        let keeper = registry.map(|known| &known.department).or(theme.map(|known| &known.department));
+        let mut place =
+            Place { table: table.clone(), dataset: String::new(), department: keeper.cloned().unwrap_or_default() };
         if let Some(field) = field {
             let from = format!("{field}_from");
             let parts: Vec<&str> = key.iter().map(String::as_str).collect();

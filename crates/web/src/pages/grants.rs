@@ -49,8 +49,8 @@ pub struct Grant {
     pub purpose: String,
     /// Columns: name, title, and whether it is masked.
     pub columns: Vec<(String, Text, bool)>,
-    /// Row filter in words; `None`: all rows.
-    pub rows: Option<String>,
+    /// Conditions on rows, each of which holds; none: all rows.
+    pub rows: Vec<Text>,
     /// Last day.
     pub until_on: Date,
     /// How it stands.
@@ -127,7 +127,8 @@ fn card(frame: &Frame, view: &GrantsView, grant: &Grant) -> Markup {
                 dt { (words.of("信息项", "Columns")) }
                 dd { @for (index, (name, title, masked)) in grant.columns.iter().enumerate() {
                     @if index > 0 { (words.of("、", ", ")) } span title=(name) { (words.text(title)) } @if *masked { (words.of("（脱敏）", " (masked)")) } } }
-                dt { (words.of("行范围", "Rows")) } dd { @match &grant.rows { Some(rows) => span.code { (rows) }, None => (words.of("全部", "all")) } }
+                dt { (words.of("行范围", "Rows")) } dd { @if grant.rows.is_empty() { (words.of("全部", "all")) }
+                    @for (at, condition) in grant.rows.iter().enumerate() { @if at > 0 { " ∧ " } span.code { (words.text(condition)) } } }
                 dt { (words.of("有效至", "Until")) } dd { (words.day(grant.until_on)) }
                 dt { (words.of("今日调用", "Calls today")) } dd.num { (words.count(grant.calls_today)) " / " (words.count(grant.calls_per_day)) @if let Some(at) = grant.last_call_at { " · " (words.instant(at)) } }
             }

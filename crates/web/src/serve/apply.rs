@@ -255,7 +255,7 @@ fn sentence(fault: &ApplicationFault) -> (&'static str, Text) {
         ApplicationFault::NoColumns | ApplicationFault::UnknownColumn { .. } | ApplicationFault::ColumnTwice { .. } => {
             "columns"
         }
-        ApplicationFault::Conditions => "row_values",
+        ApplicationFault::Conditions | ApplicationFault::Protection => "row_values",
         ApplicationFault::Unmasking { .. } => "unmasked_because",
         ApplicationFault::Quota { .. } => "calls_per_day",
     };

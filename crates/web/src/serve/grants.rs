@@ -7,7 +7,7 @@ use axum::{
     extract::{Path, State},
     response::{IntoResponse, Redirect, Response},
 };
-use yihe_exchange::{Grant, GrantState, GrantStep};
+use yihe_exchange::{Condition, Grant, GrantState, GrantStep};
 use yihe_store::{Account, ObjectKind, Role};
 
 use super::{Answer, catalogue::refused as catalogue_refused, html, internal, proof, request::refused};
@@ -91,8 +91,6 @@ async fn line(state: &AppState, account: &Account, grant: Grant) -> Result<grant
         let title = Text::new(format!("供数 {}", usage.case_number), format!("Supply {}", usage.case_number));
         proofs.extend(proof::call_link(state, title, &usage.id).await?);
     }
-    let rows: Vec<String> =
-        grant.rows.iter().map(|condition| format!("{} = {}", condition.column, condition.values.join(" | "))).collect();
     Ok(grants::Grant {
         entry_title: entry.as_ref().map_or_else(|| plain(&grant.entry), |entry| entry.title.clone()),
         entry_href: entry_href(&grant.entry),
@@ -103,7 +101,7 @@ async fn line(state: &AppState, account: &Account, grant: Grant) -> Result<grant
             .iter()
             .map(|column| (column.name.clone(), title_of(&column.name), column.mask.is_some()))
             .collect(),
-        rows: (!rows.is_empty()).then(|| rows.join(" ∧ ")),
+        rows: grant.rows.iter().map(Condition::text).collect(),
         until_on: grant.valid_until,
         state: grant.state,
         reason: grant.reason.clone(),

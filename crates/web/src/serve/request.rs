@@ -238,10 +238,7 @@ fn facts(request: &Request) -> Vec<(Text, Text)> {
         (Text::new("每日调用上限", "Calls per day"), plain(&application.calls_per_day.to_string())),
     ];
     for condition in &application.rows {
-        facts.push((
-            Text::new("行范围", "Rows"),
-            plain(&format!("{} = {}", condition.column, condition.values.join(", "))),
-        ));
+        facts.push((Text::new("行范围", "Rows"), condition.text()));
     }
     for unmasking in &application.unmasked {
         facts.push((Text::new("不脱敏", "Unmasked"), written(&format!("{}：{}", unmasking.column, unmasking.reason))));

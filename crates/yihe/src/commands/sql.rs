@@ -19,7 +19,7 @@ use yihe_quality::{
     fault_list::mask_of,
     figures::{Figures, KeptMetric, Standing},
 };
-use yihe_registries::theme::{theme_sources, theme_table};
+use yihe_registries::theme::{theme_sources, theme_table, unprotected};
 use yihe_store::{MetricRun, NoticeRow, TicketFilter, TicketRow};
 
 use crate::{
@@ -42,7 +42,7 @@ pub async fn run(app: &App, words: &Sql, output: &Output) -> Result<Exit> {
     ];
     // They are many and planned whole, so only for a question that speaks of them.
     if registries::NAMES.iter().any(|name| words.question.contains(name)) {
-        offered.extend(registries::offered(app, &pack).await?);
+        offered.extend(registries::offered(app, &pack, &words.question).await?);
     }
     offered.extend(themes(app, &pack)?);
     let answer = app.lake.inspect(offered, &words.question, Limits::default()).await?;
@@ -113,7 +113,7 @@ fn faults(app: &App, pack: &Pack) -> Result<Offered> {
 }
 
 /// Every theme as `theme_<id>`: of a table what was built, of a view what its sources say now. Sensitive values are
-/// hidden; a theme that has nothing yet is left out.
+/// hidden, rows of protected people and themes that have nothing yet left out.
 fn themes(app: &App, pack: &Pack) -> Result<Vec<Offered>> {
     let mut offered = Vec::new();
     for theme in &pack.themes {
@@ -135,7 +135,10 @@ fn themes(app: &App, pack: &Pack) -> Result<Vec<Offered>> {
                 Some(_) => format!("CASE WHEN {name} IS NOT NULL THEN '***' END AS {name}"),
             }
         });
-        let sql = format!("SELECT {} FROM {from}", shown.collect::<Vec<_>>().join(", "));
+        let (condition, marked) = unprotected(&app.lake, theme, &pack.registries)?;
+        let shown = shown.collect::<Vec<_>>().join(", ");
+        let sql = format!("SELECT {shown} FROM (SELECT * FROM {from} WHERE {condition})");
+        let tables = [tables, marked].concat();
         offered.push(Offered { name: table.name().to_owned(), rows: OfferedRows::Query { sql, tables } });
     }
     Ok(offered)
@@ -230,6 +233,10 @@ impl Columns {
 
     fn whole(self, name: &str, cells: impl Iterator<Item = i64>) -> Self {
         self.add(name, Arc::new(cells.map(Some).collect::<Int64Array>()))
+    }
+
+    fn real(self, name: &str, cells: impl Iterator<Item = f64>) -> Self {
+        self.add(name, Arc::new(cells.map(Some).collect::<Float64Array>()))
     }
 
     fn instant(self, name: &str, cells: impl Iterator<Item = Option<Timestamp>>) -> Self {

@@ -29,7 +29,7 @@ pub async fn run(app: &App, theme: Theme, output: &Output) -> Result<Exit> {
             Ok(Exit::Done)
         }
         Theme::List => list(app, &pack, output).await,
-        Theme::Show { theme, rows } => show(app, defined(&pack, &theme)?, rows, output).await,
+        Theme::Show { theme, rows } => show(app, &pack, defined(&pack, &theme)?, rows, output).await,
     }
 }
 
@@ -160,12 +160,12 @@ fn departments<'a>(pack: &'a Pack, theme: &'a Definition) -> BTreeSet<&'a str> {
     found
 }
 
-async fn show(app: &App, theme: &Definition, rows: usize, output: &Output) -> Result<Exit> {
+async fn show(app: &App, pack: &Pack, theme: &Definition, rows: usize, output: &Output) -> Result<Exit> {
     if rows > ROWS_MAX {
         bail!("found --rows {rows}, expected at most {ROWS_MAX} (至多显示 {ROWS_MAX} 行)");
     }
-    let batches =
-        app.builder().theme_rows(theme, rows).await.map_err(|error| anyhow!(error.message(output.language)))?;
+    let batches = app.builder().theme_rows(theme, &pack.registries, rows).await;
+    let batches = batches.map_err(|error| anyhow!(error.message(output.language)))?;
     let mut lines = Vec::new();
     let mut objects = Vec::new();
     for batch in &batches {

@@ -114,7 +114,11 @@ pub async fn protect(
     let actor = keeper(app, registry).await?;
     let id = app.builder().protect(registry, key, basis, until, &actor).await.map_err(told(output))?;
     sequence::settle(app).await?;
-    output.line(output.say("已列为受保护，下次建库生效。", "protected, in force with the next build."));
+    output.line(output.say(
+        "已列为受保护：供数和页面即时生效，基础库和主题库中的标识随下次建库更新。",
+        "protected: supplies and pages leave it out from now on, the mark in registries and themes comes with their \
+         next build.",
+    ));
     output.object(&json!({ "protection": id, "registry": registry.id }));
     Ok(Exit::Done)
 }
@@ -125,7 +129,7 @@ pub async fn unprotect(app: &App, registry: &Definition, key: &str, output: &Out
     let was = app.builder().unprotect(registry, key, &actor).await.map_err(told(output))?;
     sequence::settle(app).await?;
     output.line(if was {
-        output.say("已解除保护，下次建库生效。", "no longer protected, in force with the next build.")
+        output.say("已解除保护，随下次建库生效。", "no longer protected, in force with the next build.")
     } else {
         output.say("本未受保护。", "it was not protected.")
     });

@@ -1,5 +1,5 @@
-//! `yihe.golden`, `yihe.conflicts`, `yihe.links` and `yihe.decisions`: where golden values are from, which lost, what
-//! entities were made of and who decided. Entities go by their name; what is sensitive, or of a protected person, is
+//! `yihe.golden`, `yihe.conflicts`, `yihe.links`, `yihe.decisions` and `yihe.pairs`: where golden values are from, which
+//! lost, what entities were made of, who decided, and the weights of every doubtful pair. Entities go by their name; what is sensitive, or of a protected person, is
 //! hidden.
 
 use std::sync::Arc;
@@ -8,20 +8,22 @@ use anyhow::Result;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use yihe_definitions::{Pack, Registry, Sensitivity};
 use yihe_lake::{Offered, OfferedRows, QueryTable};
-use yihe_registries::shape;
+use yihe_registries::{RegistryError, review, shape};
 use yihe_store::{DecisionFilter, DecisionRow, PAGE_ROWS_MAX};
 
 use super::{Columns, ROWS_MAX, given};
 use crate::app::App;
 
 /// The names of the tables in the schema `yihe`.
-pub(super) const NAMES: [&str; 4] = ["golden", "conflicts", "links", "decisions"];
+pub(super) const NAMES: [&str; 5] = ["golden", "conflicts", "links", "decisions", PAIRS];
+/// The name of the table of pairs, which is made for a question that speaks of it alone.
+const PAIRS: &str = "pairs";
 
 /// What takes the place of a hidden value.
 const HIDDEN: &str = "'***'";
 
-/// The tables.
-pub(super) async fn offered(app: &App, pack: &Pack) -> Result<Vec<Offered>> {
+/// The tables that a question may speak of.
+pub(super) async fn offered(app: &App, pack: &Pack, question: &str) -> Result<Vec<Offered>> {
     let mut built = Vec::new();
     for registry in &pack.registries {
         if app.lake.exists(&shape::sources_table(registry)?) && app.lake.exists(&shape::golden_table(registry)?) {
@@ -81,12 +83,53 @@ pub(super) async fn offered(app: &App, pack: &Pack) -> Result<Vec<Offered>> {
         .whole("probability_ppm", rows.iter().map(|row| row.probability_ppm.unwrap_or(0)))
         .instant("revoked_at", rows.iter().map(|row| row.revoked_at))
         .text("revoked_by", rows.iter().map(|row| row.revoked_by.as_deref()));
-    Ok(vec![
+    let mut offered = vec![
         golden.offered("golden", &["registry", "entity", "field", "value", "taken_from", "standing"]),
         conflicts.offered("conflicts", &["registry", "entity", "field", "kept", "kept_from", "lost", "lost_from"]),
         links.offered("links", &["registry", "entity", "dataset", "joined_by"]),
         Offered { name: "decisions".to_owned(), rows: given(table) },
-    ])
+    ];
+    if question.contains(PAIRS) {
+        offered.push(Offered { name: PAIRS.to_owned(), rows: given(pairs(app, pack).await?) });
+    }
+    Ok(offered)
+}
+
+/// The waterfall of every pair that was scored: a line for the odds before anything is compared (step 0), one for each
+/// comparison, and one for what is given back (`moved`) or taken off (`kin`) in the end. In bits; they add up to the
+/// odds of the pair alone. A record goes by its batch and row.
+async fn pairs(app: &App, pack: &Pack) -> Result<Columns> {
+    let mut scored = Vec::new();
+    for registry in &pack.registries {
+        match review::pairs(&app.lake, registry).await {
+            Ok(pairs) => scored.extend(pairs.into_iter().map(|pair| (registry, pair))),
+            Err(RegistryError::NoCandidates { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let entities: Vec<String> =
+        scored.iter().map(|(registry, pair)| app.secret.entity_id(&registry.id, &pair.entity)).collect();
+    let mut lines = Vec::new();
+    for ((registry, pair), entity) in scored.iter().zip(&entities) {
+        let Some(waterfall) = &pair.waterfall else { continue };
+        let compared = waterfall.steps.iter().map(|step| (step.field.as_str(), step.level.as_str(), step.weight));
+        let ends = [("moved", "", waterfall.moved), ("kin", "", waterfall.kin)].into_iter().filter(|end| end.2 != 0.0);
+        let steps = std::iter::once(("prior", "", waterfall.prior)).chain(compared).chain(ends);
+        lines.extend(steps.zip(0..).map(|(step, at)| (registry.id.as_str(), pair, entity.as_str(), step, at)));
+    }
+    Ok(Columns::default()
+        .text("registry", lines.iter().map(|line| Some(line.0)))
+        .text("entity", lines.iter().map(|line| Some(line.2)))
+        .text("dataset", lines.iter().map(|line| Some(line.1.dataset.as_str())))
+        .text("record_batch", lines.iter().map(|line| Some(line.1.batch.as_str())))
+        .whole("record_row", lines.iter().map(|line| line.1.row))
+        .real("probability", lines.iter().map(|line| line.1.probability))
+        .whole("rank", lines.iter().map(|line| line.1.rank))
+        .text("model", lines.iter().map(|line| Some(line.1.model.as_str())))
+        .whole("step", lines.iter().map(|line| line.4))
+        .text("field", lines.iter().map(|line| Some(line.3.0)))
+        .text("level", lines.iter().map(|line| Some(line.3.1).filter(|level| !level.is_empty())))
+        .real("weight", lines.iter().map(|line| line.3.2)))
 }
 
 /// A value of the conflicts, where the field is plain and nobody is protected.
