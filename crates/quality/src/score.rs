@@ -45,6 +45,11 @@ pub trait Scoring {
     /// weighted by their rows, so that a table is not outweighed by a small one with few rules.
     #[must_use]
     fn together(&self, scores: &[Score]) -> Score;
+
+    /// The score of a table that is made of other tables, a base registry or a theme: a dimension is measured on
+    /// its own rows where `own` measures it, otherwise it is that of the tables it is made of, `sources`.
+    #[must_use]
+    fn derived(&self, rows: u64, own: &[Metric], sources: &[Score]) -> Score;
 }
 
 impl Scoring for Scheme {
@@ -95,6 +100,32 @@ impl Scoring for Scheme {
         }
         whole(self, scores.iter().map(|score| score.rows).sum(), dimensions)
     }
+
+    fn derived(&self, rows: u64, own: &[Metric], sources: &[Score]) -> Score {
+        let measured = self.table(rows, own).dimensions;
+        let inherited = self.together(sources).dimensions;
+        let of = |dimension: &Dimension| {
+            measured.iter().chain(&inherited).find(|score| score.dimension == *dimension).cloned()
+        };
+        whole(self, rows, self.dimensions.keys().filter_map(of).collect())
+    }
+}
+
+/// A measure of a derived table, which no rule of a dataset takes: of `of` values, `failed` are not as they should be.
+#[must_use]
+#[expect(clippy::cast_precision_loss, reason = "a share of values is a float")]
+pub fn measured(id: String, dimension: Dimension, of: u64, failed: u64) -> Metric {
+    Metric {
+        id,
+        kind: "derived",
+        dimension,
+        severity: Severity::Warn,
+        evaluated: of,
+        failed,
+        surplus: None,
+        value: (of > 0).then(|| 1.0 - failed as f64 / of as f64),
+        found: None,
+    }
 }
 
 fn rule_weight(scheme: &Scheme, severity: Severity) -> f64 {
@@ -134,6 +165,31 @@ mod tests {
             value,
             found: None,
         }
+    }
+
+    #[test]
+    fn a_derived_table_is_judged_by_itself_where_it_can_be() {
+        let scheme = Scheme::default();
+        let source = scheme.table(
+            100,
+            &[
+                metric("a", Dimension::Completeness, Severity::Warn, Some(0.2)),
+                metric("b", Dimension::Timeliness, Severity::Warn, Some(0.5)),
+            ],
+        );
+        let own = [
+            measured("name".to_owned(), Dimension::Completeness, 10, 1),
+            measured("sex".to_owned(), Dimension::Completeness, 10, 3),
+            measured("never".to_owned(), Dimension::Consistency, 0, 0),
+        ];
+        let score = scheme.derived(10, &own, &[source]);
+        let dimension =
+            |wanted| score.dimensions.iter().find(|found| found.dimension == wanted).map(|found| found.value);
+        assert!((dimension(Dimension::Completeness).unwrap() - 80.0).abs() < 1e-9, "its own, not the source's");
+        assert!((dimension(Dimension::Timeliness).unwrap() - 50.0).abs() < 1e-9, "only the source can tell");
+        assert_eq!(dimension(Dimension::Consistency), None);
+        assert_eq!(score.rows, 10);
+        assert!(scheme.derived(0, &[], &[]).value.is_none());
     }
 
     #[test]

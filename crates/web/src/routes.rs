@@ -75,7 +75,7 @@ const FAULTS: Query = &[
 ];
 
 /// The table.
-pub static ROUTES: [Route; 71] = [
+pub static ROUTES: [Route; 73] = [
     page("/", Who::Anyone, "The city's numbers", &[], || get(serve::home::show)),
     page("/catalogue", Who::Anyone, "Searches the catalogue", SEARCH, || get(serve::catalogue::show)),
     page("/catalogue/{*code}", Who::Anyone, "An entry of the catalogue", &[], || get(serve::entry::show)),
@@ -100,6 +100,9 @@ pub static ROUTES: [Route; 71] = [
         post(serve::grants::act)
     }),
     page("/registries", Who::Anyone, "The base registries", &[], || get(serve::registry::list)),
+    page("/themes/{id}", Who::Anyone, "A theme: what it joins, from whom, how full it is", &[], || {
+        get(serve::registry::theme::show)
+    }),
     page("/registries/{id}", Who::Anyone, "A base registry: fields with their sources, departments", &[], || {
         get(serve::registry::show)
     }),
@@ -259,6 +262,9 @@ pub static ROUTES: [Route; 71] = [
     ),
     api_route(Method::GET, "/api/v1/registries", Who::Anyone, "The base registries with their figures", &[], || {
         get(api::registry::list)
+    }),
+    api_route(Method::GET, "/api/v1/themes/{id}", Who::Anyone, "A theme: columns, sources, quality", &[], || {
+        get(api::registry::theme)
     }),
     api_route(
         Method::GET,

@@ -14,6 +14,7 @@ use yihe_registries::sight::Standing;
 
 use crate::{
     language::Text,
+    pages::quality::ScoreView,
     pages::registry::{
         Figures, KEY_CHARACTERS_MAX,
         pair::{Step, Verdict},
@@ -34,8 +35,8 @@ pub async fn list(State(state): State<Arc<AppState>>) -> Answer {
         .iter()
         .map(|line| {
             json!({
-                "title": text(&line.title), "about": text(&line.about), "department": text(&line.department),
-                "rows": line.rows,
+                "theme": line.id, "title": text(&line.title), "about": text(&line.about),
+                "department": text(&line.department), "rows": line.rows,
             })
         })
         .collect();
@@ -49,6 +50,7 @@ pub async fn show(State(state): State<Arc<AppState>>, visit: Visit, Path(id): Pa
     let known = registry::find(&pack, &id)?;
     let view = registry::view(&state, &visit, &pack, known, None).await?;
     let mut body = figures(&view.figures);
+    body["quality"] = score(&view.score);
     body["counted"] = view.is_counted.into();
     body["fields"] = view
         .fields
@@ -72,6 +74,45 @@ pub async fn show(State(state): State<Arc<AppState>>, visit: Visit, Path(id): Pa
         })
         .collect();
     Ok(Json(body).into_response())
+}
+
+/// `GET /api/v1/themes/{id}`
+pub async fn theme(State(state): State<Arc<AppState>>, Path(id): Path<String>) -> Answer {
+    let view = registry::theme::view(&state, &id).await?;
+    let columns: Vec<Value> = view
+        .columns
+        .iter()
+        .map(|column| {
+            json!({
+                "name": column.name, "title": text(&column.title), "type": column.column_type,
+                "sensitive": column.is_sensitive, "filled": column.filled,
+            })
+        })
+        .collect();
+    let keys: Vec<Value> =
+        view.keys.iter().map(|(kind, column)| json!({ "kind": text(kind), "column": column })).collect();
+    let sources: Vec<Value> = view
+        .sources
+        .iter()
+        .map(|source| {
+            json!({ "alias": source.alias, "title": text(&source.title), "department": text(&source.department) })
+        })
+        .collect();
+    Ok(Json(json!({
+        "theme": id, "title": text(&view.title), "about": text(&view.about), "department": text(&view.department),
+        "view": view.is_view, "rows": view.rows, "built_at": view.built_at.map(|at| at.to_string()), "keys": keys,
+        "sources": sources, "columns": columns, "quality": score(&view.score),
+    }))
+    .into_response())
+}
+
+fn score(score: &ScoreView) -> Value {
+    json!({
+        "score": score.value, "grade": score.grade.as_ref().map(text),
+        "dimensions": score.dimensions.iter().map(|(dimension, value, share)| json!({
+            "dimension": dimension, "value": value, "share": share,
+        })).collect::<Vec<_>>(),
+    })
 }
 
 /// A number that is looked for.

@@ -208,7 +208,7 @@ const DIMENSIONS: [Dimension; 6] = [
 ];
 
 /// All six dimensions; one that no rule measured says so.
-fn dimensions(words: Words, score: &ScoreView) -> Markup {
+pub(crate) fn dimensions(words: Words, score: &ScoreView) -> Markup {
     html! {
         (table("dimensions", &[
             Head::Text(words.of("维度", "Dimension")),

@@ -4,6 +4,7 @@ pub mod agreement;
 pub mod pair;
 pub mod record;
 pub mod review;
+pub mod theme;
 pub mod trial;
 
 use jiff::Timestamp;
@@ -14,6 +15,7 @@ use crate::{
     chart::{Tone, bar},
     language::{Text, Words},
     layout::{self, Frame},
+    pages::quality::{ScoreView, dimensions, score_card},
     table::{Head, table},
 };
 
@@ -57,6 +59,8 @@ pub struct Figures {
 /// A theme that stands on the registries' keys.
 #[derive(Debug, Clone)]
 pub struct ThemeLine {
+    /// Identifier in addresses.
+    pub id: String,
     /// Title.
     pub title: Text,
     /// What it is about.
@@ -80,6 +84,8 @@ pub struct RegistryView {
     pub fields: Vec<FieldLine>,
     /// Departments that feed it, the most trusted first.
     pub departments: Vec<DepartmentLine>,
+    /// The quality of its golden records; not measured before they are counted.
+    pub score: ScoreView,
     /// Whether the values behind the fields were counted; large registries are counted after the first visit.
     pub is_counted: bool,
     /// Said above the search: nothing was found, say.
@@ -202,7 +208,7 @@ fn themes_table(words: Words, lines: &[ThemeLine]) -> Markup {
         (table("themes", &heads, &html! {
             @for line in lines {
                 tr {
-                    th scope="row" { (words.text(&line.title)) span.under { (words.text(&line.department)) } }
+                    th scope="row" { a href={ "/themes/" (line.id) } { (words.text(&line.title)) } span.under { (words.text(&line.department)) } }
                     td { (words.text(&line.about)) }
                     td.num { @match line.rows { Some(rows) => (words.count(rows)), None => "–" } }
                 }
@@ -243,6 +249,16 @@ pub fn page(frame: &Frame, view: &RegistryView) -> Markup {
                         (search(frame, view))
                     }
                 }
+                section.section aria-labelledby="quality" {
+                    header {
+                        h2 #quality { (words.of("数据质量", "Quality")) }
+                        p { (words.of(
+                            "完整性看字段有无值，一致性看各部门的值是否相同；其余维度取自各来源数据集最近的检查，按行数加权。",
+                            "Completeness: fields with a value. Consistency: values on which departments agree. The other dimensions are those of the datasets that feed it, as last checked, weighted by rows.",
+                        )) }
+                    }
+                    (score_split(words, &view.score))
+                }
                 section.section aria-labelledby="fields" {
                     header {
                         h2 #fields { (words.of("一数一源", "One source for each field")) }
@@ -261,6 +277,16 @@ pub fn page(frame: &Frame, view: &RegistryView) -> Markup {
             }
         },
     )
+}
+
+/// The score beside its dimensions.
+fn score_split(words: Words, score: &ScoreView) -> Markup {
+    html! {
+        div.split.even {
+            div.card { h3 { (words.of("得分", "Score")) } (score_card(words, score)) }
+            div.card { h3 #dimensions { (words.of("六个维度", "Six dimensions")) } (dimensions(words, score)) }
+        }
+    }
 }
 
 fn stat(words: Words, title: &str, number: Option<u64>) -> Markup {

@@ -2,6 +2,8 @@
 
 pub mod pair;
 pub mod record;
+pub mod score;
+pub mod theme;
 pub mod trial;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -54,6 +56,7 @@ pub async fn list_view(state: &AppState) -> Result<RegistriesView, Problem> {
         let table = theme_table(theme).map_err(internal)?;
         let is_built = state.lake.exists(&table);
         themes.push(ThemeLine {
+            id: theme.id.clone(),
             title: theme.title.clone(),
             about: theme.summary.clone().unwrap_or_else(|| theme.title.clone()),
             department: department_name(&pack, &theme.department),
@@ -129,6 +132,7 @@ pub async fn view(
         standing: standing(visit, pack, known),
         fields: known.fields.iter().map(|field| field_line(pack, known, field, &tally)).collect(),
         departments: department_lines(pack, known, &tally),
+        score: score::of_registry(state, pack, known, figures.entities, counted.as_deref()).await?,
         is_counted: counted.is_some() || figures.entities.is_none(),
         figures,
         message,

@@ -188,6 +188,7 @@ async fn addresses(house: &House) -> Vec<Address> {
         mine("request-granted", &granted),
         mine("grants", "/grants"),
         open("registries", "/registries"),
+        open("theme", "/themes/household_residence"),
         kept("registry", "/registries/population"),
         kept("registry-record", &record),
         kept("registry-review", "/registries/population/review"),

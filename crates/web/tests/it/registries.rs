@@ -52,6 +52,30 @@ async fn figures_and_sources_are_public_and_records_are_not() {
         (&1.into(), &PERSONS.into()),
         "{mobile}"
     );
+    // Completeness and consistency are those of the golden values that were counted.
+    let number = |value: &Value, name: &str| value[name].as_f64().expect(name);
+    let fields = one["fields"].as_array().expect("fields");
+    let mean = |shares: Vec<f64>| 100.0 * shares.iter().sum::<f64>() / f64::from(u32::try_from(shares.len()).unwrap());
+    let entities = number(&one, "entities");
+    let expected = [
+        ("completeness", mean(fields.iter().map(|field| number(field, "filled") / entities).collect())),
+        (
+            "consistency",
+            mean(
+                fields
+                    .iter()
+                    .map(|field| (number(field, "filled"), number(field, "conflicts")))
+                    .filter(|(filled, _)| *filled > 0.0)
+                    .map(|(filled, lost)| filled / (filled + lost))
+                    .collect(),
+            ),
+        ),
+    ];
+    for (name, expected) in expected {
+        let dimensions = one["quality"]["dimensions"].as_array().expect("dimensions");
+        let found = dimensions.iter().find(|one| one["dimension"] == name).expect(name);
+        assert!((number(found, "value") - expected).abs() < 1e-6, "{name}: {expected} {one}");
+    }
     let page = get(POPULATION).await.text().await.expect("a page");
     assert!(page.contains("一数一源") && page.contains("数源"), "{page}");
     assert_masked(&page);
@@ -72,6 +96,17 @@ async fn figures_and_sources_are_public_and_records_are_not() {
         assert_eq!(other.status(), 403, "{path} is for the keeper");
     }
     assert_eq!(get("/registries/nothing").await.status(), 404);
+
+    // A theme: what it joins and from whom is public before anything is built.
+    let page = get("/themes/credit").await.text().await.expect("a page");
+    assert!(page.contains("信用主题库") && page.contains("/registries/legal_entities"), "{page}");
+    let theme: Value = get("/api/v1/themes/credit").await.json().await.expect("JSON");
+    assert_eq!(
+        (&theme["rows"], &theme["view"], &theme["quality"]["score"]),
+        (&Value::Null, &false.into(), &Value::Null),
+        "{theme}"
+    );
+    assert_eq!(get("/themes/nothing").await.status(), 404);
 }
 
 #[tokio::test]

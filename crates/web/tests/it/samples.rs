@@ -27,6 +27,7 @@ use yihe_web::{
             pair::{PairView, Step as PairStep, Verdict, level_title},
             record::{DecisionLine, DisclosureLine, GoldenField, Loser, Origin, RecordLine, RecordView},
             review::{PairLine, ReviewView},
+            theme::{ColumnLine as ThemeColumn, SourceTable, ThemeView},
             trial::{ChangeLine, ExampleLine, FieldChoice, FieldSources, TrialFormView, TrialState, TrialView},
         },
         request::{Act, ActField, FieldKind, GrantLine, Need, Outcome, RequestView, Step, StepState, Weight},
@@ -91,6 +92,10 @@ pub fn pages(language: Language) -> Vec<(&'static str, String)> {
         (
             "registry",
             pages::registry::page(&mine(Part::Registries, "/registries/population"), &registry()).into_string(),
+        ),
+        (
+            "theme",
+            pages::registry::theme::page(&open(Part::Registries, "/themes/older_people"), &theme()).into_string(),
         ),
         (
             "registry_record",
@@ -161,12 +166,66 @@ fn registries() -> RegistriesView {
         built_at: None,
     };
     let theme = ThemeLine {
+        id: "older_people".into(),
         title: text("老年人", "Older people"),
         about: text("年满六十岁的在世人口", "The living of sixty years and more"),
         department: text("市民政局", "Civil Affairs Bureau"),
         rows: Some(2_310_044),
     };
     RegistriesView { registries: vec![figures(), places], themes: vec![theme] }
+}
+
+fn theme() -> ThemeView {
+    let column = |name: &str, zh: &str, en: &str, column_type: &str, is_sensitive, filled| ThemeColumn {
+        name: name.into(),
+        title: text(zh, en),
+        column_type: column_type.into(),
+        is_sensitive,
+        filled,
+    };
+    let source = |alias: &str, title, department, href: &str, is_registry| SourceTable {
+        alias: alias.into(),
+        title,
+        department,
+        href: href.into(),
+        is_registry,
+    };
+    ThemeView {
+        title: text("老年人", "Older people"),
+        about: text("年满六十岁的在世人口", "The living of sixty years and more"),
+        department: text("市民政局", "Civil Affairs Bureau"),
+        is_view: false,
+        keys: vec![
+            (text("人", "person"), "citizen_id".into()),
+            (text("区划", "division"), "residence_division".into()),
+        ],
+        sources: vec![
+            source(
+                "p",
+                text("人口基础库", "Population registry"),
+                text("市公安局", "Public Security Bureau"),
+                "/registries/population",
+                true,
+            ),
+            source(
+                "i",
+                text("参保人员", "Insured persons"),
+                text("市人力资源社会保障局", "Human Resources Bureau"),
+                "/quality/datasets/social_insurance_persons",
+                false,
+            ),
+        ],
+        columns: vec![
+            column("citizen_id", "公民身份号码", "Citizen number", "text", true, Some(2_310_044)),
+            column("pension", "月养老金", "Monthly pension", "decimal(12,2)", false, Some(1_204_551)),
+            column("residence_division", "居住地区划代码", "Division of residence", "text", false, None),
+        ],
+        rows: Some(2_310_044),
+        built_at: Some(at("2026-11-20T19:40:00Z")),
+        score: score(95.2, "优", "excellent", false),
+        sql: "SELECT p.citizen_id, i.pension, p.residence_division\nFROM p LEFT JOIN i ON i.id = p.citizen_id".into(),
+        entry_href: Some("/catalogue/2%2F01%2F000%2F01".into()),
+    }
 }
 
 fn registry() -> RegistryView {
@@ -181,6 +240,7 @@ fn registry() -> RegistryView {
         figures: figures(),
         key: text("公民身份号码", "citizen identity number"),
         standing: yihe_registries::sight::Standing::Keeper,
+        score: score(93.4, "良", "good", false),
         fields: vec![
             FieldLine {
                 name: "mobile".into(),
@@ -1091,7 +1151,10 @@ fn grants() -> GrantsView {
                 ("citizen_id".into(), text("公民身份号码", "Citizen ID"), true),
                 ("marital_status".into(), text("婚姻状况", "Marital status"), false),
             ],
-            rows: Some("division_code LIKE '3713%'".into()),
+            rows: vec![
+                Text { zh: "division_code = 371302 | 371311".into(), en: None },
+                Text::new("含受保护人员", "protected people included"),
+            ],
             until_on: day("2027-11-30"),
             state: GrantState::Active,
             reason: None,
