@@ -92,7 +92,7 @@ columns:
   - { name: citizen_id, title: { zh: 公民身份号码, en: "Citizen number" }, sensitivity: citizen_id }
   - { name: district, title: { zh: 区县, en: "District" } }
   - { name: employer, title: { zh: 单位, en: "Employer" } }
-sql: SELECT p.citizen_id, p.district, max(i.employer) AS employer FROM p JOIN i ON upper(trim(i.citizen_id)) = p.citizen_id GROUP BY 1, 2
+sql: SELECT p.citizen_id, p.district, max(i.employer) AS employer FROM p JOIN i ON upper(btrim(i.citizen_id, ' 　')) = p.citizen_id GROUP BY 1, 2
 publication:
   classification: 2/03/004/01
   sharing: { type: unconditional }
@@ -128,9 +128,14 @@ fn prepare(data: &Path) -> [(&'static str, &'static str, String); 3] {
     json(data, &["check"]);
     json(data, &["registry", "build"]);
     json(data, &["theme", "build"]);
-    json(data, &["catalogue", "publish"]);
-    [("population", ZHANG), ("theme_employed", ZHANG), ("insured", "C1")].map(|(source, key)| {
-        let shared = json(data, &["share", "grant", source, "--department", "weijian"]);
+    // Registries are published first, then themes, then datasets.
+    let published = json(data, &["catalogue", "publish"]);
+    let codes: Vec<&str> =
+        published["published"].as_array().expect("a list").iter().filter_map(Value::as_str).collect();
+    let [population, employed, insured] = codes[..] else { panic!("{published}") };
+    let grants = [(population, "population", ZHANG), (employed, "theme_employed", ZHANG), (insured, "insured", "C1")];
+    grants.map(|(code, source, key)| {
+        let shared = json(data, &["share", "grant", code, "--department", "weijian"]);
         (source, key, shared["token"].as_str().expect("a token").to_owned())
     })
 }
@@ -204,6 +209,13 @@ async fn a_protected_person_is_in_no_supply_from_the_moment_it_is_noted() {
     // Shown rows follow with the next build.
     json(data, &["registry", "build"]);
     json(data, &["theme", "build"]);
+    let changes = json(data, &["registry", "changes", "population"]);
+    assert_eq!((&changes["inserted"], &changes["updated"], &changes["deleted"]), (&0.into(), &1.into(), &0.into()));
+    let change = &changes["changes"][0];
+    assert_eq!((&change["protected"], &change["fields"]["district"]), (&true.into(), &"***".into()), "{changes}");
+    assert!(change["entity"].as_str().is_some_and(|name| name.starts_with('E')), "{changes}");
+    let everything = json(data, &["registry", "changes", "population", "--since", "0"]);
+    assert_eq!(everything["inserted"], 2, "{everything}");
     let shown = json(data, &["theme", "show", "employed"]);
     let districts: Vec<&str> =
         shown["rows"].as_array().expect("rows").iter().filter_map(|row| row["district"].as_str()).collect();

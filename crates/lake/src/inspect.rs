@@ -19,6 +19,7 @@ use datafusion::prelude::SessionContext;
 use crate::error::LakeError;
 use crate::granted::{Answer, Limits, collect, within};
 use crate::lake::Lake;
+use crate::lines::lines;
 use crate::query::QueryTable;
 use crate::scan::{LakeProvider, session_config};
 
@@ -48,7 +49,8 @@ pub enum OfferedRows {
         /// Rows.
         batches: Vec<RecordBatch>,
     },
-    /// They are what a query of ours finds in tables of the lake, each under its alias. Trusted.
+    /// They are what a query of ours finds in tables of the lake, each under its alias; it may also use `lines(text)`,
+    /// the lines of a text as a list. Trusted.
     Query {
         /// The query.
         sql: String,
@@ -81,6 +83,7 @@ impl Lake {
                 }
                 OfferedRows::Query { sql, tables } => {
                     let context = SessionContext::new_with_state(self.state(self.inner.options.threads, 8_192));
+                    context.register_udf(lines());
                     for wanted in &tables {
                         let table = self.table(&wanted.table, wanted.version).await?;
                         let reference = TableReference::bare(wanted.alias.as_str());

@@ -66,6 +66,7 @@ mod write;
 // Rows out, trusted.
 mod changes;
 mod inspect;
+mod lines;
 mod lookup;
 mod pages;
 mod pick;

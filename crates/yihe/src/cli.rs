@@ -427,6 +427,20 @@ pub enum Registry {
         #[arg(long, value_name = "MODEL.yaml")]
         save_model: Option<PathBuf>,
     },
+    /// 两次建库之间改变了哪些记录，敏感值已脱敏 · what changed between two builds, entity by entity, masked
+    Changes {
+        /// 基础库 · registry
+        registry: String,
+        /// 起始版本，缺省为上一版 · from this version on; the one before the last when left out
+        #[arg(long, value_name = "VERSION")]
+        since: Option<i64>,
+        /// 截止版本，缺省为最新 · up to this version; the newest when left out
+        #[arg(long, value_name = "VERSION")]
+        until: Option<i64>,
+        /// 至多列出 · at most so many are listed
+        #[arg(long, default_value_t = 100)]
+        limit: usize,
+    },
     /// 一条记录的由来与落选值 · where each value of a record comes from, and which values lost
     Show {
         /// 基础库 · registry

@@ -1,5 +1,6 @@
-//! `yihe registry build|show|what-if|candidates` and, in a file of their own, decisions.
+//! `yihe registry build|show|what-if|candidates` and, in files of their own, changes and decisions.
 
+mod changes;
 mod decide;
 
 use std::path::PathBuf;
@@ -44,6 +45,10 @@ pub async fn run(app: &App, registry: Registry, output: &Output) -> Result<Exit>
         }
         Registry::Candidates { registry, threads, save_model } => {
             candidates(app, defined(&pack, &registry)?, threads, save_model, output).await
+        }
+        Registry::Changes { registry, since, until, limit } => {
+            let asked = changes::Asked { since, until, limit };
+            changes::run(app, defined(&pack, &registry)?, &asked, output).await
         }
         Registry::Decide { registry, what } => decide::decide(app, defined(&pack, &registry)?, what, output).await,
         Registry::Revoke { registry, decision, reason } => {

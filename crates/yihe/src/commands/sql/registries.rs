@@ -66,7 +66,7 @@ pub(super) async fn offered(app: &App, pack: &Pack, question: &str) -> Result<Ve
         links.selects.push(format!(
             "SELECT '{id}' AS registry, {one}.\"_entity\" AS entity, split_part(line, chr(9), 1) AS dataset, \
              CASE WHEN split_part(line, chr(9), 3) = '' THEN 'key' ELSE split_part(line, chr(9), 3) END AS joined_by \
-             FROM (SELECT key AS source_key, unnest(string_to_array(records, chr(10))) AS line FROM {other}) AS lines \
+             FROM (SELECT key AS source_key, unnest(lines(records)) AS line FROM {other}) AS lines \
              JOIN {one} ON {one}.\"{key}\" = lines.source_key WHERE line <> ''",
         ));
     }
