@@ -66,6 +66,37 @@ impl Bits {
         Self { words, rows: values.len() }
     }
 
+    /// The rows of which a pair of values is a member, as [`Self::of_values`]; both slices are of one length.
+    #[inline]
+    pub fn of_pairs<A: Copy, B: Copy>(first: &[A], second: &[B], member: impl Fn(A, B) -> bool) -> Self {
+        let rows = first.len().min(second.len());
+        let pair = |row: usize| u64::from(member(first[row], second[row]));
+        let words = (0..rows.div_ceil(64)).map(|word| {
+            let begin = word * 64;
+            let (first, second) = (&first[begin..rows.min(begin + 64)], &second[begin..rows.min(begin + 64)]);
+            match (<&[A; 64]>::try_from(first), <&[B; 64]>::try_from(second)) {
+                (Ok(first), Ok(second)) => {
+                    let mut bits = 0;
+                    for bit in 0..64 {
+                        bits |= u64::from(member(first[bit], second[bit])) << bit;
+                    }
+                    bits
+                }
+                _ => (0..first.len()).fold(0, |bits, bit| bits | pair(begin + bit) << bit),
+            }
+        });
+        Self { words: words.collect(), rows }
+    }
+
+    /// The rows of these words, row 0 in the lowest bit of the first; what is beyond `rows` is left out.
+    #[must_use]
+    pub fn of_words(words: Vec<u64>, rows: usize) -> Self {
+        let mut bits = Self { words, rows };
+        bits.words.resize(rows.div_ceil(64), 0);
+        bits.trim();
+        bits
+    }
+
     /// The rows that have a value.
     #[must_use]
     pub fn of_valid(nulls: &NullBuffer) -> Self {
@@ -102,7 +133,13 @@ impl Bits {
     /// How many rows are in the set.
     #[must_use]
     pub fn count(&self) -> u64 {
-        self.words.iter().map(|word| u64::from(word.count_ones())).sum()
+        // Most words are empty or full; what is cheap for them is cheap for a batch.
+        let ones = |word: u64| match word {
+            0 => 0,
+            u64::MAX => 64,
+            some => u64::from(some.count_ones()),
+        };
+        self.words.iter().map(|word| ones(*word)).sum()
     }
 
     /// Whether `row` is in the set.
@@ -114,6 +151,12 @@ impl Bits {
     /// Adds `row`, which is below [`Self::rows`].
     pub fn insert(&mut self, row: usize) {
         self.words[row / 64] |= 1 << (row % 64);
+    }
+
+    /// Adds `row`, which is below [`Self::rows`], where `member` says so, without a branch.
+    #[inline]
+    pub fn put(&mut self, row: usize, member: bool) {
+        self.words[row / 64] |= u64::from(member) << (row % 64);
     }
 
     /// Keeps what is in both.
@@ -256,8 +299,10 @@ mod tests {
     }
 
     #[test]
-    fn both_ways_of_collecting_agree() {
+    fn all_ways_of_collecting_agree() {
         let values: Vec<u32> = (0..131).collect();
-        assert_eq!(Bits::of_values(&values, |value| value % 7 == 0), Bits::collect(131, |row| row % 7 == 0));
+        let expected = Bits::collect(131, |row| row % 7 == 0);
+        assert_eq!(Bits::of_values(&values, |value| value % 7 == 0), expected);
+        assert_eq!(Bits::of_pairs(&values, &values, |first, second| (first + 6 * second) % 49 == 0), expected);
     }
 }

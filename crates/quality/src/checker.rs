@@ -11,7 +11,7 @@ use crate::{
         Plan, RowRule,
         citizen::Citizen,
         code_list::{CodeTables, DatedCode, listed},
-        implied::implied,
+        implied::Shortcuts,
         order::Order,
         predicate::{Predicate, Predicates},
         present::Present,
@@ -55,10 +55,7 @@ pub struct Checker {
     compiled: Vec<Compiled>,
     /// Conditions of the rules, each once.
     conditions: Vec<When>,
-    /// By rule: a stricter one, whose failing rows are the only ones to ask.
-    implied_by: Vec<Option<usize>>,
-    /// Stricter rules first.
-    order: Vec<usize>,
+    shortcuts: Shortcuts,
     slots: Vec<(String, Reading)>,
     columns: Vec<String>,
     now: Timestamp,
@@ -166,13 +163,12 @@ impl Checker {
             return Err(faults);
         }
         columns.extend(key.iter().filter(|column| !columns.contains(column)).cloned().collect::<Vec<_>>());
-        let (implied_by, order) = implied(&compiled);
+        let shortcuts = Shortcuts::of(&compiled);
         Ok(Self {
             rules: rules.to_vec(),
             compiled,
             conditions: conditions.compiled,
-            implied_by,
-            order,
+            shortcuts,
             slots: plan.into_slots(),
             columns,
             now: around.now,
@@ -222,12 +218,8 @@ impl Checker {
         &self.conditions
     }
 
-    pub(crate) fn implied_by(&self, rule: usize) -> Option<usize> {
-        self.implied_by[rule]
-    }
-
-    pub(crate) fn order(&self) -> &[usize] {
-        &self.order
+    pub(crate) const fn shortcuts(&self) -> &Shortcuts {
+        &self.shortcuts
     }
 
     pub(crate) fn slots(&self) -> &[(String, Reading)] {

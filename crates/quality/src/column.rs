@@ -213,6 +213,16 @@ impl TextData {
         }
     }
 
+    /// Whether the library vouches that every text is UTF-8.
+    #[must_use]
+    pub fn is_utf8(&self) -> bool {
+        match self {
+            Self::Utf8(_) | Self::LargeUtf8(_) | Self::Utf8View(_) => true,
+            Self::Binary(_) | Self::LargeBinary(_) | Self::BinaryView(_) => false,
+            Self::Dictionary { values, .. } => values.is_utf8(),
+        }
+    }
+
     /// Rows of a column, or values of a dictionary.
     #[must_use]
     pub fn len(&self) -> usize {

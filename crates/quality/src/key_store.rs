@@ -40,8 +40,9 @@ pub struct KeyStore {
     spill: Option<Spill>,
 }
 
+/// Keys of one partition in memory.
 #[derive(Debug, Default)]
-struct Part {
+pub struct Part {
     blocks: Vec<Block>,
     longer: Vec<Vec<u8>>,
 }
@@ -226,6 +227,15 @@ impl KeyStore {
     /// # Errors
     /// The spill file cannot be read.
     pub fn take(&mut self, partition: usize, keys: &mut Keys) -> Result<(), QualityError> {
+        self.detach(partition, keys)?.move_to(keys);
+        Ok(())
+    }
+
+    /// As [`Self::take`], but what is in memory is only handed over, so that others need not wait while it is copied.
+    ///
+    /// # Errors
+    /// The spill file cannot be read.
+    pub fn detach(&mut self, partition: usize, keys: &mut Keys) -> Result<Part, QualityError> {
         for chunk in self.spilled.iter().filter(|chunk| chunk.partition == partition) {
             let Some(spill) = &mut self.spill else { break };
             let mut bytes = vec![0; chunk.numbers * 12 + chunk.longer_bytes];
@@ -235,15 +245,23 @@ impl KeyStore {
             keys.add(&bytes, chunk.numbers);
         }
         self.settle(partition);
-        let part = std::mem::take(&mut self.parts[partition]);
-        for block in part.blocks {
+        Ok(std::mem::take(&mut self.parts[partition]))
+    }
+}
+
+impl Part {
+    /// Adds the keys to those of the partition.
+    pub fn move_to(self, keys: &mut Keys) {
+        let count = |blocks: &[Block]| blocks.iter().map(|block| block.numbers.len()).sum();
+        keys.numbers.reserve(count(&self.blocks));
+        keys.rows.reserve(count(&self.blocks));
+        for block in self.blocks {
             keys.numbers.extend_from_slice(&block.numbers);
             keys.rows.extend_from_slice(&block.rows);
         }
-        for block in part.longer {
+        for block in self.longer {
             keys.longer.extend_from_slice(&block);
         }
-        Ok(())
     }
 }
 

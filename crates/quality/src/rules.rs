@@ -39,7 +39,7 @@ pub struct Verdict {
 }
 
 /// A column as a rule reads it; its place among the prepared columns of a batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Slot(usize);
 
 /// Which columns of a table are read, and how. Rules that read a column the same way share its preparation.
@@ -231,6 +231,7 @@ impl RowRule {
         match self {
             Self::Present(rule) => Ok(rule.judge_suspects(batch, suspects)),
             Self::Text(rule) => Ok(rule.judge_suspects(batch, suspects)),
+            Self::Range(rule) => Ok(rule.judge_suspects(batch, suspects)),
             _ => self.judge(batch, memory),
         }
     }

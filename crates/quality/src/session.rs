@@ -26,6 +26,7 @@ use crate::{
     outcome::{Counts, Outcome},
     rules::{
         Batch, Verdict,
+        implied::{By, Joint, are_few},
         table::Gathered,
         unique::{Form, written},
     },
@@ -62,6 +63,7 @@ pub struct Session<'a> {
     identity: Option<KeyStore>,
     /// By condition.
     conditions: Vec<Memory>,
+    joint: Vec<JointState>,
     rows: u64,
     schema: Option<SchemaRef>,
     positions: Vec<usize>,
@@ -76,6 +78,32 @@ struct RuleState {
     gathered: Gathered,
     keys: Option<KeyStore>,
     memory: Memory,
+}
+
+/// What several rules ask together, and whether it was worth asking.
+#[derive(Debug, Default)]
+struct JointState {
+    memory: Memory,
+    /// Batches for which it is not asked, because too many rows failed it.
+    idle: u32,
+}
+
+impl JointState {
+    /// Batches that go by before what was no use is asked again.
+    const IDLE: u32 = 15;
+
+    fn suspects(&mut self, joint: &Joint, batch: &Batch<'_>) -> Option<Bits> {
+        if self.idle > 0 {
+            self.idle -= 1;
+            return None;
+        }
+        let failed = joint.failed(batch, &mut self.memory);
+        if are_few(&failed) {
+            return Some(failed);
+        }
+        self.idle = Self::IDLE;
+        None
+    }
 }
 
 /// Faults of one batch, one bit per rule and row. Faults of uniqueness are known only at the end of the scan.
@@ -153,12 +181,15 @@ impl Checker {
         });
         let mut conditions = Vec::new();
         conditions.resize_with(self.conditions().len(), Memory::default);
+        let mut joint = Vec::new();
+        joint.resize_with(self.shortcuts().joint().len(), JointState::default);
         Session {
             checker: self,
             options,
             rules: rules.collect(),
             identity: self.identity().map(|_| KeyStore::new("_key")),
             conditions,
+            joint,
             rows: 0,
             schema: None,
             positions: Vec::new(),
@@ -201,8 +232,11 @@ impl Session<'_> {
         let mut key_bytes = 0;
         let conditions = self.checker.conditions().iter().zip(&mut self.conditions);
         let conditions: Vec<Rows> = conditions.map(|(when, memory)| when.rows(&batch, memory)).collect();
-        let mut judged = vec![false; self.rules.len()];
-        for index in self.checker.order() {
+        let shortcuts = self.checker.shortcuts();
+        let joint = shortcuts.joint().iter().zip(&mut self.joint);
+        let joint: Vec<Option<Bits>> = joint.map(|(joint, state)| state.suspects(joint, &batch)).collect();
+        let nobody = Bits::none(rows);
+        for index in shortcuts.order() {
             let (state, compiled) = (&mut self.rules[*index], &self.checker.compiled()[*index]);
             let among = match compiled.when {
                 None => Rows::All,
@@ -210,11 +244,13 @@ impl Session<'_> {
             };
             let failed = match &compiled.demand {
                 Demand::Row(rule) => {
-                    let strict = self.checker.implied_by(*index).filter(|strict| judged[*strict]);
-                    let Verdict { evaluated, mut failed } = match strict.map(|strict| &faults.failed[strict]) {
+                    let suspects = shortcuts.by(*index).and_then(|by| match by {
+                        By::Rule(strict) => Some(faults.failed[strict].as_ref().unwrap_or(&nobody)),
+                        By::Joint(together) => joint[together].as_ref(),
+                    });
+                    let Verdict { evaluated, mut failed } = match suspects.filter(|suspects| are_few(suspects)) {
                         None => rule.judge(&batch, &mut state.memory)?,
-                        Some(Some(suspects)) => rule.judge_suspects(&batch, suspects, &mut state.memory)?,
-                        Some(None) => rule.judge_suspects(&batch, &Bits::none(rows), &mut state.memory)?,
+                        Some(suspects) => rule.judge_suspects(&batch, suspects, &mut state.memory)?,
                     };
                     among.confine(&mut failed);
                     let evaluated = evaluated.and(&among);
@@ -246,7 +282,6 @@ impl Session<'_> {
                 remember(&mut state.failed, failed, first);
             }
             faults.failed[*index] = failed;
-            judged[*index] = true;
         }
         if let (Some(unique), Some(store)) = (self.checker.identity(), &mut self.identity) {
             unique.keep(&batch, &Rows::All, first, store)?;
@@ -407,8 +442,13 @@ impl Search {
                     break;
                 }
                 keys.clear();
-                for store in stores.lock().unwrap_or_else(PoisonError::into_inner).iter_mut() {
-                    store.take(partition, &mut keys)?;
+                // Only the handing over is one thread's at a time; copying is each thread's own.
+                let parts: Vec<_> = {
+                    let mut stores = stores.lock().unwrap_or_else(PoisonError::into_inner);
+                    stores.iter_mut().map(|store| store.detach(partition, &mut keys)).collect::<Result<_, _>>()?
+                };
+                for part in parts {
+                    part.move_to(&mut keys);
                 }
                 scratch.index(&keys);
                 let found = |row: u32, number: Option<u64>, bytes: &[u8]| {

@@ -109,22 +109,27 @@ pub fn days_of(date: Date) -> i32 {
 #[must_use]
 #[inline]
 pub const fn days_from_civil(year: i32, month: i32, day: i32) -> i32 {
-    /// Days before a month of a year that is no leap year.
-    const BEFORE: [i32; 13] = [0, 0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334];
-    /// The years of people and records: their first days come from a table.
+    /// Days before a month, less one, in a year that is no leap year and in one that is.
+    const BEFORE: [[i32; 16]; 2] = [
+        [-1, -1, 30, 58, 89, 119, 150, 180, 211, 242, 272, 303, 333, 0, 0, 0],
+        [-1, -1, 30, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 0, 0, 0],
+    ];
+    /// The years of people and records: twice their first day, and one more in a leap year.
     const FIRST_DAYS: [i32; 512] = {
         let mut days = [0; 512];
         let mut year = 0_i32;
         while year < 512 {
-            days[year.cast_unsigned() as usize] = counted(1792 + year, 1, 1);
+            let (first, length) = (counted(1792 + year, 1, 1), counted(1793 + year, 1, 1) - counted(1792 + year, 1, 1));
+            days[year.cast_unsigned() as usize] = first * 2 + (length - 365);
             year += 1;
         }
         days
     };
     let (of_table, of_year) = (year.wrapping_sub(1792).cast_unsigned() as usize, month.cast_unsigned() as usize);
     if of_table < 512 && of_year < 13 {
-        let leap = month > 2 && year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-        return FIRST_DAYS[of_table] + BEFORE[of_year] + leap as i32 + day - 1;
+        let first = FIRST_DAYS[of_table];
+        let leap = (first & 1).cast_unsigned() as usize;
+        return (first >> 1).wrapping_add(BEFORE[leap][of_year]).wrapping_add(day);
     }
     counted(year, month, day)
 }

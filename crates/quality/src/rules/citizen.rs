@@ -60,7 +60,7 @@ impl Citizen {
             return Verdict { evaluated: Rows::Some(Bits::none(rows)), failed: Bits::none(rows) };
         };
         let births = Births::of(self.birth_on.map(|(slot, zoned)| (batch.column(slot), zoned)), rows);
-        let (males, females) = self.sex.map_or_else(
+        let (mut males, mut females) = self.sex.map_or_else(
             || (Bits::none(rows), Bits::none(rows)),
             |slot| {
                 let column = batch.column(slot);
@@ -80,38 +80,64 @@ impl Citizen {
         number.valid.confine(&mut comparable);
 
         let citizens = batch.citizens(self.number, memory);
-        let mut failed = Bits::none(rows);
-        let mut compare = |row: usize, said: Said| {
-            let birth_differs = births.known.contains(row) && births.days[row] != said.birth_on;
-            let sex_differs = if said.male { females.contains(row) } else { males.contains(row) };
-            if birth_differs || sex_differs {
-                failed.insert(row);
-            }
-        };
         let mut evaluated = comparable.clone();
         evaluated.intersect(&citizens);
+        let mut said = Sayings::new(rows, self.sex.is_some());
         let plain = Rows::Some(evaluated.clone());
         each_plain!(
             text,
-            value => plain.each(rows, |row| {
-                if let Ok(number) = <&[u8; 18]>::try_from(value(row)) {
-                    compare(row, said_by_18(number));
-                }
-            }),
-            TextData::Dictionary { .. } => plain.each(rows, |row| {
-                if let Ok(number) = <&[u8; 18]>::try_from(text.value(row)) {
-                    compare(row, said_by_18(number));
-                }
-            })
+            value => plain.each(rows, |row| said.of_18(row, value(row))),
+            TextData::Dictionary { .. } => plain.each(rows, |row| said.of_18(row, text.value(row)))
         );
         comparable.subtract(&citizens);
         for row in comparable.iter() {
-            if let Some(said) = said_by_15(text.value(row)) {
+            if let Some(found) = said_by_15(text.value(row)) {
                 evaluated.insert(row);
-                compare(row, said);
+                said.add(row, found);
             }
         }
+        // Failed: another birth date where one is known, or a male among the females, or the other way round.
+        let Sayings { days, males: said_male, .. } = said;
+        let mut failed = match births.days.len() {
+            0 => Bits::none(rows),
+            _ => Bits::of_pairs(&births.days, &days, |born, said| born != said),
+        };
+        failed.intersect(&births.known);
+        females.intersect(&said_male);
+        males.subtract(&said_male);
+        failed.unite(&females);
+        failed.unite(&males);
+        failed.intersect(&evaluated);
         Verdict { evaluated: Rows::Some(evaluated), failed }
+    }
+}
+
+/// What the numbers of a batch say, by row; it is compared for many rows at once.
+struct Sayings {
+    days: Vec<i32>,
+    /// Only where the row says a sex, too.
+    males: Bits,
+    with_sex: bool,
+}
+
+impl Sayings {
+    fn new(rows: usize, with_sex: bool) -> Self {
+        Self { days: vec![0; rows], males: Bits::none(rows), with_sex }
+    }
+
+    #[inline]
+    fn of_18(&mut self, row: usize, number: &[u8]) {
+        if let Ok(number) = <&[u8; 18]>::try_from(number) {
+            self.add(row, said_by_18(number));
+        }
+    }
+
+    #[inline]
+    fn add(&mut self, row: usize, said: Said) {
+        self.days[row] = said.birth_on;
+        if self.with_sex {
+            self.males.put(row, said.male);
+        }
     }
 }
 
@@ -168,9 +194,12 @@ fn male_of(text: &[u8]) -> Option<bool> {
 /// Reads a number that is known to add up.
 #[inline]
 fn said_by_18(number: &[u8; 18]) -> Said {
-    let digit = |at: usize| i32::from(number[at] & 0xf);
-    let pair = |at: usize| digit(at) * 10 + digit(at + 1);
-    let birth_on = value::days_from_civil(pair(6) * 100 + pair(8), pair(10), pair(12));
+    let [_, _, _, _, _, _, date @ .., _, _, _, _] = number;
+    // Four pairs of digits at once: century, year, month, day.
+    let digits = u64::from_le_bytes(*date) & 0x0f0f_0f0f_0f0f_0f0f;
+    let pairs = digits.wrapping_mul(10).wrapping_add(digits >> 8);
+    let pair = |at: u32| ((pairs >> (at * 16)) & 0xff) as i32;
+    let birth_on = value::days_from_civil(pair(0) * 100 + pair(1), pair(2), pair(3));
     Said { birth_on, male: number[16] & 1 == 1 }
 }
 

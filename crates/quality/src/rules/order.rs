@@ -65,15 +65,22 @@ impl Order {
         let (earlier, later) = (batch.column(self.earlier.slot), batch.column(self.later.slot));
         let both = earlier.valid.clone().and(&later.valid);
         if let (Data::Days(first), Data::Days(second)) = (&earlier.data, &later.data) {
-            return plain(rows, both, |row| second[row] < first[row]);
+            return plain(both, Bits::of_pairs(first, second, |first, second| second < first));
         }
         if let (Data::Integers(first), Data::Integers(second)) = (&earlier.data, &later.data) {
-            return plain(rows, both, |row| second[row] < first[row]);
+            return plain(both, Bits::of_pairs(first, second, |first, second| second < first));
+        }
+        if let (Data::Instants(first), Data::Instants(second)) = (&earlier.data, &later.data)
+            && self.earlier.class == self.later.class
+        {
+            return plain(both, Bits::of_pairs(first, second, |first, second| second < first));
         }
         if let (Data::Days(first), Data::Instants(second), Class::Instant { zoned: false }) =
             (&earlier.data, &later.data, &self.later.class)
         {
-            return plain(rows, both, |row| second[row] < i64::from(first[row]) * DAY_MICROS);
+            // Days of 32 bits are far from overflowing, and a test for it would cost as much as the comparison.
+            let begins = |day: i32| i64::from(day).wrapping_mul(DAY_MICROS);
+            return plain(both, Bits::of_pairs(first, second, |first, second| second < begins(first)));
         }
         let mut evaluated = Bits::none(rows);
         let mut failed = Bits::none(rows);
@@ -104,8 +111,7 @@ impl Order {
     }
 }
 
-fn plain(rows: usize, evaluated: Rows, wrong: impl FnMut(usize) -> bool) -> Verdict {
-    let mut failed = Bits::collect(rows, wrong);
+fn plain(evaluated: Rows, mut failed: Bits) -> Verdict {
     evaluated.confine(&mut failed);
     Verdict { evaluated, failed }
 }

@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// A value between two bounds.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Range {
     slot: Slot,
     span: Span,
@@ -65,6 +65,51 @@ impl Range {
             _ => return Err(format!("column `{column}` holds {}, expected dates", class.name())),
         };
         Ok(Self { slot: plan.slot(column, Reading::Native)?, span })
+    }
+
+    /// Where the value stands.
+    #[must_use]
+    pub const fn slot(&self) -> Slot {
+        self.slot
+    }
+
+    /// Whether what passes this rule passes `weak`, a rule on the same column.
+    #[must_use]
+    pub fn is_within(&self, weak: &Self) -> bool {
+        self.both(weak).is_some_and(|both| both.span == self.span)
+    }
+
+    /// The values that pass this rule and `other`, a rule on the same column; `None` if there are none, or the two
+    /// read the column as different things.
+    #[must_use]
+    pub fn both(&self, other: &Self) -> Option<Self> {
+        let span = match (&self.span, &other.span) {
+            (Span::Integers(min, max), Span::Integers(least, most)) => Span::Integers(*min.max(least), *max.min(most)),
+            (Span::Decimals(min, max), Span::Decimals(least, most)) => Span::Decimals(*min.max(least), *max.min(most)),
+            (Span::Floats(min, max), Span::Floats(least, most)) => Span::Floats(min.max(*least), max.min(*most)),
+            (Span::Days(min, max), Span::Days(least, most)) => Span::Days(*min.max(least), *max.min(most)),
+            (Span::Instants(min, max), Span::Instants(least, most)) => Span::Instants(*min.max(least), *max.min(most)),
+            (Span::WrittenNumbers(min, max), Span::WrittenNumbers(least, most)) => {
+                Span::WrittenNumbers(min.max(*least), max.min(*most))
+            }
+            (Span::WrittenMoments(min, max), Span::WrittenMoments(least, most)) => {
+                Span::WrittenMoments(*min.max(least), *max.min(most))
+            }
+            _ => return None,
+        };
+        (self.slot == other.slot && !span.is_empty()).then_some(Self { slot: self.slot, span })
+    }
+
+    /// As [`Self::judge`], where only `suspects` can fail.
+    #[must_use]
+    pub fn judge_suspects(&self, batch: &Batch<'_>, suspects: &Bits) -> Verdict {
+        let column = batch.column(self.slot);
+        let mut failed = Bits::none(batch.rows());
+        for row in suspects.iter().filter(|row| self.span.refuses(&column.data, *row)) {
+            failed.insert(row);
+        }
+        column.valid.confine(&mut failed);
+        Verdict { evaluated: column.valid.clone(), failed }
     }
 
     /// Rows with a value are evaluated. A text that is no number or day at all fails; so does NaN.
@@ -173,6 +218,24 @@ impl Span {
                 return Err(format!("is on a column that holds {}, expected numbers or dates", class.name()));
             }
         })
+    }
+
+    /// Whether the value of a row lies outside.
+    fn refuses(&self, data: &Data, row: usize) -> bool {
+        match (self, data) {
+            (Self::Integers(min, max), Data::Integers(values)) => !(*min..=*max).contains(&values[row]),
+            (Self::Decimals(min, max), Data::Decimals(values)) => !(*min..=*max).contains(&values[row]),
+            (Self::Floats(min, max), Data::Floats(values)) => !(*min..=*max).contains(&values[row]),
+            (Self::Days(min, max), Data::Days(values)) => !(*min..=*max).contains(&values[row]),
+            (Self::Instants(min, max), Data::Instants(values)) => !(*min..=*max).contains(&values[row]),
+            (Self::WrittenNumbers(min, max), Data::Text(text)) => {
+                !number(text.value(row)).is_some_and(|value| (*min..=*max).contains(&value))
+            }
+            (Self::WrittenMoments(min, max), Data::Text(text)) => {
+                !moment(text.value(row)).is_some_and(|(value, _)| (*min..=*max).contains(&value))
+            }
+            _ => false,
+        }
     }
 
     fn is_empty(&self) -> bool {

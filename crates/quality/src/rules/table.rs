@@ -216,13 +216,13 @@ impl TableRule {
             Self::Freshness { slot, zoned, .. } => {
                 let column = batch.column(*slot);
                 let rows = column.valid.clone().and(rows);
-                let among = (0..batch.rows()).filter(|row| rows.contains(*row));
-                let newest = match (&column.data, &rows) {
-                    (Data::Instants(instants), Rows::All) => instants.iter().copied().max(),
-                    (Data::Instants(instants), Rows::Some(_)) => among.map(|row| instants[row]).max(),
-                    (Data::Days(days), _) => among.map(|row| i64::from(days[row]) * DAY_MICROS).max(),
-                    (Data::Text(text), _) => {
-                        among.filter_map(|row| moment(text.value(row)).map(|(micros, _)| micros)).max()
+                let newest = match &column.data {
+                    Data::Instants(instants) => last_of(instants, &rows),
+                    Data::Days(days) => last_of(days, &rows).map(|day| i64::from(day) * DAY_MICROS),
+                    Data::Text(text) => {
+                        let mut newest = None;
+                        rows.each(batch.rows(), |row| newest = newest.max(moment(text.value(row)).map(|(at, _)| at)));
+                        newest
                     }
                     _ => None,
                 };
@@ -277,37 +277,78 @@ fn count_buckets(column: &Column, rows: usize, among: &Rows, gathered: &mut Gath
         let present = among.clone().and(&column.valid);
         let mut missing = among.count(rows) - present.count(rows);
         let by_value = gathered.by_value(values, origin);
-        present.each(rows, |row| match by_value.get_mut(keys[row].cast_unsigned() as usize) {
+        let mut count = |key: i32| match by_value.get_mut(key.cast_unsigned() as usize) {
             Some(seen) => *seen += 1,
             None => missing += 1,
-        });
+        };
+        match present {
+            Rows::All => keys.iter().for_each(|key| count(*key)),
+            Rows::Some(_) => present.each(rows, |row| count(keys[row])),
+        }
         gathered.count(MISSING, missing);
         return;
     }
-    for row in (0..rows).filter(|row| among.contains(*row)) {
-        let bucket = if column.valid.contains(row) {
-            match &column.data {
-                Data::Text(text) => {
-                    gathered.count_text(text.value(row), 1);
-                    continue;
-                }
-                #[expect(clippy::cast_precision_loss, reason = "only the magnitude is kept")]
-                Data::Integers(values) => magnitude(values[row] as f64),
-                #[expect(clippy::cast_precision_loss, reason = "only the magnitude is kept")]
-                Data::Decimals(values) => magnitude(values[row] as f64),
-                Data::Floats(values) => magnitude(values[row]),
-                // Quarters of a year are fine enough to see a shift and few enough to keep.
-                Data::Days(values) => values[row].div_euclid(91).cast_unsigned() & 0x7fff_ffff,
-                Data::Instants(values) => {
-                    (values[row].div_euclid(91 * DAY_MICROS).cast_unsigned() as u32) & 0x7fff_ffff
-                }
-                Data::Booleans(values) => u32::from(values.value(row)),
-                Data::Opaque => MISSING,
-            }
-        } else {
-            MISSING
-        };
-        gathered.count(bucket, 1);
+    let present = among.clone().and(&column.valid);
+    gathered.count(MISSING, among.count(rows) - present.count(rows));
+    if let Data::Text(text) = &column.data {
+        return present.each(rows, |row| gathered.count_text(text.value(row), 1));
+    }
+    let mut tally = Tally::new(gathered);
+    let mut count = |bucket_of: &dyn Fn(usize) -> u32| present.each(rows, |row| tally.add(bucket_of(row)));
+    match &column.data {
+        #[expect(clippy::cast_precision_loss, reason = "only the magnitude is kept")]
+        Data::Integers(values) => count(&|row| magnitude(values[row] as f64)),
+        #[expect(clippy::cast_precision_loss, reason = "only the magnitude is kept")]
+        Data::Decimals(values) => count(&|row| magnitude(values[row] as f64)),
+        Data::Floats(values) => count(&|row| magnitude(values[row])),
+        // Quarters of a year are fine enough to see a shift and few enough to keep.
+        Data::Days(values) => count(&|row| values[row].div_euclid(91).cast_unsigned() & 0x7fff_ffff),
+        Data::Instants(values) => {
+            count(&|row| (values[row].div_euclid(91 * DAY_MICROS).cast_unsigned() as u32) & 0x7fff_ffff);
+        }
+        Data::Booleans(values) => count(&|row| u32::from(values.value(row))),
+        Data::Opaque | Data::Text(_) => count(&|_| MISSING),
+    }
+    tally.settle();
+}
+
+/// The last value among some rows.
+fn last_of<T: Ord + Copy>(values: &[T], rows: &Rows) -> Option<T> {
+    match rows {
+        Rows::All => values.iter().copied().max(),
+        Rows::Some(bits) => {
+            let mut last = values[bits.iter().next()?];
+            rows.each(values.len(), |row| last = last.max(values[row]));
+            Some(last)
+        }
+    }
+}
+
+/// Counts rows by bucket: the buckets seen last lie side by side, the others in the tree.
+struct Tally<'a> {
+    recent: [(u32, u64); 256],
+    gathered: &'a mut Gathered,
+}
+
+impl<'a> Tally<'a> {
+    fn new(gathered: &'a mut Gathered) -> Self {
+        Self { recent: [(0, 0); 256], gathered }
+    }
+
+    #[inline]
+    fn add(&mut self, bucket: u32) {
+        let (known, rows) = &mut self.recent[(bucket & 0xff) as usize];
+        if *known != bucket {
+            self.gathered.count(*known, *rows);
+            (*known, *rows) = (bucket, 0);
+        }
+        *rows += 1;
+    }
+
+    fn settle(self) {
+        for (bucket, rows) in self.recent {
+            self.gathered.count(bucket, rows);
+        }
     }
 }
 

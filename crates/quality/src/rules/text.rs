@@ -9,7 +9,7 @@ use crate::{
     bits::{Bits, Rows},
     column::{Memory, Reading},
     key::KeyMap,
-    pattern::Pattern,
+    pattern::{Form, Pattern},
     rules::{Batch, Plan, Slot, Verdict},
 };
 
@@ -79,7 +79,7 @@ impl TextRule {
     /// no text that fails and perhaps fewer. `None` where there is none, or it would be long.
     #[must_use]
     pub fn patterns(&self) -> (Option<Pattern>, Option<Pattern>) {
-        /// Longest lengths and lists that become patterns.
+        /// Longest lengths that become patterns.
         const SIZE_MAX: usize = 64;
         let same = |expression: String| {
             let pattern = Pattern::new(&expression).ok();
@@ -115,6 +115,12 @@ impl TextRule {
         }
     }
 
+    /// Whether the test goes through the text byte by byte.
+    #[must_use]
+    pub const fn is_walked(&self) -> bool {
+        matches!(&self.test, Test::Pattern(pattern) if !matches!(pattern.form(), Form::Positions(_)))
+    }
+
     /// As [`Self::judge`], where only `suspects` can fail.
     #[must_use]
     pub fn judge_suspects(&self, batch: &Batch<'_>, suspects: &Bits) -> Verdict {
@@ -148,12 +154,7 @@ impl TextRule {
         let valid = &column.valid;
         // One loop per test, so that the test is known inside the loop.
         let failed = match &self.test {
-            // So that the form of the pattern is known inside the loop, too.
-            Test::Pattern(pattern) => match (pattern.positions(), pattern.direct()) {
-                (Some(positions), _) => text.select(valid, memory, |text| !positions.matches(text)),
-                (None, Some(direct)) => text.select(valid, memory, |text| !direct.matches(text)),
-                (None, None) => text.select(valid, memory, |text| !pattern.matches(text)),
-            },
+            Test::Pattern(pattern) => pattern.refused(text, valid, memory),
             Test::Length { min, max } => text.select(valid, memory, |text| !(*min..=*max).contains(&characters(text))),
             Test::OneOf(codes) => text.select(valid, memory, |text| !codes.contains(text)),
             Test::Identifier(Identifier::CitizenId) => {

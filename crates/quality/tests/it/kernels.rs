@@ -225,6 +225,18 @@ fn text() -> impl Strategy<Value = Option<String>> {
     ]
 }
 
+fn name() -> impl Strategy<Value = Option<String>> {
+    prop_oneof![
+        1 => Just(None),
+        60 => "[一-三王李沂河]{2,4}".prop_map(Some),
+        2 => "[一-三]·[一-三]".prop_map(Some),
+    ]
+}
+
+fn name_of_any_kind() -> impl Strategy<Value = Option<String>> {
+    prop_oneof![Just(None), text(), "[一二·]{0,25}".prop_map(Some), "[一二]{1,3}[a\\u{0}ÿ]".prop_map(Some)]
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
@@ -278,6 +290,68 @@ proptest! {
                 }
             };
             prop_assert_eq!(judged.evaluated, evaluated as u64, "evaluated of {}", &id);
+            prop_assert_eq!(judged.failed, failed, "failed of {}", &id);
+        }
+    }
+
+    /// Where most rows are good, rules are asked together and only the rows that fail are asked one by one.
+    #[test]
+    fn rules_that_are_asked_together_say_what_each_says(
+        rows in prop::collection::vec((name(), prop::option::weighted(0.95, 18_i64..60)), 0..400),
+        oddities in prop::collection::vec((0_usize..400, name_of_any_kind(), -5_i64..130), 0..8),
+        layout in 0..LAYOUTS,
+        before in 0_usize..70,
+        batches in 1_usize..4,
+    ) {
+        let (mut names, mut ages): (Texts, Vec<Option<i64>>) = rows.into_iter().unzip();
+        for (row, name, age) in oddities {
+            if row < names.len() {
+                (names[row], ages[row]) = (name, Some(age));
+            }
+        }
+        let range = |id: &str, min: Option<&str>, max: Option<&str>| {
+            let (min, max) = (min.map(str::to_owned), max.map(str::to_owned));
+            Rule::new(id, RuleKind::Range { column: "age".into(), min, max })
+        };
+        let mut conditional = range("conditional", Some("1"), Some("120"));
+        conditional.when =
+            Some(Condition { column: "name".into(), one_of: None, none_of: None, present: Some(true) });
+        let rules = vec![
+            Rule::new("present", RuleKind::NotNull { column: "name".into() }),
+            Rule::new("length", RuleKind::Length { column: "name".into(), min: Some(2), max: Some(4) }),
+            Rule::new("han", RuleKind::Pattern { column: "name".into(), pattern: "[一-龥·]{2,20}".into() }),
+            Rule::new("long", RuleKind::Length { column: "name".into(), min: Some(1), max: Some(8) }),
+            range("least", Some("0"), None),
+            range("most", None, Some("110")),
+            range("wide", Some("-1"), Some("200")),
+            conditional,
+        ];
+        let columns = vec![
+            ("name", sliced(&laid_out(&names, layout), before)),
+            ("age", sliced(&(Arc::new(Int64Array::from(ages.clone())) as ArrayRef), before)),
+        ];
+        let judged = check(&rules, columns, batches);
+        let han = regex::Regex::new("^[一-龥·]{2,20}$").unwrap();
+        for (id, judged) in judged {
+            let fails = |name: &Option<String>, age: &Option<i64>| -> Option<bool> {
+                let characters = name.as_ref().map(|name| name.chars().count());
+                let blank = name.as_ref().is_none_or(|name| name.trim().is_empty());
+                match id.as_str() {
+                    "present" => Some(blank),
+                    "length" => characters.map(|count| !(2..=4).contains(&count)),
+                    "han" => name.as_ref().map(|name| !han.is_match(name)),
+                    "long" => characters.map(|count| !(1..=8).contains(&count)),
+                    "least" => age.map(|age| age < 0),
+                    "most" => age.map(|age| age > 110),
+                    "wide" => age.map(|age| !(-1..=200).contains(&age)),
+                    "conditional" if blank => None,
+                    "conditional" => age.map(|age| !(1..=120).contains(&age)),
+                    other => panic!("{other}"),
+                }
+            };
+            let says: Vec<Option<bool>> = names.iter().zip(&ages).map(|(name, age)| fails(name, age)).collect();
+            let failed: Vec<u32> = (0..).zip(&says).filter(|(_, says)| **says == Some(true)).map(|(row, _)| row).collect();
+            prop_assert_eq!(judged.evaluated, says.iter().flatten().count() as u64, "evaluated of {}", &id);
             prop_assert_eq!(judged.failed, failed, "failed of {}", &id);
         }
     }
