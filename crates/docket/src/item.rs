@@ -16,6 +16,8 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct Docket {
     calendar: Arc<WorkingCalendar>,
+    /// The same, with the weekdays of years that were not announced.
+    assuming: Arc<WorkingCalendar>,
 }
 
 /// Who must act.
@@ -67,6 +69,9 @@ pub enum Term {
     Untimed,
     /// So many working days after today.
     WorkingDays(u32),
+    /// So many working days after today; where they run into a year that was not announced, by its weekdays until
+    /// it is ([`Docket::sweep`] counts again). Not for terms of the law.
+    Assumed(u32),
     /// The clock of the step before goes on as it is: running, or standing still.
     Continued,
 }
@@ -106,7 +111,8 @@ impl Docket {
     /// A docket that counts working days by `calendar`.
     #[must_use]
     pub fn new(calendar: Arc<WorkingCalendar>) -> Self {
-        Self { calendar }
+        let assuming = Arc::new(calendar.assuming_weekdays());
+        Self { calendar, assuming }
     }
 
     /// The calendar.
@@ -256,14 +262,25 @@ impl Docket {
         tx.item_update(&item, ItemStep::Close { outcome }, &act).await.map_err(failed("close", matter.subject))
     }
 
+    /// Where a clock stands on `today`. A list that cannot be shown would help nobody when a year was not announced:
+    /// the weekdays of such a year are counted, and the missing year is an alarm of its own ([`Self::sweep`]).
+    pub(crate) fn standing(&self, clock: &TermClock, today: Date) -> Result<Standing, CalendarError> {
+        clock.standing(today, self.calendar()).or_else(|_| clock.standing(today, &self.assuming))
+    }
+
+    /// The calendar in which every year has at least its weekdays.
+    pub(crate) fn assuming(&self) -> &WorkingCalendar {
+        &self.assuming
+    }
+
     /// A row as people see it on `today`.
     ///
     /// # Errors
-    /// The calendar lacks a year; the row's clock cannot be read.
+    /// The row's clock cannot be read.
     pub fn view(&self, row: &ItemRow, today: Date) -> Result<Item, DocketError> {
         let clock = clock_of(row)?;
         let standing = match (&clock, row.closed_at) {
-            (Some(clock), None) => clock.standing(today, &self.calendar).map_err(uncounted(&row.subject))?,
+            (Some(clock), None) => self.standing(clock, today).map_err(uncounted(&row.subject))?,
             (Some(_), Some(_)) | (None, _) => Standing::Untimed,
         };
         Ok(Item {
@@ -291,16 +308,21 @@ impl Docket {
         let term_days = match step.term {
             Term::Continued => return Ok(()),
             Term::Untimed => None,
-            Term::WorkingDays(days) => Some(days),
+            Term::WorkingDays(days) | Term::Assumed(days) => Some(days),
         };
         item.received_on = local_day(at);
         item.term_days = term_days.map(i64::from);
         item.extension_days = 0;
         "[]".clone_into(&mut item.stops);
         item.due_on = None;
-        match term_days {
-            Some(days) => self.set_clock(item, &TermClock::new(item.received_on, days)),
-            None => Ok(()),
+        let Some(days) = term_days else { return Ok(()) };
+        let clock = TermClock::new(item.received_on, days);
+        match (self.set_clock(item, &clock), &step.term) {
+            (Err(DocketError::Calendar { .. }), Term::Assumed(_)) => {
+                item.due_on = clock.due_on(&self.assuming).map_err(uncounted(&item.subject))?;
+                Ok(())
+            }
+            (outcome, _) => outcome,
         }
     }
 

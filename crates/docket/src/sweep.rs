@@ -92,7 +92,7 @@ impl Docket {
     /// between two loses nothing and repeats nothing, for a level is noted once per step.
     ///
     /// # Errors
-    /// The store failed; the calendar lacks the present year.
+    /// The store failed.
     pub async fn sweep(
         &self,
         store: &Store,
@@ -101,8 +101,8 @@ impl Docket {
     ) -> Result<SweepReport, DocketError> {
         let today = local_day(now);
         let mut report = SweepReport { calendar_missing: self.calendar_missing(today), ..SweepReport::default() };
-        let until =
-            self.calendar().add_working_days(today, policy.remind_days_before).map_err(uncounted("the sweep"))?;
+        let until = self.assuming().add_working_days(today, policy.remind_days_before);
+        let until = until.map_err(uncounted("the sweep"))?;
         let mut after: Option<(Date, String)> = None;
         for _ in 0..PAGES_MAX {
             let from = after.as_ref().map(|(day, id)| (*day, id.as_str()));
@@ -131,7 +131,20 @@ impl Docket {
         now: Timestamp,
     ) -> Result<Vec<Escalation>, DocketError> {
         let Some(clock) = clock_of(&item)? else { return Ok(Vec::new()) };
-        let standing = clock.standing(local_day(now), self.calendar()).map_err(uncounted(&item.subject))?;
+        let standing = self.standing(&clock, local_day(now)).map_err(uncounted(&item.subject))?;
+        // A term that was counted by weekdays is counted again as soon as its year is announced.
+        if let Ok(Some(due_on)) = clock.due_on(self.calendar())
+            && item.due_on.is_some_and(|known| known != due_on)
+        {
+            item.due_on = Some(due_on);
+            let mut tx = store.begin().await.map_err(failed("count again", &item.subject))?;
+            let act = Actor::system();
+            tx.item_update(&item, ItemStep::Clock, &act.act("item.recounted", now))
+                .await
+                .map_err(failed("count again", &item.subject))?;
+            tx.commit().await.map_err(failed("count again", &item.subject))?;
+            item.version += 1;
+        }
         let Some(reached) = reached(standing, policy) else { return Ok(Vec::new()) };
         if item.escalation >= reached.number() {
             return Ok(Vec::new());

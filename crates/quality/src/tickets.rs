@@ -20,6 +20,7 @@ use yihe_definitions::{Language, Text};
 use yihe_docket::{Docket, DocketError, Matter, Opening, Step, Term, TermDefect, TermLimit, Terms, WaitsFor};
 use yihe_lake::{Lake, LakeError};
 use yihe_store::{Actor, ObjectKind, Role, Store, StoreError, TicketFilter, Tx};
+use yihe_vocabulary::clock::local_day;
 
 pub use after_build::{CONFLICT, conflict_field, conflict_rule};
 pub use after_check::TicketChanges;
@@ -263,7 +264,7 @@ impl Tickets {
     }
 
     /// Puts a ticket or a notice on its department's docket. A year that is missing from the calendar is an alarm
-    /// and no reason to let nobody know of the fault: the item then stands without a term.
+    /// and no reason to let nobody know of the fault, or until when: its weekdays are counted until it is announced.
     #[expect(clippy::too_many_arguments, reason = "what, for whom, until when, by whom")]
     async fn put(
         &self,
@@ -275,26 +276,21 @@ impl Tickets {
         actor: &Actor,
         at: jiff::Timestamp,
     ) -> Result<(), TicketError> {
-        let mut opening = Opening {
+        let days = self.terms.days(term);
+        if let Err(missing) = self.docket.calendar().add_working_days(local_day(at), days) {
+            tracing::error!(subject, %missing, "a term is counted by weekdays until the year is announced");
+        }
+        let opening = Opening {
             procedure,
             subject,
             title,
             step: Step {
                 state: "open",
                 waits_for: WaitsFor { department: department.to_owned(), role: Role::Officer },
-                term: Term::WorkingDays(self.terms.days(term)),
+                term: Term::Assumed(days),
             },
         };
-        // The term is counted before anything is written.
         let outcome = self.docket.open(tx, &opening, actor, at).await;
-        let outcome = match outcome {
-            Err(DocketError::Calendar { source, .. }) => {
-                tracing::error!(subject = opening.subject, %source, "a term cannot be counted; the item stands without one");
-                opening.step.term = Term::Untimed;
-                self.docket.open(tx, &opening, actor, at).await
-            }
-            outcome => outcome,
-        };
         outcome.map_err(|source| TicketError::Docket { ticket: opening.subject.clone(), source: Box::new(source) })
     }
 

@@ -25,6 +25,8 @@ pub struct WorkingYear {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct WorkingCalendar {
     years: BTreeMap<i16, Exceptions>,
+    /// A year that was not announced has its weekdays.
+    assumes_weekdays: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -108,6 +110,15 @@ impl WorkingCalendar {
         Ok(calendar)
     }
 
+    /// The same calendar, in which a year that was not announced has its weekdays as working days.
+    ///
+    /// For a day that people should see rather than none, never for a clock of the law: holidays are missing, so it
+    /// is early. Whoever uses it says so and counts again when the year is announced.
+    #[must_use]
+    pub fn assuming_weekdays(&self) -> Self {
+        Self { years: self.years.clone(), assumes_weekdays: true }
+    }
+
     /// The announced years, in order.
     pub fn years(&self) -> impl Iterator<Item = i16> {
         self.years.keys().copied()
@@ -118,7 +129,13 @@ impl WorkingCalendar {
     /// # Errors
     /// The day's year was not announced.
     pub fn is_working_day(&self, day: Date) -> Result<bool, CalendarError> {
-        let exceptions = self.years.get(&day.year()).ok_or(CalendarError::MissingYear { year: day.year() })?;
+        let Some(exceptions) = self.years.get(&day.year()) else {
+            return if self.assumes_weekdays {
+                Ok(!is_weekend(day))
+            } else {
+                Err(CalendarError::MissingYear { year: day.year() })
+            };
+        };
         Ok(if is_weekend(day) { exceptions.makeup_days.contains(&day) } else { !exceptions.holidays.contains(&day) })
     }
 
@@ -161,7 +178,10 @@ impl WorkingCalendar {
 
     /// Every loop ends here at the latest: behind the last announced year there is no next day.
     fn next(&self, day: Date) -> Result<Date, CalendarError> {
-        if !self.years.contains_key(&day.year()) && !self.years.contains_key(&day.year().saturating_add(1)) {
+        if !self.assumes_weekdays
+            && !self.years.contains_key(&day.year())
+            && !self.years.contains_key(&day.year().saturating_add(1))
+        {
             return Err(CalendarError::MissingYear { year: day.year() });
         }
         day.checked_add(1.day()).map_err(|_| CalendarError::MissingYear { year: day.year() })
@@ -187,6 +207,17 @@ mod tests {
             makeup_days: vec![date(2025, 9, 28), date(2025, 10, 11)],
         }])
         .unwrap()
+    }
+
+    #[test]
+    fn weekdays_are_assumed_only_where_that_was_asked_for_and_the_year_is_missing() {
+        let (calendar, assuming) = (autumn_2025(), autumn_2025().assuming_weekdays());
+        let begin = date(2025, 12, 29);
+        assert_eq!(calendar.add_working_days(begin, 5), Err(CalendarError::MissingYear { year: 2026 }));
+        // 30, 31 December (announced), 1 (a Thursday), 2, 5 January.
+        assert_eq!(assuming.add_working_days(begin, 5), Ok(date(2026, 1, 5)));
+        assert_eq!(assuming.working_days_between(begin, date(2026, 1, 5)), Ok(5));
+        assert_eq!(assuming.add_working_days(date(2025, 9, 27), 10), calendar.add_working_days(date(2025, 9, 27), 10));
     }
 
     #[test]

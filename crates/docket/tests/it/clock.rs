@@ -1,8 +1,8 @@
 use jiff::civil::date;
-use yihe_docket::{DocketError, Standing, Step, Term, Worklist};
+use yihe_docket::{DocketError, EscalationPolicy, Standing, Step, Term, Worklist};
 use yihe_store::Role;
 
-use crate::support::{Fixture, MATTER, PROCEDURE, SUBJECT, actor, morning, on_both, waits_for};
+use crate::support::{Fixture, MATTER, PROCEDURE, SUBJECT, actor, announced_2026, morning, on_both, waits_for};
 
 on_both!(
     the_list_shows_what_waits_and_until_when,
@@ -11,6 +11,7 @@ on_both!(
     a_step_begins_its_own_term,
     handing_over_leaves_the_clock_as_it_is,
     a_missing_year_is_an_alarm_and_nothing_is_opened,
+    a_day_by_weekdays_stands_until_the_year_is_announced,
     a_closed_item_leaves_the_list,
 );
 
@@ -110,6 +111,27 @@ async fn a_missing_year_is_an_alarm_and_nothing_is_opened(fixture: Fixture) {
     assert!(error.message(yihe_definitions::Language::Zh).contains("2026"), "{error}");
     drop(tx);
     assert!(fixture.docket.items_of(&fixture.store, SUBJECT, date(2025, 12, 30)).await.unwrap().is_empty());
+}
+
+/// What is no term of the law has a day all the same, and the right one as soon as the year is announced.
+async fn a_day_by_weekdays_stands_until_the_year_is_announced(fixture: Fixture) {
+    fixture.open(Term::Assumed(5), morning(12, 29)).await;
+    // 30, 31 December, then the weekdays 1, 2 and 5 January.
+    let due_on = |items: Vec<yihe_docket::Item>| items[0].due_on;
+    let items = fixture.docket.items_of(&fixture.store, SUBJECT, date(2026, 1, 2)).await.unwrap();
+    assert_eq!(items[0].standing, Standing::Running { days: 1 });
+    assert_eq!(due_on(items), Some(date(2026, 1, 5)));
+
+    // 1 to 3 January are off, Sunday the 4th is worked.
+    let announced = announced_2026();
+    let at = "2026-01-04T01:00:00Z".parse().unwrap();
+    let report = announced.sweep(&fixture.store, EscalationPolicy::default(), at).await.unwrap();
+    assert_eq!(report.calendar_missing, None);
+    let items = announced.items_of(&fixture.store, SUBJECT, date(2026, 1, 4)).await.unwrap();
+    assert_eq!(due_on(items), Some(date(2026, 1, 6)));
+    // Without the year the sweep goes on too, and says what is missing.
+    let report = fixture.docket.sweep(&fixture.store, EscalationPolicy::default(), at).await.unwrap();
+    assert_eq!(report.calendar_missing, Some(2026));
 }
 
 async fn a_closed_item_leaves_the_list(fixture: Fixture) {

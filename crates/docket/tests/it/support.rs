@@ -56,6 +56,18 @@ fn docket() -> Docket {
     Docket::new(Arc::new(WorkingCalendar::new([year]).unwrap()))
 }
 
+/// The same calendar and that of 2026: off from 1 to 3 January, worked on Sunday the 4th.
+pub fn announced_2026() -> Docket {
+    let year = |year, holidays, makeup_days| WorkingYear { year, holidays, makeup_days };
+    let off_2025 = (1..=8).map(|day| date(2025, 10, day)).collect();
+    let off_2026 = (1..=3).map(|day| date(2026, 1, day)).collect();
+    let years = [
+        year(2025, off_2025, vec![date(2025, 9, 28), date(2025, 10, 11)]),
+        year(2026, off_2026, vec![date(2026, 1, 4)]),
+    ];
+    Docket::new(Arc::new(WorkingCalendar::new(years).unwrap()))
+}
+
 pub fn waits_for() -> WaitsFor {
     WaitsFor { department: "gongan".to_owned(), role: Role::Officer }
 }
