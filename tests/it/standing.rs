@@ -265,3 +265,23 @@ async fn a_rule_that_comes_later_and_a_state_that_is_lost_find_pairs_among_what_
     json(data, &["check"]);
     assert_eq!(open(data), expected[2..]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_that_was_killed_ends_as_it_began_although_its_rules_were_changed() {
+    for point in ["check.after_faults", "check.after_checked", "check.after_history"] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let data = folder.path();
+        prepare(data, PACK);
+        collect(data, 1, &[["P1", "139", "", "个人"], ["P2", "139", "李四", "个人"], ["P3", "137", "王五", "个人"]]);
+        let output = yihe(data, &["check"]).env("YIHE_FAULT", point).output().expect("it runs");
+        assert_eq!(output.status.signal(), Some(9), "{point}: {}", said(&output));
+        prepare(data, &format!("{PACK}  - {{ id: name_long, kind: length, column: name, min: 3 }}\n"));
+        json(data, &["check"]);
+        let faults = faults_table(data).await;
+        assert_eq!(faults.len(), faults.iter().collect::<std::collections::BTreeSet<_>>().len(), "{point}: {faults:?}");
+        // What comes next is judged by the rules in force.
+        collect(data, 2, &[["P4", "136", "赵六", "个人"]]);
+        json(data, &["check"]);
+        assert!(open(data).contains(&pair("name_long", "P4")), "{point}: {:?}", open(data));
+    }
+}

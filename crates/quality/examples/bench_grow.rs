@@ -62,8 +62,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         places.insert_range(0..u32::try_from(next)?);
         let scanned = cpu_seconds()? - cpu;
         let parts = [Part { batch: format!("b{version}"), places }];
-        let growth =
-            Growth { folder: out.path(), before: before.as_ref(), replaces: false, parts: &parts, judged: &[] };
+        let growth = Growth {
+            folder: out.path(),
+            before: before.as_ref(),
+            replaces: false,
+            parts: &parts,
+            judged: &[],
+            definition: "",
+        };
         let grown = grow(&checker, vec![session], &growth)?;
         let failed: Vec<u64> = grown.whole.counts.iter().map(|counts| counts.failed).collect();
         println!(

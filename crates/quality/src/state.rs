@@ -50,6 +50,9 @@ struct Version {
     before: Option<u64>,
     /// Batches that made it.
     judged: Vec<String>,
+    /// What they were judged by, as its owner writes it.
+    #[serde(default)]
+    definition: String,
     /// Number of the next row.
     next_row: u64,
     /// Rows that stand.
@@ -73,6 +76,15 @@ pub struct State {
     file: ChunkFile,
     version: Version,
     runs: Vec<Run>,
+}
+
+/// What made a version of the state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Judged {
+    /// The batches.
+    pub batches: Vec<String>,
+    /// What they were judged by, as [`Growth::definition`] said.
+    pub definition: String,
 }
 
 /// Where a row came from: its batch and its number there.
@@ -115,14 +127,14 @@ impl State {
         Ok(None)
     }
 
-    /// Batches that made the newest version in `folder`, whatever its rules. `None`: there is none that can be read.
+    /// What made the newest version in `folder`, whatever its rules. `None`: there is none that can be read.
     ///
     /// # Errors
     /// The folder cannot be listed.
-    pub fn last_judged(folder: &Path) -> Result<Option<Vec<String>>, QualityError> {
+    pub fn last_judged(folder: &Path) -> Result<Option<Judged>, QualityError> {
         let Some(number) = versions(folder)?.pop() else { return Ok(None) };
         let version = ChunkFile::open::<Version>(&folder.join(format!("{number:08}.{VERSION}")));
-        Ok(version.ok().map(|(_, version)| version.judged))
+        Ok(version.ok().map(|(_, Version { judged, definition, .. })| Judged { batches: judged, definition }))
     }
 
     /// Forgets this version: what it judged is not taken in after all.

@@ -246,7 +246,9 @@ impl Walk {
             let kept_out = intake.standing.map(|standing| standing.reasons).unwrap_or_default();
             return Ok(CheckReport { dataset: dataset.id.clone(), kept_out, ..CheckReport::default() });
         }
-        let report = self.check_batches(pack, dataset, batches, &intake).await?;
+        let begun = self.begun(dataset, &batches).await?;
+        is_first |= begun.is_some();
+        let report = self.check_batches(pack, begun.as_ref().unwrap_or(dataset), batches, &intake).await?;
         if !is_first {
             return Ok(report);
         }

@@ -42,6 +42,8 @@ pub struct Growth<'a> {
     pub parts: &'a [Part],
     /// Every batch of the check, those without rows among them.
     pub judged: &'a [String],
+    /// What they are judged by, in a form in which the owner can read it back; empty where nobody will.
+    pub definition: &'a str,
 }
 
 /// What a delivery came to.
@@ -78,7 +80,7 @@ pub struct Turned {
 /// # Errors
 /// Keys cannot be read or written, a state is damaged, or the parts are not the rows of the scan.
 pub fn grow(checker: &Checker, sessions: Vec<Session<'_>>, growth: &Growth<'_>) -> Result<Grown, QualityError> {
-    let Growth { folder, before, replaces, parts, judged } = *growth;
+    let Growth { folder, before, replaces, parts, judged, definition } = *growth;
     let failed = |source| QualityError::Io { doing: "create", path: folder.to_owned(), source };
     fs::create_dir_all(folder).map_err(failed)?;
     let stands = before.filter(|_| !replaces);
@@ -144,6 +146,7 @@ pub fn grow(checker: &Checker, sessions: Vec<Session<'_>>, growth: &Growth<'_>) 
         rules: fingerprint(checker),
         before: before.map(|state| state.number),
         judged: judged.to_vec(),
+        definition: definition.to_owned(),
         next_row: first_row + share.rows,
         standing,
         counts: counts.clone(),

@@ -96,12 +96,43 @@ impl Walk {
     pub(super) fn unfinished(&self, dataset: &Dataset, waiting: &mut Vec<Batch>) -> Result<bool, WalkError> {
         let failed = |source| WalkError::Check { dataset: dataset.id.clone(), source };
         let Some(judged) = State::last_judged(&self.state_folder(dataset)?).map_err(failed)? else { return Ok(false) };
+        let judged = judged.batches;
         let is_whole = judged.iter().all(|id| waiting.iter().any(|batch| batch.id == *id));
         if judged.is_empty() || !is_whole || judged.len() == waiting.len() {
             return Ok(false);
         }
         waiting.retain(|batch| judged.contains(&batch.id));
         Ok(true)
+    }
+
+    /// The definition under which a check of just these batches began to write, when it did not end and the definition
+    /// was changed since. The check is then ended as it began: what it wrote is recognised, and nothing is written
+    /// twice. `None`: the definition that is in force is the one.
+    pub(super) async fn begun(&self, dataset: &Dataset, batches: &[Batch]) -> Result<Option<Dataset>, WalkError> {
+        let failed = |source| WalkError::Check { dataset: dataset.id.clone(), source };
+        let Some(judged) = State::last_judged(&self.state_folder(dataset)?).map_err(failed)? else { return Ok(None) };
+        let same = judged.batches.len() == batches.len() && batches.iter().all(|one| judged.batches.contains(&one.id));
+        let Some(before) = serde_json::from_str::<Dataset>(&judged.definition).ok().filter(|before| before != dataset)
+        else {
+            return Ok(None);
+        };
+        if !same || batches.is_empty() {
+            return Ok(None);
+        }
+        let lake_failed = |source| WalkError::Lake { action: "look for faults", dataset: dataset.id.clone(), source };
+        let faults = self.table(Zone::Faults, dataset)?;
+        if !self.lake.exists(&faults) {
+            return Ok(None);
+        }
+        let key = inputs::commit_key(&before, batches).map_err(lake_failed)?;
+        let written = self.lake.committed(&faults, &key).await.map_err(lake_failed)?;
+        if written.is_some() {
+            tracing::info!(
+                dataset = dataset.id,
+                "a check began before the definition was changed; it ends as it began"
+            );
+        }
+        Ok(written.map(|_| before))
     }
 
     /// Every rule over every row of the batches, among all that stands.
@@ -129,7 +160,16 @@ impl Walk {
         let filter = inputs::batch_filter(reading.batches);
         let parts = self.scan(reading, Some(filter), &mut session, first_row, |_| true).await?;
         let judged: Vec<String> = reading.batches.iter().map(|batch| batch.id.clone()).collect();
-        let growth = Growth { folder: &folder, before: before.as_ref(), replaces, parts: &parts, judged: &judged };
+        // A definition that could not be written would not be read back, and the check be made anew.
+        let definition = serde_json::to_string(reading.dataset).unwrap_or_default();
+        let growth = Growth {
+            folder: &folder,
+            before: before.as_ref(),
+            replaces,
+            parts: &parts,
+            judged: &judged,
+            definition: &definition,
+        };
         let failed = |source| reading.check_failed(source);
         let mut grown = grow(reading.checker, vec![session], &growth).map_err(failed)?;
         if is_new {
@@ -198,7 +238,7 @@ impl Walk {
         if parts.is_empty() {
             return Ok((None, false));
         }
-        let growth = Growth { folder, before: None, replaces: false, parts: &parts, judged: &[] };
+        let growth = Growth { folder, before: None, replaces: false, parts: &parts, judged: &[], definition: "" };
         let grown = grow(reading.checker, vec![session], &growth).map_err(|source| reading.check_failed(source))?;
         Ok((Some(grown.state), true))
     }

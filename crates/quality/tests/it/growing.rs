@@ -81,7 +81,7 @@ fn deliver(
     let mut session = checker.session(SessionOptions { keep_skipped: true, ..SessionOptions::default() });
     session.check(&record_batch(&rows), first_row)?;
     let judged: Vec<String> = parts.iter().map(|part| part.batch.clone()).collect();
-    grow(checker, vec![session], &Growth { folder, before, replaces, parts: &parts, judged: &judged })
+    grow(checker, vec![session], &Growth { folder, before, replaces, parts: &parts, judged: &judged, definition: "" })
 }
 
 /// What stands, the plain way.
@@ -265,7 +265,8 @@ fn batches_that_are_not_those_of_the_scan_are_refused() {
     let checker = checker("2", &["id"]);
     let session = checker.session(SessionOptions::default());
     let parts = [Part { batch: "b".to_owned(), places: [1, 2].into_iter().collect() }];
-    let growth = Growth { folder: folder.path(), before: None, replaces: false, parts: &parts, judged: &[] };
+    let growth =
+        Growth { folder: folder.path(), before: None, replaces: false, parts: &parts, judged: &[], definition: "" };
     let refusal = grow(&checker, vec![session], &growth).unwrap_err();
     assert!(matches!(refusal, QualityError::Parts { found: 2, expected: 0 }), "{refusal}");
 }
