@@ -5,9 +5,12 @@ use serde::{Deserialize, Serialize};
 use crate::{rule::Rule, text::Text};
 
 /// A table that a department delivers (数据资源).
+///
+/// As it is written, a line of `rules` may name a ready set ([`RuleEntry`](crate::rule::RuleEntry)); whoever reads a
+/// pack puts the rules of the set in its place, so that everybody else sees rules only.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Dataset {
+pub struct Dataset<R = Rule> {
     /// Stable identifier: `a-z0-9_`, starts with a letter, at most 48 characters.
     pub id: String,
     /// Title people read; unique in the catalogue after blanks and punctuation are dropped.
@@ -28,11 +31,30 @@ pub struct Dataset {
     #[serde(default)]
     pub update_cycle: UpdateCycle,
     /// Quality rules, in the order of the report.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub rules: Vec<Rule>,
+    #[serde(default = "Vec::new", skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<R>,
     /// How it stands in the catalogue; `None` keeps it internal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub publication: Option<Publication>,
+}
+
+impl<R> Dataset<R> {
+    /// The same dataset with other rules.
+    #[must_use]
+    pub fn with_rules<S>(self, rules: Vec<S>) -> Dataset<S> {
+        Dataset {
+            id: self.id,
+            title: self.title,
+            department: self.department,
+            summary: self.summary,
+            columns: self.columns,
+            key: self.key,
+            source: self.source,
+            update_cycle: self.update_cycle,
+            rules,
+            publication: self.publication,
+        }
+    }
 }
 
 /// One column of a dataset (信息项).

@@ -7,7 +7,7 @@
 //!
 //! Deliberately absent: code in packs. Expressions are bounded SQL, and everything else is data.
 //!
-//! Reading order: [`text`] → [`department`] → [`dataset`] → [`rule`] → [`registry`] → [`release`] → [`calendar`] →
+//! Reading order: [`text`] → [`department`] → [`dataset`] → [`rule`] → [`rule_set`] → [`registry`] → [`release`] → [`calendar`] →
 //! [`code_table`] → [`pack`].
 //!
 //! # Recipe: a new kind of document
@@ -25,6 +25,7 @@ pub mod pack;
 pub mod registry;
 pub mod release;
 pub mod rule;
+pub mod rule_set;
 pub mod scheme;
 pub mod text;
 pub mod theme;
@@ -41,6 +42,7 @@ pub use pack::{Document, Fault, Pack, PackError};
 pub use registry::{EntityKind, Field, KEY_PARTS_BETWEEN, Member, MemberKey, Registry, Review, Standing};
 pub use release::{Release, Releases};
 pub use rule::{Dimension, Rule, RuleKind, Severity};
+pub use rule_set::RuleSet;
 pub use scheme::{Grade, Scheme};
 pub use text::{Language, Text};
 pub use theme::{THEME_TABLE_PREFIX, Theme, ThemeColumn, ThemeForm, ThemeKey, ThemeSource};

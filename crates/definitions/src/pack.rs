@@ -15,6 +15,8 @@ use crate::{
     division::{Division, DivisionList},
     registry::Registry,
     release::{Release, Releases},
+    rule::RuleEntry,
+    rule_set::{self, RuleSet},
     scheme::Scheme,
     text::Text,
     theme::Theme,
@@ -42,6 +44,9 @@ pub struct Pack {
     pub releases: Vec<Release>,
     /// Working-day calendars, one per year.
     pub calendars: Vec<CalendarYear>,
+    /// Ready sets of rules.
+    #[serde(default)]
+    pub rule_sets: Vec<RuleSet>,
     /// Code tables, with the codes of their files filled in.
     pub code_tables: Vec<CodeTable>,
     /// Divisions of every list.
@@ -71,7 +76,7 @@ pub enum Document {
     /// `kind: department`
     Department(Department),
     /// `kind: dataset`
-    Dataset(Box<Dataset>),
+    Dataset(Box<Dataset<RuleEntry>>),
     /// `kind: registry`
     Registry(Box<Registry>),
     /// `kind: theme`
@@ -80,6 +85,8 @@ pub enum Document {
     Release(Release),
     /// `kind: calendar`
     Calendar(CalendarYear),
+    /// `kind: rule_set`
+    RuleSet(RuleSet),
     /// `kind: code_table`
     CodeTable(CodeTable),
     /// `kind: divisions`
@@ -149,12 +156,12 @@ impl Pack {
     /// # Errors
     /// All faults of all documents at once.
     pub fn from_files(folders: &[PackFiles]) -> Result<Self, PackError> {
-        let mut faults = Vec::new();
-        let mut pack = Self::default();
-        let mut places = Places::default();
+        let mut reading = Reading::default();
         for files in folders {
-            read::read_folder(files, &mut pack, &mut places, &mut faults);
+            read::read_folder(files, &mut reading);
         }
+        reading.spell_out();
+        let Reading { pack, places, mut faults, .. } = reading;
         check::check(&pack, &places, &mut faults);
         if faults.is_empty() { Ok(pack) } else { Err(PackError::Faults(faults)) }
     }
@@ -195,10 +202,48 @@ impl Pack {
         self.schemes.last().cloned().unwrap_or_default()
     }
 
+    /// The ready set of rules with this identifier.
+    #[must_use]
+    pub fn rule_set(&self, id: &str) -> Option<&RuleSet> {
+        self.rule_sets.iter().find(|set| set.id == id)
+    }
+
     /// The code table with this identifier.
     #[must_use]
     pub fn code_table(&self, id: &str) -> Option<&CodeTable> {
         self.code_tables.iter().find(|table| table.id == id)
+    }
+}
+
+/// A pack on its way: what was read of it, before one document may refer to another.
+#[derive(Debug, Default)]
+struct Reading {
+    pack: Pack,
+    /// Datasets as they are written.
+    datasets: Vec<Dataset<RuleEntry>>,
+    places: Places,
+    faults: Vec<Fault>,
+}
+
+impl Reading {
+    /// Puts the rules of sets in the place of the lines that use them.
+    fn spell_out(&mut self) {
+        for mut dataset in std::mem::take(&mut self.datasets) {
+            let entries = std::mem::take(&mut dataset.rules);
+            let rules = rule_set::spelled_out(entries, &self.pack.rule_sets).unwrap_or_else(|refused| {
+                let (file, line) = self.places.of("dataset", &dataset.id);
+                self.faults.extend(refused.into_iter().map(|reason| {
+                    let en = reason.en.unwrap_or_default();
+                    let message = Text::new(
+                        format!("dataset `{}`：{}", dataset.id, reason.zh),
+                        format!("dataset `{}`: {en}", dataset.id),
+                    );
+                    Fault { file: file.clone(), line, message }
+                }));
+                Vec::new()
+            });
+            self.pack.datasets.push(dataset.with_rules(rules));
+        }
     }
 }
 

@@ -125,6 +125,9 @@ pub enum RuleKind {
         /// Date column: the code must have been valid on that day. Rows without the day accept any code of the table.
         #[serde(skip_serializing_if = "Option::is_none")]
         valid_at: Option<String>,
+        /// Only these characters of the value are the code, first and last, counted from 1; `None`: all of it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        characters: Option<(u32, u32)>,
     },
     /// The number, date or instant lies in a range, ends included; bounds are written as the value is.
     Range {
@@ -387,6 +390,7 @@ struct RuleDocument {
     table: Option<String>,
     codes: Option<Vec<String>>,
     valid_at: Option<String>,
+    characters: Option<(u32, u32)>,
     identifier: Option<Identifier>,
     birth_on: Option<String>,
     sex: Option<String>,
@@ -407,6 +411,174 @@ struct RuleDocument {
     dimension: Option<Dimension>,
     message: Option<Text>,
     owner: Option<String>,
+}
+
+/// A line of a list of rules: a rule, or the name of a ready set of rules.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(try_from = "EntryDocument")]
+pub enum RuleEntry {
+    /// A rule.
+    Rule(Box<Rule>),
+    /// Rules of a ready set.
+    Use(Box<RuleUse>),
+}
+
+/// A ready set of rules for columns of a table.
+///
+/// YAML: `{use: national/citizen-id, column: citizen_id, birth_on: birth_on, sex: sex}`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RuleUse {
+    /// Identifier of the set.
+    #[serde(rename = "use")]
+    pub set: String,
+    /// What the identifiers of the rules begin with; `None` takes the name of `column`.
+    #[serde(default)]
+    pub id: Option<String>,
+    /// Column that the set is about.
+    pub column: String,
+    /// Column of a day on which a code must have been valid.
+    #[serde(default)]
+    pub valid_at: Option<String>,
+    /// Column of the birth date.
+    #[serde(default)]
+    pub birth_on: Option<String>,
+    /// Column of the sex.
+    #[serde(default)]
+    pub sex: Option<String>,
+    /// Rows that are evaluated; `None`: as the set says.
+    #[serde(default)]
+    pub when: Option<Condition>,
+    /// What a failing row means; `None`: as each rule of the set says.
+    #[serde(default)]
+    pub severity: Option<Severity>,
+    /// Department that must mend it.
+    #[serde(default)]
+    pub owner: Option<String>,
+}
+
+/// The keys of a rule and of a line that uses a set, so that the line itself says which it is.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EntryDocument {
+    #[serde(rename = "use")]
+    set: Option<String>,
+    id: Option<String>,
+    kind: Option<String>,
+    column: Option<String>,
+    columns: Option<Vec<String>>,
+    pattern: Option<String>,
+    min: Option<String>,
+    max: Option<String>,
+    table: Option<String>,
+    codes: Option<Vec<String>>,
+    valid_at: Option<String>,
+    characters: Option<(u32, u32)>,
+    identifier: Option<Identifier>,
+    birth_on: Option<String>,
+    sex: Option<String>,
+    earlier: Option<String>,
+    later: Option<String>,
+    key: Option<Vec<String>>,
+    compare: Option<Vec<String>>,
+    required: Option<bool>,
+    within_days: Option<u32>,
+    every_row: Option<bool>,
+    change_percent: Option<f64>,
+    distance: Option<f64>,
+    sql: Option<String>,
+    when: Option<Condition>,
+    severity: Option<Severity>,
+    above_percent: Option<f64>,
+    dimension: Option<Dimension>,
+    message: Option<Text>,
+    owner: Option<String>,
+}
+
+impl TryFrom<EntryDocument> for RuleEntry {
+    type Error = String;
+
+    fn try_from(entry: EntryDocument) -> Result<Self, String> {
+        let Some(set) = entry.set else {
+            let document = RuleDocument {
+                id: entry.id.ok_or("a rule has no `id`, expected one")?,
+                kind: entry.kind.ok_or("a rule has neither `kind` nor `use`, expected one")?,
+                column: entry.column,
+                columns: entry.columns,
+                pattern: entry.pattern,
+                min: entry.min,
+                max: entry.max,
+                table: entry.table,
+                codes: entry.codes,
+                valid_at: entry.valid_at,
+                characters: entry.characters,
+                identifier: entry.identifier,
+                birth_on: entry.birth_on,
+                sex: entry.sex,
+                earlier: entry.earlier,
+                later: entry.later,
+                key: entry.key,
+                compare: entry.compare,
+                required: entry.required,
+                within_days: entry.within_days,
+                every_row: entry.every_row,
+                change_percent: entry.change_percent,
+                distance: entry.distance,
+                sql: entry.sql,
+                when: entry.when,
+                severity: entry.severity.unwrap_or_default(),
+                above_percent: entry.above_percent,
+                dimension: entry.dimension,
+                message: entry.message,
+                owner: entry.owner,
+            };
+            return Rule::try_from(document).map(|rule| Self::Rule(Box::new(rule)));
+        };
+        let foreign = [
+            ("kind", entry.kind.is_some()),
+            ("columns", entry.columns.is_some()),
+            ("pattern", entry.pattern.is_some()),
+            ("min", entry.min.is_some()),
+            ("max", entry.max.is_some()),
+            ("table", entry.table.is_some()),
+            ("codes", entry.codes.is_some()),
+            ("characters", entry.characters.is_some()),
+            ("identifier", entry.identifier.is_some()),
+            ("earlier", entry.earlier.is_some()),
+            ("later", entry.later.is_some()),
+            ("key", entry.key.is_some()),
+            ("compare", entry.compare.is_some()),
+            ("required", entry.required.is_some()),
+            ("within_days", entry.within_days.is_some()),
+            ("every_row", entry.every_row.is_some()),
+            ("change_percent", entry.change_percent.is_some()),
+            ("distance", entry.distance.is_some()),
+            ("sql", entry.sql.is_some()),
+            ("above_percent", entry.above_percent.is_some()),
+            ("dimension", entry.dimension.is_some()),
+            ("message", entry.message.is_some()),
+        ];
+        if let Some((key, _)) = foreign.into_iter().find(|(_, given)| *given) {
+            return Err(format!("`use: {set}` has a key `{key}`, which only a rule of its own reads"));
+        }
+        if entry.severity == Some(Severity::Quarantine) {
+            return Err(format!(
+                "`use: {set}` has severity `quarantine`, which needs `above_percent` and a rule of its own"
+            ));
+        }
+        let column = entry.column.ok_or_else(|| format!("`use: {set}` has no `column`, expected one"))?;
+        Ok(Self::Use(Box::new(RuleUse {
+            set,
+            id: entry.id,
+            column,
+            valid_at: entry.valid_at,
+            birth_on: entry.birth_on,
+            sex: entry.sex,
+            when: entry.when,
+            severity: entry.severity,
+            owner: entry.owner,
+        })))
+    }
 }
 
 /// Takes what a kind needs out of the document, so that what is left over is foreign to it.
@@ -441,6 +613,7 @@ impl TryFrom<RuleDocument> for Rule {
                 table: document.table.take(),
                 codes: document.codes.take().unwrap_or_default(),
                 valid_at: document.valid_at.take(),
+                characters: document.part()?,
             },
             "range" => {
                 RuleKind::Range { column: need!(document, column), min: document.min.take(), max: document.max.take() }
@@ -544,6 +717,16 @@ impl RuleDocument {
         }
     }
 
+    /// Which characters are the code.
+    fn part(&mut self) -> Result<Option<(u32, u32)>, String> {
+        match self.characters.take() {
+            Some((first, last)) if first == 0 || last < first => {
+                Err(format!("rule `{}` has `characters: [{first}, {last}]`, expected 1 ≤ first ≤ last", self.id))
+            }
+            part => Ok(part),
+        }
+    }
+
     fn whole_number<T: std::str::FromStr>(&mut self, bound: Bound) -> Result<Option<T>, String> {
         let (key, value) = match bound {
             Bound::Least => ("min", self.min.take()),
@@ -587,6 +770,7 @@ impl RuleDocument {
             ("table", self.table.is_some()),
             ("codes", self.codes.is_some()),
             ("valid_at", self.valid_at.is_some()),
+            ("characters", self.characters.is_some()),
             ("identifier", self.identifier.is_some()),
             ("birth_on", self.birth_on.is_some()),
             ("sex", self.sex.is_some()),

@@ -273,8 +273,8 @@ fn compile_one(
         RuleKind::NotNull { column } => RowRule::Present(Present::compile(column, plan)?),
         RuleKind::Pattern { column, pattern } => RowRule::Text(TextRule::pattern(column, pattern, plan)?),
         RuleKind::Length { column, min, max } => RowRule::Text(TextRule::length(column, *min, *max, plan)?),
-        RuleKind::CodeList { column, table, codes, valid_at } => {
-            code_list(column, table.as_deref(), codes, valid_at.as_deref(), around, plan)?
+        RuleKind::CodeList { column, table, codes, valid_at, characters } => {
+            code_list((column, *characters), table.as_deref(), codes, valid_at.as_deref(), around, plan)?
         }
         RuleKind::Range { column, min, max } => {
             RowRule::Range(Range::compile(column, min.as_deref(), max.as_deref(), plan)?)
@@ -335,7 +335,7 @@ impl Conditions {
 }
 
 fn code_list(
-    column: &str,
+    (column, characters): (&str, Option<(u32, u32)>),
     table: Option<&str>,
     codes: &[String],
     valid_at: Option<&str>,
@@ -348,14 +348,14 @@ fn code_list(
         (None, false) if valid_at.is_some() => {
             Err("has `valid_at` beside `codes`, which have no days of validity".to_owned())
         }
-        (None, false) => Ok(RowRule::Text(TextRule::one_of(column, listed(codes), plan)?)),
+        (None, false) => Ok(RowRule::Text(TextRule::one_of(column, listed(codes), characters, plan)?)),
         (Some(id), true) => {
             let Some(known) = around.codes.get(id) else {
                 return Err(format!("there is no code table `{id}`"));
             };
             Ok(match valid_at {
-                None => RowRule::Text(TextRule::one_of(column, known.all().clone(), plan)?),
-                Some(day) => RowRule::DatedCode(DatedCode::compile(column, day, known.clone(), plan)?),
+                None => RowRule::Text(TextRule::one_of(column, known.all().clone(), characters, plan)?),
+                Some(day) => RowRule::DatedCode(DatedCode::compile((column, characters), day, known.clone(), plan)?),
             })
         }
     }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use yihe_definitions::Language;
+use yihe_definitions::{Language, Text};
 
 /// A check that could not be carried out.
 #[derive(Debug, thiserror::Error)]
@@ -11,12 +11,12 @@ pub enum QualityError {
     #[error("{} of the rules cannot be evaluated: {}", .0.len(), joined(.0))]
     Rules(Vec<RuleFault>),
     /// The rule document is not one.
-    #[error("failed to read the rules in {place}: {reason}")]
+    #[error("failed to read the rules in {}: {}", place.as_deref().unwrap_or("the document"), reason.get(Language::En))]
     RuleDocument {
-        /// File, or `the text`.
-        place: String,
+        /// The file; `None`: a text that stands in none.
+        place: Option<String>,
         /// Line, what was found, what was expected.
-        reason: String,
+        reason: Text,
     },
     /// A batch lacks a column that a rule reads.
     #[error("found a batch without the column `{column}`, which rules read")]
@@ -128,7 +128,10 @@ impl QualityError {
                     faults.iter().map(|fault| format!("规则 {}：{}", fault.rule, fault.reason)).collect();
                 format!("有 {} 处规则不能用于此表：{}", faults.len(), each.join("；"))
             }
-            Self::RuleDocument { place, reason } => format!("规则文件 {place} 有误：{reason}"),
+            Self::RuleDocument { place, reason } => match place {
+                Some(place) => format!("规则文件 {place} 有误：{}", reason.zh),
+                None => format!("规则文件有误：{}", reason.zh),
+            },
             Self::BatchColumn { column } => format!("数据中缺少规则所需的列 {column}"),
             Self::RowBound { row, bound } => format!("第 {row} 行超出一次核验的上限 {bound} 行"),
             Self::KeyBound { rule, row, bytes, bound } => {

@@ -29,7 +29,16 @@ pub fn expected(rule: &Rule) -> Text {
                 Text::new(format!("至多 {max} 个字符"), format!("at most {max} characters"))
             }
         },
-        RuleKind::CodeList { table, codes, valid_at, .. } => code_list(table.as_deref(), codes, valid_at.as_deref()),
+        RuleKind::CodeList { table, codes, valid_at, characters, .. } => {
+            let code = code_list(table.as_deref(), codes, valid_at.as_deref());
+            match characters {
+                None => code,
+                Some((first, last)) => Text::new(
+                    format!("第 {first} 至 {last} 位为{}", code.zh),
+                    format!("characters {first} to {last} being {}", code.en.unwrap_or_default()),
+                ),
+            }
+        }
         RuleKind::Range { min, max, .. } => match (min, max) {
             (Some(min), Some(max)) => Text::new(format!("在 {min} 至 {max} 之间"), format!("from {min} to {max}")),
             (Some(min), None) => Text::new(format!("不小于 {min}"), format!("at least {min}")),

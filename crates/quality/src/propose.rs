@@ -475,7 +475,13 @@ impl ColumnProfile {
         } else if let Some(values) = self.code_values(rows) {
             propose(
                 "known",
-                RuleKind::CodeList { column: column(), table: None, codes: values.clone(), valid_at: None },
+                RuleKind::CodeList {
+                    column: column(),
+                    table: None,
+                    codes: values.clone(),
+                    valid_at: None,
+                    characters: None,
+                },
                 format!("{} 个值几乎都属于这 {} 种，少见的值未列入", self.present, values.len()),
                 format!("nearly all of {} values are of {} kinds; rare ones are left out", self.present, values.len()),
             );

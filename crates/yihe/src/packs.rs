@@ -66,6 +66,7 @@ pub async fn apply(store: &Store, pack: &Pack, act: &Act<'_>) -> Result<PackAppl
         add("code_table", &table.id, serde_json::to_string(table)?);
     }
     add(WHOLE, "schemes", serde_json::to_string(&pack.schemes)?);
+    add(WHOLE, "rule_sets", serde_json::to_string(&pack.rule_sets)?);
     add(WHOLE, "manifests", serde_json::to_string(&pack.manifests)?);
     add(WHOLE, "divisions", serde_json::to_string(&pack.divisions)?);
     let order = Order {
@@ -110,11 +111,8 @@ pub async fn in_force(store: &Store) -> Result<Pack> {
         calendars: all(store, "calendar").await?,
         code_tables: all(store, "code_table").await?,
         divisions: whole(store, "divisions").await?,
-        schemes: match store.definition_find(WHOLE, "schemes").await? {
-            Some(_) => whole(store, "schemes").await?,
-            // Applied by a release that knew no schemes.
-            None => Vec::new(),
-        },
+        rule_sets: whole_or_none(store, "rule_sets").await?,
+        schemes: whole_or_none(store, "schemes").await?,
     };
     let place = |order: &[String], id: &str| order.iter().position(|known| known == id).unwrap_or(usize::MAX);
     pack.departments.sort_by_key(|department| place(&order.departments, &department.id));
@@ -132,6 +130,14 @@ async fn all<T: DeserializeOwned>(store: &Store, kind: &str) -> Result<Vec<T>> {
         found.push(document);
     }
     Ok(found)
+}
+
+/// As [`whole`]; empty where the pack was applied by a release that did not know of it.
+async fn whole_or_none<T: DeserializeOwned>(store: &Store, name: &str) -> Result<Vec<T>> {
+    match store.definition_find(WHOLE, name).await? {
+        Some(_) => whole(store, name).await,
+        None => Ok(Vec::new()),
+    }
 }
 
 async fn whole<T: DeserializeOwned>(store: &Store, name: &str) -> Result<T> {

@@ -9,6 +9,7 @@ use super::{Fault, Pack, Places};
 use crate::{
     dataset::{Dataset, Format, Publication, ShareMethod, Sharing},
     release::{RELEASE_KINDS_MAX, Release},
+    rule::RuleKind,
     text::Text,
 };
 
@@ -41,6 +42,19 @@ pub(super) fn check(pack: &Pack, places: &Places, faults: &mut Vec<Fault>) {
     for (index, release) in pack.releases.iter().enumerate() {
         let mut found = Found { kind: "release", id: &release.id, places, faults };
         check_release(release, &pack.releases[..index], &mut found);
+    }
+    for set in &pack.rule_sets {
+        let mut found = Found { kind: "rule_set", id: &set.id, places, faults };
+        if let Err(reason) = set.check() {
+            found.say(reason.zh, reason.en.unwrap_or_default());
+        }
+        let unknown = set.rules.iter().filter_map(|rule| match &rule.kind {
+            RuleKind::CodeList { table: Some(table), .. } if !tables.contains(table.as_str()) => Some(table),
+            _ => None,
+        });
+        for table in unknown {
+            found.unknown("代码表", "code table", table);
+        }
     }
     for scheme in &pack.schemes {
         let mut found = Found { kind: "score_scheme", id: &scheme.id, places, faults };

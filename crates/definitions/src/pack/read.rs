@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use serde::de::DeserializeOwned;
 
-use super::{Document, Fault, Manifest, Pack, PackError, Places};
+use super::{Document, Fault, Manifest, PackError, Reading};
 use crate::{code_table::Code, division::Division, text::Text};
 
 /// Most files in one pack folder.
@@ -54,11 +54,11 @@ impl PackFiles {
     }
 }
 
-pub(super) fn read_folder(files: &PackFiles, pack: &mut Pack, places: &mut Places, faults: &mut Vec<Fault>) {
+pub(super) fn read_folder(files: &PackFiles, reading: &mut Reading) {
     match files.0.get("pack.yaml").map(|text| serde_saphyr::from_str::<Manifest>(text)) {
-        Some(Ok(manifest)) => pack.manifests.push(manifest),
-        Some(Err(error)) => faults.push(yaml_fault("pack.yaml", 0, &error)),
-        None => faults.push(Fault {
+        Some(Ok(manifest)) => reading.pack.manifests.push(manifest),
+        Some(Err(error)) => reading.faults.push(yaml_fault("pack.yaml", 0, &error)),
+        None => reading.faults.push(Fault {
             file: "pack.yaml".to_owned(),
             line: None,
             message: Text::new(
@@ -73,7 +73,7 @@ pub(super) fn read_folder(files: &PackFiles, pack: &mut Pack, places: &mut Place
             continue;
         }
         for (first_line, document) in documents(text) {
-            read_document(files, name, first_line, &document, pack, places, faults);
+            read_document(files, name, first_line, &document, reading);
         }
     }
 }
@@ -97,15 +97,8 @@ fn documents(text: &str) -> Vec<(u64, String)> {
     found
 }
 
-fn read_document(
-    files: &PackFiles,
-    name: &str,
-    first_line: u64,
-    text: &str,
-    pack: &mut Pack,
-    places: &mut Places,
-    faults: &mut Vec<Fault>,
-) {
+fn read_document(files: &PackFiles, name: &str, first_line: u64, text: &str, reading: &mut Reading) {
+    let Reading { pack, datasets, places, faults } = reading;
     // `kind` chooses the type. Its line becomes a comment, so that line numbers stay and the
     // type itself can refuse every key that it does not know.
     let kind = text.lines().find_map(|line| line.strip_prefix("kind:")).map(|kind| kind.trim().to_owned());
@@ -119,6 +112,7 @@ fn read_document(
         Some("registry") => parse(&body).map(|registry| Document::Registry(Box::new(registry))),
         Some("theme") => parse(&body).map(|theme| Document::Theme(Box::new(theme))),
         Some("release") => parse(&body).map(Document::Release),
+        Some("rule_set") => parse(&body).map(Document::RuleSet),
         Some("calendar") => parse(&body).map(Document::Calendar),
         Some("code_table") => parse(&body).map(Document::CodeTable),
         Some("divisions") => parse(&body).map(Document::Divisions),
@@ -130,10 +124,10 @@ fn read_document(
                 line: Some(first_line + 1),
                 message: Text::new(
                     format!(
-                        "文档的 kind 为 {found}；应为 department、dataset、registry、theme、release、calendar、code_table、divisions 或 score_scheme"
+                        "文档的 kind 为 {found}；应为 department、dataset、registry、theme、release、rule_set、calendar、code_table、divisions 或 score_scheme"
                     ),
                     format!(
-                        "found kind {found}, expected department, dataset, registry, theme, release, calendar, code_table, divisions or score_scheme"
+                        "found kind {found}, expected department, dataset, registry, theme, release, rule_set, calendar, code_table, divisions or score_scheme"
                     ),
                 ),
             });
@@ -164,7 +158,7 @@ fn read_document(
         }
         Document::Dataset(dataset) => {
             place("dataset", &dataset.id);
-            pack.datasets.push(*dataset);
+            datasets.push(*dataset);
         }
         Document::Registry(registry) => {
             place("registry", &registry.id);
@@ -181,6 +175,10 @@ fn read_document(
         Document::Calendar(calendar) => {
             place("calendar", &calendar.year.to_string());
             pack.calendars.push(calendar);
+        }
+        Document::RuleSet(set) => {
+            place("rule_set", &set.id);
+            pack.rule_sets.push(set);
         }
         Document::CodeTable(mut table) => {
             place("code_table", &table.id);

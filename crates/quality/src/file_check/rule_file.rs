@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use yihe_definitions::{CodeTable, Rule};
+use yihe_definitions::{CodeTable, Language, Pack, Rule, RuleKind, Text, rule::RuleEntry, rule_set::spelled_out};
 
 use super::{
     CheckOptions, Inputs,
@@ -21,21 +21,28 @@ use crate::{
 const RULE_FILE_BYTES_MAX: u64 = 16 << 20;
 
 /// Rules with what they refer to. `examples/rules.yaml` shows every kind.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct RuleFile {
     /// The rules, in the order of the report.
     pub rules: Vec<Rule>,
     /// Code tables that `code_list` rules name. A table's `file` is a CSV with the columns
     /// `code` and, if wanted, `valid_from` and `valid_to`.
-    #[serde(default)]
     pub code_tables: Vec<CodeTable>,
     /// Tables that `reference` and `reconcile` rules name.
-    #[serde(default)]
     pub references: Vec<ReferenceFile>,
     /// Folder to which the files named in the document are relative; not part of the document.
-    #[serde(skip)]
     pub folder: PathBuf,
+}
+
+/// The document as it is written: a line of `rules` may name a ready set.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    rules: Vec<RuleEntry>,
+    #[serde(default)]
+    code_tables: Vec<CodeTable>,
+    #[serde(default)]
+    references: Vec<ReferenceFile>,
 }
 
 /// A table in a file.
@@ -49,38 +56,58 @@ pub struct ReferenceFile {
 }
 
 impl RuleFile {
-    /// Reads a document. The files it names are relative to `folder`.
+    /// Reads a document that stands by itself. The files it names are relative to `folder`.
     ///
     /// # Errors
     /// What is wrong with the document, with its line.
     pub fn parse(yaml: &str, folder: &Path) -> Result<Self, QualityError> {
-        let parsed: Result<Self, _> = serde_saphyr::from_str(yaml);
-        match parsed {
-            Ok(mut rules) => {
-                folder.clone_into(&mut rules.folder);
-                Ok(rules)
-            }
-            Err(error) => {
-                Err(QualityError::RuleDocument { place: "the document".to_owned(), reason: error.to_string() })
-            }
-        }
+        Self::parse_with(yaml, folder, &Pack::default())
     }
 
-    /// Reads a file.
+    /// Reads a document that may name the ready sets of rules and the code tables of a pack. A table of the document
+    /// goes before one of the pack.
+    ///
+    /// # Errors
+    /// What is wrong with the document, with its line.
+    pub fn parse_with(yaml: &str, folder: &Path, ready: &Pack) -> Result<Self, QualityError> {
+        let wrong = |reason: Text| QualityError::RuleDocument { place: None, reason };
+        let written: Written = serde_saphyr::from_str(yaml).map_err(|error| wrong(document_fault(&error)))?;
+        let rules = spelled_out(written.rules, &ready.rule_sets).map_err(|faults| {
+            let en = faults.iter().map(|fault| fault.get(Language::En)).collect::<Vec<_>>().join("; ");
+            wrong(Text::new(faults.iter().map(|fault| fault.zh.as_str()).collect::<Vec<_>>().join("；"), en))
+        })?;
+        let mut file =
+            Self { rules, code_tables: written.code_tables, references: written.references, folder: folder.to_owned() };
+        for rule in &file.rules {
+            let RuleKind::CodeList { table: Some(id), .. } = &rule.kind else { continue };
+            if !file.code_tables.iter().any(|table| table.id == *id)
+                && let Some(known) = ready.code_table(id)
+            {
+                // The codes of its file are filled in.
+                file.code_tables.push(CodeTable { file: None, ..known.clone() });
+            }
+        }
+        Ok(file)
+    }
+
+    /// Reads a file, as [`Self::parse_with`].
     ///
     /// # Errors
     /// The file cannot be read or is too large, or what is wrong with its document.
-    pub fn read(path: &Path) -> Result<Self, QualityError> {
+    pub fn read(path: &Path, ready: &Pack) -> Result<Self, QualityError> {
         let failed = |source| QualityError::Io { doing: "read", path: path.to_owned(), source };
         let bytes = std::fs::metadata(path).map_err(failed)?.len();
-        let place = path.display().to_string();
+        let place = Some(path.display().to_string());
         if bytes > RULE_FILE_BYTES_MAX {
-            let reason = format!("found {bytes} bytes, expected at most {RULE_FILE_BYTES_MAX}");
+            let reason = Text::new(
+                format!("文件有 {bytes} 字节，上限为 {RULE_FILE_BYTES_MAX} 字节"),
+                format!("found {bytes} bytes, expected at most {RULE_FILE_BYTES_MAX}"),
+            );
             return Err(QualityError::RuleDocument { place, reason });
         }
         let yaml = std::fs::read_to_string(path).map_err(failed)?;
         let folder = path.parent().unwrap_or(Path::new("")).to_owned();
-        Self::parse(&yaml, &folder).map_err(|error| match error {
+        Self::parse_with(&yaml, &folder, ready).map_err(|error| match error {
             QualityError::RuleDocument { reason, .. } => QualityError::RuleDocument { place, reason },
             other => other,
         })
@@ -110,6 +137,18 @@ impl RuleFile {
         }
         Ok((tables, references))
     }
+}
+
+/// What is wrong with a document: its place, and what the reader of YAML says of it.
+fn document_fault(error: &serde_saphyr::Error) -> Text {
+    let en = error.to_string();
+    // The reader prints a frame around the place; its first line is the sentence.
+    let sentence = en.lines().next().unwrap_or_default().trim().trim_start_matches("error: ").to_owned();
+    let zh = match error.location() {
+        Some(location) => format!("第 {} 行第 {} 列：{sentence}", location.line(), location.column()),
+        None => sentence,
+    };
+    Text::new(zh, en)
 }
 
 fn codes_from(path: &Path) -> Result<Codes, QualityError> {

@@ -120,6 +120,7 @@ pub struct DatedCode {
     day: Slot,
     zoned: bool,
     codes: Arc<Codes>,
+    characters: Option<(u32, u32)>,
 }
 
 impl DatedCode {
@@ -127,13 +128,19 @@ impl DatedCode {
     ///
     /// # Errors
     /// No such column, or a second column that holds no days.
-    pub fn compile(column: &str, valid_at: &str, codes: Arc<Codes>, plan: &mut Plan<'_>) -> Result<Self, String> {
+    pub fn compile(
+        (column, characters): (&str, Option<(u32, u32)>),
+        valid_at: &str,
+        codes: Arc<Codes>,
+        plan: &mut Plan<'_>,
+    ) -> Result<Self, String> {
         let class = plan.class(valid_at)?;
         if !matches!(class, Class::Day | Class::Instant { .. } | Class::Text) {
             return Err(format!("column `{valid_at}` holds {}, expected dates", class.name()));
         }
         let zoned = class == Class::Instant { zoned: true };
-        Ok(Self { code: plan.slot(column, Reading::Text)?, day: plan.slot(valid_at, Reading::Native)?, zoned, codes })
+        let (code, day) = (plan.slot(column, Reading::Text)?, plan.slot(valid_at, Reading::Native)?);
+        Ok(Self { code, day, zoned, codes, characters })
     }
 
     /// Rows with a code are evaluated; without a readable day any code of the table passes.
@@ -153,14 +160,34 @@ impl DatedCode {
             }
         };
         let mut failed = match code.text() {
-            Some(text) => Bits::collect(batch.rows(), |row| match day_of(row) {
-                Some(day) => !self.codes.valid_on(text.value(row), day),
-                None => !self.codes.all().contains(text.value(row)),
+            Some(text) => Bits::collect(batch.rows(), |row| {
+                let code = self.characters.map_or_else(|| text.value(row), |part| part_of(text.value(row), part));
+                match day_of(row) {
+                    Some(day) => !self.codes.valid_on(code, day),
+                    None => !self.codes.all().contains(code),
+                }
             }),
             None => Bits::none(batch.rows()),
         };
         evaluated.confine(&mut failed);
         Verdict { evaluated, failed }
+    }
+}
+
+/// The characters of a text from `first` to `last`, counted from 1; empty where the text is shorter.
+#[must_use]
+pub fn part_of(text: &[u8], (first, last): (u32, u32)) -> &[u8] {
+    let (begin, end) = (first.saturating_sub(1) as usize, last as usize);
+    if let Some(head) = text.get(..end)
+        && head.is_ascii()
+    {
+        return &head[begin.min(end)..];
+    }
+    let Ok(text) = std::str::from_utf8(text) else { return b"" };
+    let at = |character: usize| text.char_indices().map(|(at, _)| at).chain([text.len()]).nth(character);
+    match (at(begin), at(end)) {
+        (Some(begin), Some(end)) => &text.as_bytes()[begin..end],
+        _ => b"",
     }
 }
 
@@ -203,5 +230,16 @@ mod tests {
         assert!(!codes.valid_on(b"371313", day("2000-01-01")));
         assert_eq!(codes.len(), 1);
         assert!(codes.insert("1", Some("soon"), None).unwrap_err().contains("`soon`"));
+    }
+
+    #[test]
+    fn a_part_of_a_text_is_counted_in_characters_from_one() {
+        assert_eq!(part_of(b"91371302MA", (3, 8)), b"371302");
+        assert_eq!(part_of("鲁Q12345".as_bytes(), (1, 2)), "鲁Q".as_bytes());
+        assert_eq!(part_of("3713沂河".as_bytes(), (5, 6)), "沂河".as_bytes());
+        assert_eq!(
+            (part_of(b"37130", (1, 6)), part_of(b"", (1, 6)), part_of(b"\xff12345", (1, 6))),
+            (&b""[..], &b""[..], &b""[..])
+        );
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     column::{Memory, Reading},
     key::KeyMap,
     pattern::{Form, Pattern},
-    rules::{Batch, Plan, Slot, Verdict},
+    rules::{Batch, Plan, Slot, Verdict, code_list::part_of},
 };
 
 /// One column, read as text, and what is asked of it.
@@ -23,8 +23,13 @@ pub struct TextRule {
 #[derive(Debug)]
 enum Test {
     Pattern(Pattern),
-    Length { min: usize, max: usize },
+    Length {
+        min: usize,
+        max: usize,
+    },
     OneOf(Arc<KeyMap>),
+    /// These characters, first and last, are one of the codes.
+    PartOf(Arc<KeyMap>, (u32, u32)),
     Identifier(Identifier),
 }
 
@@ -53,12 +58,21 @@ impl TextRule {
         Ok(Self { slot: plan.slot(column, Reading::Text)?, test })
     }
 
-    /// The text is one of these codes.
+    /// The text, or some characters of it, is one of these codes.
     ///
     /// # Errors
     /// No such column.
-    pub fn one_of(column: &str, codes: Arc<KeyMap>, plan: &mut Plan<'_>) -> Result<Self, String> {
-        Ok(Self { slot: plan.slot(column, Reading::Text)?, test: Test::OneOf(codes) })
+    pub fn one_of(
+        column: &str,
+        codes: Arc<KeyMap>,
+        characters: Option<(u32, u32)>,
+        plan: &mut Plan<'_>,
+    ) -> Result<Self, String> {
+        let test = match characters {
+            None => Test::OneOf(codes),
+            Some(part) => Test::PartOf(codes, part),
+        };
+        Ok(Self { slot: plan.slot(column, Reading::Text)?, test })
     }
 
     /// The text is an identifier of this kind.
@@ -93,7 +107,7 @@ impl TextRule {
             Test::Length { min, max } if *min <= SIZE_MAX && *max == u32::MAX as usize => {
                 (None, Pattern::new(&format!("(?s:.{{{min},}})")).ok())
             }
-            Test::Length { .. } | Test::OneOf(_) => (None, None),
+            Test::Length { .. } | Test::OneOf(_) | Test::PartOf(..) => (None, None),
             Test::Identifier(identifier) => match identifier {
                 Identifier::CitizenId => (Pattern::new(r"[1-9]\d{16}[\dX]").ok(), None),
                 Identifier::CitizenIdLegacy => (Pattern::new(r"\d{15}|\d{17}[\dX]").ok(), None),
@@ -111,7 +125,7 @@ impl TextRule {
     pub const fn identifier_asked(&self) -> Option<Identifier> {
         match &self.test {
             Test::Identifier(identifier) => Some(*identifier),
-            Test::Pattern(_) | Test::Length { .. } | Test::OneOf(_) => None,
+            Test::Pattern(_) | Test::Length { .. } | Test::OneOf(_) | Test::PartOf(..) => None,
         }
     }
 
@@ -140,6 +154,7 @@ impl TextRule {
             Test::Pattern(pattern) => pattern.matches(text),
             Test::Length { min, max } => (*min..=*max).contains(&characters(text)),
             Test::OneOf(codes) => codes.contains(text),
+            Test::PartOf(codes, part) => codes.contains(part_of(text, *part)),
             Test::Identifier(identifier) => is_identifier(*identifier, text),
         }
     }
@@ -157,6 +172,7 @@ impl TextRule {
             Test::Pattern(pattern) => pattern.refused(text, valid, memory),
             Test::Length { min, max } => text.select(valid, memory, |text| !(*min..=*max).contains(&characters(text))),
             Test::OneOf(codes) => text.select(valid, memory, |text| !codes.contains(text)),
+            Test::PartOf(codes, part) => text.select(valid, memory, |text| !codes.contains(part_of(text, *part))),
             Test::Identifier(Identifier::CitizenId) => {
                 let mut failed = batch.citizens(self.slot, memory).complement();
                 valid.confine(&mut failed);

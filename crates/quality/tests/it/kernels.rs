@@ -169,6 +169,7 @@ fn text_rules() -> Vec<Rule> {
                 table: None,
                 codes: LISTED.map(str::to_owned).to_vec(),
                 valid_at: None,
+                characters: None,
             },
         ),
         Rule::new("mobile", RuleKind::CheckDigit { column: column(), identifier: Identifier::Mobile }),

@@ -8,6 +8,7 @@ mod generator;
 mod growing;
 mod kernels;
 mod rule_documents;
+mod rule_sets;
 mod sharing;
 mod slt;
 mod together;

@@ -33,7 +33,11 @@ fn rules() -> Vec<Rule> {
         digits(Identifier::PostalCode),
         pattern(r"\d{6}"),
         RuleKind::CodeList {
-            column: column(), table: None, codes: vec!["276000".into(), "王".into()], valid_at: None
+            column: column(),
+            table: None,
+            codes: vec!["276000".into(), "王".into()],
+            valid_at: None,
+            characters: None,
         },
     ];
     let mut rules: Vec<Rule> =

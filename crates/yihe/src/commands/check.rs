@@ -127,7 +127,8 @@ fn worst(report: &CheckReport) -> String {
 pub fn files(check: &Check, output: &Output) -> Result<Exit> {
     let rules = check.rules.as_ref().expect("the caller asked for rules");
     let told = |error: QualityError| anyhow!(error.message(output.language));
-    let rules = RuleFile::read(rules).map_err(told)?;
+    let ready = Pack::from_files(&[crate::packs::base()])?;
+    let rules = RuleFile::read(rules, &ready).map_err(told)?;
     let paths: Vec<PathBuf> = check.subjects.iter().map(PathBuf::from).collect();
     let mut options = CheckOptions::new(SystemClock.now());
     options.threads = check.threads;
