@@ -3,6 +3,11 @@
 //! `vocabulary` reads days that are delivered, and refuses what the standard does not allow; here days are compared,
 //! so one with a slip of the pen (`1844-13-04`) is kept for its digits.
 
+use jiff::civil::Date;
+
+/// The day that days are counted from.
+const EPOCH: Date = Date::constant(1970, 1, 1);
+
 /// A day as it was written, that may be compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Day {
@@ -45,23 +50,13 @@ impl Day {
         if !(1000..2200).contains(&year) || !(0..100).contains(&month) || !(0..100).contains(&day) {
             return None;
         }
-        let exists = yihe_vocabulary::dates::is_day(year as i16, month as i8, day as i8);
-        // Howard Hinnant's days_from_civil: years begin in March.
-        let shifted = if month <= 2 { year - 1 } else { year };
-        let era = shifted.div_euclid(400);
-        let year_of_era = shifted - era * 400;
-        let day_of_year = (153 * (month + if month > 2 { -3 } else { 9 }) + 2) / 5 + day - 1;
-        let number = era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468;
+        // The calendar is jiff's; a day that it does not have keeps its digits.
+        let known = Date::new(year as i16, month as i8, day as i8).ok();
+        let number = known.map(|day| (day.duration_since(EPOCH).as_secs() / 86_400) as i32);
         let digits = [year / 1000, year / 100, year / 10, year, month / 10, month, day / 10, day]
             .iter()
             .fold(0, |digits, digit| digits << 4 | (digit % 10) as u32);
-        Some(Self {
-            year: year as i16,
-            month: month as i8,
-            day: day as i8,
-            number: exists.then_some(number as i32),
-            digits,
-        })
+        Some(Self { year: year as i16, month: month as i8, day: day as i8, number, digits })
     }
 }
 

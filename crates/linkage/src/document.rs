@@ -8,6 +8,7 @@ use crate::{
     model::Model,
     profile::{Meaning, Profile},
     propose::Proposal,
+    write::Aside,
 };
 
 /// The model alone.
@@ -68,7 +69,7 @@ fn meaning(profile: &Profile) -> &'static str {
 /// The file cannot be written.
 pub fn save(path: &Path, text: &str) -> Result<(), LinkageError> {
     let failed = |error: std::io::Error| LinkageError::Output { path: path.to_owned(), reason: error.to_string() };
-    let aside = path.with_extension("writing");
-    std::fs::write(&aside, text).map_err(failed)?;
-    std::fs::rename(&aside, path).map_err(failed)
+    let aside = Aside::of(path);
+    std::fs::write(aside.path(), text).map_err(failed)?;
+    aside.put(path).map_err(failed)
 }

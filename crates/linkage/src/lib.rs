@@ -55,5 +55,6 @@ mod levels;
 mod parallel;
 mod personal;
 mod propose_blocking;
+mod sums;
 
 pub use error::LinkageError;

@@ -1,5 +1,9 @@
 //! What a column seems to hold, from its values more than from its name.
 
+use std::collections::HashMap;
+
+use xxhash_rust::xxh3::xxh3_64;
+
 use crate::{
     address::looks_like_one,
     dates::{read_day, read_written},
@@ -21,6 +25,11 @@ const DAYS_MIN: f64 = 0.6;
 const ADDRESSES_MIN: f64 = 0.6;
 /// Values from which a column can tell records apart.
 const CATEGORY_MAX: usize = 60;
+
+/// Values whose words' order is looked at, and how many of those of several words must be another's in another order.
+const ORDER_LOOKED_AT: usize = 200_000;
+const REORDERED_MIN: u32 = 10;
+const REORDERED_SHARE: f64 = 0.01;
 
 /// What a column is for in linking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -217,7 +226,26 @@ fn meaning(records: &Records, column: &Column, looked: &[&str], known: usize) ->
     }
     let words = mean(looked, |value| split_words(value).len() as f64);
     let is_address_mail = share(&|value| value.contains('@')) >= 0.8;
-    if words > 2.6 && !is_address_mail { Meaning::Words } else { Meaning::Name }
+    let in_words = words > 2.6 || (words > 1.5 && stand_in_any_order(column));
+    if in_words && !is_address_mail { Meaning::Words } else { Meaning::Name }
+}
+
+/// Whether values are there whose words stand in another order in another value: `Lee, Ann` and `Ann Lee`.
+fn stand_in_any_order(column: &Column) -> bool {
+    let mut known: HashMap<u64, u64> = HashMap::new();
+    let (mut several, mut reordered) = (0_u32, 0_u32);
+    for value in column.values.iter().take(ORDER_LOOKED_AT) {
+        let words = split_words(value);
+        if words.len() < 2 {
+            continue;
+        }
+        several += 1;
+        let hashes = words.iter().map(|word| xxh3_64(word.as_bytes()));
+        let in_order = hashes.clone().fold(0_u64, |all, word| all.rotate_left(5) ^ word);
+        let in_any_order = hashes.fold(0_u64, u64::wrapping_add);
+        reordered += u32::from(*known.entry(in_any_order).or_insert(in_order) != in_order);
+    }
+    reordered >= REORDERED_MIN && f64::from(reordered) >= REORDERED_SHARE * f64::from(several)
 }
 
 fn mean(values: &[&str], of: impl Fn(&str) -> f64) -> f64 {

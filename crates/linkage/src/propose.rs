@@ -10,13 +10,19 @@ use crate::{
     profile::{Meaning, Profile, profile},
     propose_blocking::blocking,
     records::{Column, MISSING, Records, Table},
+    similarity::JaroWinkler,
+    text::Texts,
 };
 
 /// Records that costs are estimated on.
 const SAMPLE_ROWS: usize = 20_000;
 /// Pairs of strangers that tell whether one column implies another, at least and at most.
 const STRANGERS_MIN: u32 = 50;
-const STRANGERS_MAX: usize = 20_000;
+const STRANGERS_MAX: usize = 3_000;
+/// Share of the records in which a text must repeat another column for that one to be left out.
+const REPEATED: f64 = 0.7;
+/// Likeness from which two names are not those of strangers.
+const ALIKE: f32 = 0.8;
 
 /// A proposed model and why it is what it is.
 #[derive(Debug, Clone)]
@@ -88,6 +94,7 @@ pub fn propose(records: &Records, renamed: Vec<Renamed>) -> Result<Proposal, Lin
         profiles.iter().filter(|profile| profile.meaning.is_evidence() && profile.filled > 0.02).collect();
     let (sample, scale) = sample(records);
     drop_composites(records, &mut evidence, &mut left_out);
+    drop_repeated(records, &mut evidence, &mut left_out);
     drop_dependent(&sample, &mut evidence, &mut left_out);
     // The most telling first, should there be more than a pattern holds.
     evidence.sort_by(|a, b| (b.distinct as f64 * b.filled).total_cmp(&(a.distinct as f64 * a.filled)));
@@ -156,12 +163,50 @@ fn drop_composites<'p>(records: &Records, evidence: &mut Vec<&'p Profile>, left_
     left_out.extend(composite.into_iter().map(|name| (name, "puts other columns together")));
 }
 
+/// Leaves out columns that a longer text repeats: the maker whose name the title begins with agrees whenever titles do,
+/// which would count twice.
+fn drop_repeated(records: &Records, evidence: &mut Vec<&Profile>, left_out: &mut Vec<(String, &'static str)>) {
+    let step = records.rows.div_ceil(2000).max(1);
+    let is_repeated = |part: &Profile, whole: &Profile| {
+        let (mut both, mut inside) = (0_u32, 0_u32);
+        for row in (0..records.rows).step_by(step) {
+            if let (Some(whole), Some(part)) =
+                (records.columns[whole.column].value(row), records.columns[part.column].value(row))
+            {
+                both += 1;
+                inside += u32::from(whole.len() > part.len() && has_words(whole, part));
+            }
+        }
+        both > 50 && f64::from(inside) > REPEATED * f64::from(both)
+    };
+    let repeated: Vec<String> = evidence
+        .iter()
+        .filter(|part| matches!(part.meaning, Meaning::Name | Meaning::Category))
+        .filter(|part| {
+            let longer = |whole: &&&Profile| whole.meaning == Meaning::Words && whole.distinct > part.distinct;
+            evidence.iter().filter(longer).any(|whole| is_repeated(part, whole))
+        })
+        .map(|profile| profile.name.clone())
+        .collect();
+    evidence.retain(|profile| !repeated.contains(&profile.name));
+    left_out.extend(repeated.into_iter().map(|name| (name, "is repeated in another column")));
+}
+
+/// Whether words stand in a text as they are, not as parts of others.
+fn has_words(text: &str, words: &str) -> bool {
+    let is_edge = |character: Option<char>| character.is_none_or(|character| !character.is_alphanumeric());
+    text.match_indices(words)
+        .any(|(at, found)| is_edge(text[..at].chars().next_back()) && is_edge(text[at + found.len()..].chars().next()))
+}
+
 /// Leaves out columns that another one implies: the state beside the postcode. Asked of strangers only: records
-/// that share a value and differ in every other column.
+/// that share a value and are not even alike in the other columns. A company that moved shares its web site and its
+/// state with itself, and a name that is nearly the same; the web site implies no state.
 fn drop_dependent(records: &Records, evidence: &mut Vec<&Profile>, left_out: &mut Vec<(String, &'static str)>) {
     let mut implied: Vec<String> = Vec::new();
+    let texts: Vec<Option<Texts>> = evidence.iter().map(|profile| texts(records, profile)).collect();
     for whole in evidence.iter() {
-        let strangers = strangers(records, whole, evidence);
+        let strangers = strangers(records, whole, evidence, &texts);
         for part in evidence.iter() {
             if whole.distinct > 2 * part.distinct
                 && !matches!(part.meaning, Meaning::Latitude | Meaning::Longitude)
@@ -178,19 +223,42 @@ fn drop_dependent(records: &Records, evidence: &mut Vec<&Profile>, left_out: &mu
     left_out.extend(implied.into_iter().map(|name| (name, "follows from another column")));
 }
 
-/// Pairs of records that share a value of `whole` and agree on at most one other column.
-fn strangers(records: &Records, whole: &Profile, evidence: &[&Profile]) -> Vec<(usize, usize)> {
+/// The values of a column whose likeness says something.
+fn texts(records: &Records, profile: &Profile) -> Option<Texts> {
+    use Meaning::{ChineseAddress, ChineseName, ChineseWords, Name, Words};
+    if !matches!(profile.meaning, Name | Words | ChineseName | ChineseWords | ChineseAddress) {
+        return None;
+    }
+    let mut texts = Texts::default();
+    for value in &records.columns[profile.column].values {
+        texts.push(value);
+    }
+    Some(texts)
+}
+
+/// Pairs of records that share a value of `whole` and are alike in at most one other column.
+fn strangers(
+    records: &Records,
+    whole: &Profile,
+    evidence: &[&Profile],
+    texts: &[Option<Texts>],
+) -> Vec<(usize, usize)> {
+    let similarity = JaroWinkler::new(ALIKE);
     let rows = records.columns[whole.column].rows_by_value();
     let mut found = Vec::new();
     for near in [1, 2, 5] {
         for pair in rows.windows(near + 1).filter(|pair| pair[0].0 == pair[near].0) {
             let (a, b) = (pair[0].1 as usize, pair[near].1 as usize);
             let (mut agree, mut compared) = (0, 0);
-            for other in evidence.iter().filter(|other| other.column != whole.column) {
+            for (other, texts) in evidence.iter().zip(texts).filter(|(other, _)| other.column != whole.column) {
                 let ids = &records.columns[other.column].ids;
                 if ids[a] != MISSING && ids[b] != MISSING {
+                    let alike = |texts: &Texts| similarity.of(texts.get(ids[a]), texts.get(ids[b])) >= ALIKE;
                     compared += 1;
-                    agree += u32::from(ids[a] == ids[b]);
+                    agree += u32::from(ids[a] == ids[b] || texts.as_ref().is_some_and(alike));
+                }
+                if agree > 1 {
+                    break;
                 }
             }
             if compared >= 3 && agree <= 1 {
@@ -354,4 +422,39 @@ fn part_of(column: &Column, rows: &[usize]) -> Column {
         part.ids.push(if id == MISSING { MISSING } else { numbers[id as usize] });
     }
     part
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::records::ColumnBuilder;
+
+    #[test]
+    fn words_stand_in_a_text_only_as_they_are() {
+        assert!(has_words("acme usb cable", "acme"));
+        assert!(has_words("black usb cable, acme", "usb cable"));
+        assert!(!has_words("acmeish usb cable", "acme"));
+        assert!(has_words("acmeish cable by acme", "acme"));
+    }
+
+    #[test]
+    fn names_that_are_written_in_either_order_are_compared_by_their_words() {
+        let name = |number: usize| -> String {
+            [number / 26, number % 26, number / 7 % 26].iter().map(|letter| char::from(b'a' + *letter as u8)).collect()
+        };
+        let meaning = |reordered: usize| {
+            let mut column = ColumnBuilder::new("who");
+            for number in 0..400 {
+                let (given, family) = (name(number), name(number % 90));
+                column.push(Some(&format!("{given} mc{family}")));
+                if number < reordered {
+                    column.push(Some(&format!("mc{family}, {given}")));
+                }
+            }
+            let rows = 400 + reordered;
+            profile(&Records::one(Table { name: "t".to_owned(), columns: vec![column.finish()], rows }))[0].meaning
+        };
+        assert_eq!(meaning(60), Meaning::Words);
+        assert_ne!(meaning(0), Meaning::Words);
+    }
 }

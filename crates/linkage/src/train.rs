@@ -21,10 +21,11 @@ use crate::{
     intern::Mixing,
     labels::ByPattern,
     marginals::{Marginals, mix},
-    model::{LEVELS_MAX, Model, Test},
+    model::{Model, Test},
     parallel,
     records::Records,
-    weights::{Moved, OfLevels, Posterior, Weights},
+    sums::Sums,
+    weights::{Moved, Posterior, Weights},
 };
 
 /// Compared pairs that patterns are counted of; beyond, an even part of them.
@@ -59,8 +60,6 @@ const KIN_MIN: f64 = 0.03;
 /// are expected to be of the same or of related things.
 const LOOKED_AT_AGAIN: usize = 8;
 const IDLE: f64 = 1e-7;
-/// Expected pairs of the same thing from which a comparison learns from pairs that its column did not find.
-const EXPECTED_MIN: f64 = 20.0;
 
 /// How often each pattern occurs among compared pairs; the second number has a bit for each comparison that
 /// may learn from it.
@@ -414,43 +413,6 @@ fn known_by_one_column(parameters: &Parameters) -> bool {
         .collect();
     bits.sort_by(|a, b| b.total_cmp(a));
     bits.get(1).is_some_and(|second| *second < SECOND_MIN)
-}
-
-/// What a class's expected pairs reach; level 0 is a missing value.
-struct Sums {
-    all: f64,
-    any: Vec<OfLevels>,
-    learned: Vec<OfLevels>,
-    levels: Vec<usize>,
-}
-
-impl Sums {
-    fn new(parameters: &Parameters) -> Self {
-        let zeros = vec![[0.0; LEVELS_MAX + 1]; parameters.m.len()];
-        Self { all: 0.0, any: zeros.clone(), learned: zeros, levels: parameters.m.iter().map(Vec::len).collect() }
-    }
-
-    /// Adds the expected pairs of a pattern; what changes in a move is learned from those that did not move.
-    fn add(&mut self, pattern: Pattern, learns: u32, expected: f64, moved: f64, changes: &[bool]) {
-        self.all += expected;
-        for (at, (any, learned)) in self.any.iter_mut().zip(&mut self.learned).enumerate() {
-            let moving = changes.get(at).copied().unwrap_or(false);
-            let expected = if moving { expected * (1.0 - moved) } else { expected };
-            let reached = level(pattern, at);
-            any[reached] += expected;
-            learned[reached] += if learns >> at & 1 == 1 { expected } else { 0.0 };
-        }
-    }
-
-    /// Shares of a comparison's levels; a tenth of a pair everywhere keeps what was not seen possible.
-    fn shares(&self, at: usize) -> Vec<f64> {
-        let of = |counted: &[OfLevels]| counted[at][1..=self.levels[at]].to_vec();
-        let learned = of(&self.learned);
-        let enough = learned.iter().sum::<f64>() >= EXPECTED_MIN;
-        let counted = if enough { learned } else { of(&self.any) };
-        let total: f64 = counted.iter().sum::<f64>() + 0.1 * counted.len() as f64;
-        counted.iter().map(|count| (count + 0.1) / total).collect()
-    }
 }
 
 /// Holds the share of the last level within bounds; the other levels keep their proportions.

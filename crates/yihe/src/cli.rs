@@ -645,6 +645,9 @@ The model is a YAML file for review; `yihe link run --save-model` writes it with
         /// 第二条记录的编号或行号 · identifier of the second record
         #[arg(long, value_name = "ID")]
         right: String,
+        /// 区划清单，须与训练时相同 · list of divisions that the model was trained with
+        #[arg(long, value_name = "DIVISIONS.csv")]
+        divisions: Option<PathBuf>,
     },
 }
 

@@ -38,7 +38,9 @@ pub fn run(command: Link, output: &Output) -> Result<Exit> {
         Link::Propose { files, out, divisions } => propose_model(&files, out.as_deref(), divisions.as_deref(), output),
         Link::Run(run) => run_model(&run, output),
         Link::Hash(hash) => hash_columns(&hash, output),
-        Link::Explain { model, files, left, right } => explain_pair(&model, &files, &left, &right, output),
+        Link::Explain { model, files, left, right, divisions } => {
+            explain_pair(&model, &files, (&left, &right), divisions.as_deref(), output)
+        }
     }
 }
 
@@ -253,10 +255,17 @@ fn hash_columns(arguments: &LinkHash, output: &Output) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn explain_pair(model: &Path, files: &[PathBuf], left: &str, right: &str, output: &Output) -> Result<Exit> {
+fn explain_pair(
+    model: &Path,
+    files: &[PathBuf],
+    (left, right): (&str, &str),
+    divisions: Option<&Path>,
+    output: &Output,
+) -> Result<Exit> {
     let failed = said(output);
     let model = Model::read(model).map_err(&failed)?;
-    let (records, _) = tables(files, Some(&model), output)?;
+    let (mut records, _) = tables(files, Some(&model), output)?;
+    records.divisions = read_divisions(divisions, output)?;
     let names = Names::new(&model, &records);
     let find = |id: &str, last: bool| {
         // Of two tables, the first record is looked up in the first and the second in the second.
