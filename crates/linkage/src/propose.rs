@@ -451,7 +451,11 @@ mod tests {
                     column.push(Some(&format!("mc{family}, {given}")));
                 }
             }
-            let rows = 400 + reordered;
+            // A column whose values are all different would name records.
+            for number in 0..30 {
+                column.push(Some(&format!("{} mc{}", name(number), name(number % 90))));
+            }
+            let rows = 430 + reordered;
             profile(&Records::one(Table { name: "t".to_owned(), columns: vec![column.finish()], rows }))[0].meaning
         };
         assert_eq!(meaning(60), Meaning::Words);
