@@ -1,7 +1,6 @@
 //! What changed in a keyed table between two versions, row by row.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
@@ -13,6 +12,8 @@ use futures::StreamExt;
 use futures::stream;
 use tokio::sync::mpsc;
 
+use crate::beside::{FileRows, only_in_one};
+use crate::data_file::DataFile;
 use crate::error::LakeError;
 use crate::lake::{BatchStream, Lake};
 use crate::merge::{KeyOrder, OldRows, SortedFile};
@@ -73,11 +74,7 @@ fn all_buckets(old: &Table, new: &Table, sender: &Sender) -> Result<(), LakeErro
     let nothing = Vec::new();
     for bucket in buckets {
         let (old_files, new_files) = (before.get(&bucket).unwrap_or(&nothing), after.get(&bucket).unwrap_or(&nothing));
-        // A file never changes, and no key of a bucket is in two of its files: what both have is no change.
-        let only = |files: &[PathBuf], others: &[PathBuf]| -> Vec<PathBuf> {
-            files.iter().filter(|file| !others.contains(file)).cloned().collect()
-        };
-        let (old_only, new_only) = (only(old_files, new_files), only(new_files, old_files));
+        let (old_only, new_only) = only_in_one((&old.folder, old_files), (&new.folder, new_files));
         if old_only.is_empty() && new_only.is_empty() {
             continue;
         }
@@ -91,11 +88,11 @@ fn all_buckets(old: &Table, new: &Table, sender: &Sender) -> Result<(), LakeErro
     Ok(())
 }
 
-fn by_bucket(table: &Table) -> BTreeMap<u32, Vec<PathBuf>> {
-    let mut found: BTreeMap<u32, Vec<PathBuf>> = BTreeMap::new();
+fn by_bucket(table: &Table) -> BTreeMap<u32, Vec<Arc<DataFile>>> {
+    let mut found: BTreeMap<u32, Vec<Arc<DataFile>>> = BTreeMap::new();
     for file in &table.files {
         if let Some(bucket) = file.bucket {
-            found.entry(bucket).or_default().push(table.folder.join(&file.path));
+            found.entry(bucket).or_default().push(Arc::clone(file));
         }
     }
     found
@@ -129,13 +126,13 @@ struct Current {
 }
 
 impl<'a> Comparison<'a> {
-    fn open(table: &'a Table, old: &[PathBuf], new: &[PathBuf]) -> Result<Self, LakeError> {
+    fn open(table: &'a Table, old: &[FileRows], new: &[FileRows]) -> Result<Self, LakeError> {
         let failed = |source| comparing(table, source);
         let mut keys = KeyOrder::new(&table.schema, &table.layout.key).map_err(failed)?;
         let fields = table.schema.fields().iter().map(|field| SortField::new(field.data_type().clone())).collect();
         let whole = RowConverter::new(fields).map_err(failed)?;
-        let mut side = |paths: &[PathBuf]| -> Result<Side, LakeError> {
-            let files = paths.iter().map(|path| SortedFile::open(path, &table.schema)).collect::<Result<_, _>>()?;
+        let mut side = |files: &[FileRows]| -> Result<Side, LakeError> {
+            let files = files.iter().map(|rows| SortedFile::open(rows, &table.schema)).collect::<Result<_, _>>()?;
             Ok(Side { rows: OldRows::new(files, &mut keys)?, current: None })
         };
         let (old, new) = (side(old)?, side(new)?);

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties, TransactionError};
-use deltalake_core::kernel::{Action, Add, Remove, Transaction};
+use deltalake_core::kernel::{Action, Add, Metadata, MetadataExt as _, Remove, Transaction};
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::{DeltaTable, DeltaTableError};
 use serde_json::{Map, Value, json};
 use tokio::sync::OwnedMutexGuard;
 
+use crate::beside::PROPERTY;
 use crate::data_file::{DataFile, WrittenFile};
 use crate::error::LakeError;
 use crate::lake::{Lake, locked};
@@ -83,6 +84,10 @@ pub(crate) struct Draft {
     pub data_change: bool,
     pub operation: DeltaOperation,
     pub meta: Map<String, Value>,
+    /// Files put beside the table.
+    pub put_beside: Vec<WrittenFile>,
+    /// The property that names what lies beside from now on; `None`: as before.
+    pub beside_property: Option<String>,
 }
 
 /// What was read before a commit, and so must not have changed since.
@@ -202,6 +207,17 @@ impl Lake {
                 commit.changed =
                     Changed { inserted: count("inserted"), updated: count("updated"), deleted: count("deleted") };
                 commit.meta = record["meta"].as_object().cloned().unwrap_or_default();
+                for file in record["beside"].as_array().into_iter().flatten() {
+                    let file = FileRecord {
+                        path: file["path"].as_str().unwrap_or_default().to_owned(),
+                        size: file["size"].as_u64().unwrap_or(0),
+                        rows: file["rows"].as_u64().unwrap_or(0),
+                        sha256: file["sha256"].as_str().unwrap_or_default().to_owned(),
+                    };
+                    commit.rows += file.rows;
+                    commit.bytes += file.size;
+                    commit.files.push(file);
+                }
             }
             let add = &action["add"];
             if let Some(path) = add["path"].as_str() {
@@ -265,7 +281,7 @@ impl Lake {
             let state = table.delta.snapshot().map_err(fail)?;
             self.fault("lake.before_log_commit");
             let outcome = CommitBuilder::from(properties)
-                .with_actions(actions(&draft))
+                .with_actions(actions(&draft, state.metadata()).map_err(fail)?)
                 .build(Some(state), table.delta.log_store(), draft.operation.clone())
                 .await;
             let finished = match outcome {
@@ -326,10 +342,13 @@ fn record(draft: &Draft) -> Value {
             "deleted": draft.changed.deleted,
         },
         "meta": draft.meta,
+        "beside": draft.put_beside.iter().map(|file| json!({
+            "path": file.path, "size": file.size, "rows": file.rows, "sha256": file.sha256,
+        })).collect::<Vec<_>>(),
     })
 }
 
-fn actions(draft: &Draft) -> Vec<Action> {
+fn actions(draft: &Draft, metadata: &Metadata) -> Result<Vec<Action>, DeltaTableError> {
     let now = now_millis();
     let signed = |size: u64| i64::try_from(size).unwrap_or(i64::MAX);
     let partition = |bucket: Option<u32>| {
@@ -361,17 +380,23 @@ fn actions(draft: &Draft) -> Vec<Action> {
             clustering_provider: None,
         })
     });
-    removes.chain(adds).collect()
+    let mut actions: Vec<Action> = removes.chain(adds).collect();
+    if let Some(property) = &draft.beside_property {
+        let metadata = metadata.clone().add_config_key(PROPERTY.to_owned(), property.clone())?;
+        actions.push(Action::Metadata(metadata));
+    }
+    Ok(actions)
 }
 
 fn summary(version: i64, draft: Draft) -> Commit {
     Commit {
         version,
-        rows: draft.adds.iter().map(|file| file.rows).sum(),
-        bytes: draft.adds.iter().map(|file| file.size).sum(),
+        rows: draft.adds.iter().chain(&draft.put_beside).map(|file| file.rows).sum(),
+        bytes: draft.adds.iter().chain(&draft.put_beside).map(|file| file.size).sum(),
         files: draft
             .adds
             .into_iter()
+            .chain(draft.put_beside)
             .map(|file| FileRecord { path: file.path, size: file.size, rows: file.rows, sha256: file.sha256 })
             .collect(),
         changed: draft.changed,

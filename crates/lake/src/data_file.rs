@@ -41,19 +41,30 @@ const STATS_COLUMNS: usize = 32;
 const QUEUE_BATCHES: usize = 4;
 
 /// A data file as the log of a table version lists it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct DataFile {
     /// Path below the table's folder, with `/`.
     pub path: String,
     /// Bytes.
     pub size: u64,
-    /// Rows.
+    /// Rows, those that are hidden among them.
     pub rows: u64,
     /// Hash bucket, for keyed tables.
     pub bucket: Option<u32>,
     /// Bounds of the file's columns in the order of the table's schema. They may be wider than the
     /// truth (long texts are cut), so they may skip a file but never answer a query.
     pub bounds: Arc<Statistics>,
+    /// Places of rows that count no more, ascending ([`crate::beside`]).
+    pub hidden: Arc<Vec<u32>>,
+    /// Whether it lies beside the table: the log does not list it.
+    pub beside: bool,
+}
+
+impl DataFile {
+    /// Rows that count.
+    pub(crate) fn live(&self) -> u64 {
+        self.rows - self.hidden.len() as u64
+    }
 }
 
 /// A data file that lies on disk and that no version lists yet.
@@ -77,6 +88,8 @@ pub(crate) struct FileShape {
     pub schema: SchemaRef,
     /// Key columns: bloom filters and, for sorted files, the sort order.
     pub key: Vec<String>,
+    /// Other columns that rows are found by: bloom filters.
+    pub found_by: Vec<String>,
 }
 
 /// Writes one data file, hashing as it goes. Dropped unfinished, it removes the file.
@@ -180,6 +193,15 @@ fn properties(shape: &FileShape) -> WriterProperties {
             .set_column_bloom_filter_fpp(column.clone(), 0.01)
             .set_column_bloom_filter_max_ndv(column.clone(), ROW_GROUP_ROWS as u64)
             // Nearly every value of a key differs: a dictionary would be built and thrown away.
+            .set_column_dictionary_enabled(column, false);
+    }
+    for name in &shape.found_by {
+        let column = ColumnPath::from(name.as_str());
+        builder = builder
+            .set_column_bloom_filter_enabled(column.clone(), true)
+            // Every row group of the table is asked, and each mistake reads the column.
+            .set_column_bloom_filter_fpp(column.clone(), 0.001)
+            .set_column_bloom_filter_max_ndv(column.clone(), ROW_GROUP_ROWS as u64)
             .set_column_dictionary_enabled(column, false);
     }
     builder.build()
@@ -489,7 +511,12 @@ mod tests {
     #[test]
     fn statistics_written_to_the_log_bound_every_value_when_read_back() {
         let folder = tempfile::tempdir().expect("a folder");
-        let shape = FileShape { folder: folder.path().to_owned(), schema: schema(), key: vec!["text".to_owned()] };
+        let shape = FileShape {
+            folder: folder.path().to_owned(),
+            schema: schema(),
+            key: vec!["text".to_owned()],
+            found_by: Vec::new(),
+        };
         let mut writer = FileWriter::create(&shape, "a/part.parquet".to_owned(), None).expect("creates");
         writer.write(&batch()).expect("writes");
         let written = writer.finish().expect("finishes");
@@ -512,7 +539,8 @@ mod tests {
     #[test]
     fn an_unfinished_file_is_removed() {
         let folder = tempfile::tempdir().expect("a folder");
-        let shape = FileShape { folder: folder.path().to_owned(), schema: schema(), key: Vec::new() };
+        let shape =
+            FileShape { folder: folder.path().to_owned(), schema: schema(), key: Vec::new(), found_by: Vec::new() };
         let mut writer = FileWriter::create(&shape, "part.parquet".to_owned(), None).expect("creates");
         writer.write(&batch()).expect("writes");
         drop(writer);

@@ -19,6 +19,7 @@ use futures::Stream;
 use tokio::sync::Semaphore;
 
 use crate::error::LakeError;
+use crate::find::FilterCache;
 use crate::layout::Layout;
 use crate::lookup::FooterCache;
 use crate::name::{TableName, Zone};
@@ -59,6 +60,10 @@ pub struct LakeOptions {
     pub spill_limit: u64,
     /// Threads a scan, query or upsert may use.
     pub threads: usize,
+    /// Rows of a keyed table from which on changes lie beside it instead of its buckets being written anew.
+    pub beside_from: u64,
+    /// With more than one row beside for so many in the table, it is written anew.
+    pub beside_share: u64,
     /// Longest wait for another process's writer lock.
     pub lock_wait: Duration,
     /// Crash tests' hook.
@@ -66,8 +71,8 @@ pub struct LakeOptions {
 }
 
 impl LakeOptions {
-    /// One GiB of memory, 96 MiB of it for an upsert's gathering, 64 GiB of spill, two threads, a
-    /// minute's wait for locks.
+    /// One GiB of memory, 96 MiB of it for an upsert's gathering, 64 GiB of spill, two threads, changes beside
+    /// tables of 65,536 rows and more, a minute's wait for locks.
     #[must_use]
     pub fn new(spill_dir: impl Into<PathBuf>) -> Self {
         Self {
@@ -76,6 +81,8 @@ impl LakeOptions {
             spill_dir: spill_dir.into(),
             spill_limit: 64 << 30,
             threads: 2,
+            beside_from: 65_536,
+            beside_share: 8,
             lock_wait: Duration::from_mins(1),
             faults: Arc::new(|_| {}),
         }
@@ -91,6 +98,8 @@ impl fmt::Debug for LakeOptions {
             .field("spill_dir", &self.spill_dir)
             .field("spill_limit", &self.spill_limit)
             .field("threads", &self.threads)
+            .field("beside_from", &self.beside_from)
+            .field("beside_share", &self.beside_share)
             .field("lock_wait", &self.lock_wait)
             .finish_non_exhaustive()
     }
@@ -113,6 +122,8 @@ pub(crate) struct Inner {
     pub writers: Mutex<HashMap<TableName, Arc<tokio::sync::Mutex<()>>>>,
     /// Parquet footers with page indexes for look-ups.
     pub footers: FooterCache,
+    /// Filters of columns that rows are found by.
+    pub filters: FilterCache,
     /// The engine's session for trusted work, and the one for what callers write; each read
     /// begins with a copy.
     pub trusted: SessionState,
@@ -161,11 +172,29 @@ impl Lake {
                 versions: Mutex::default(),
                 writers: Mutex::default(),
                 footers: FooterCache::default(),
+                filters: FilterCache::default(),
                 trusted: trusted_state(&runtime),
                 restricted: restricted_state(),
                 sql_turns: Semaphore::new(SQL_TURNS),
             }),
         })
+    }
+
+    /// Removes a table with all of its versions: one that is derived from others and will be derived again.
+    ///
+    /// # Errors
+    /// [`LakeError::Locked`], [`LakeError::File`].
+    pub async fn forget(&self, table: &TableName) -> Result<(), LakeError> {
+        let writing = self.writing(table).await?;
+        let folder = self.folder(table);
+        let failed = |source| LakeError::file("remove", &folder, source);
+        // The log first: without its beginning it is no table, whatever else is left.
+        fs::remove_file(self.log_file(table, 0)).map_err(failed)?;
+        fs::remove_dir_all(&folder).map_err(failed)?;
+        drop(writing);
+        locked(&self.inner.tables).remove(table);
+        locked(&self.inner.versions).retain(|(name, _), _| name != table);
+        Ok(())
     }
 
     /// The options the lake was opened with.
@@ -235,7 +264,7 @@ impl Lake {
     /// # Errors
     /// [`LakeError::NoTable`], [`LakeError::NoVersion`], [`LakeError::Log`].
     pub async fn count(&self, table: &TableName, version: Option<i64>) -> Result<u64, LakeError> {
-        Ok(self.table(table, version).await?.files.iter().map(|file| file.rows).sum())
+        Ok(self.table(table, version).await?.files.iter().map(|file| file.live()).sum())
     }
 
     /// Bytes of the table's data files at its newest version.

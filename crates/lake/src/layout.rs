@@ -22,6 +22,8 @@ pub struct Layout {
     pub(crate) key: Vec<String>,
     /// Number of hash buckets; 0 exactly when `key` is empty.
     pub(crate) buckets: u32,
+    /// Columns that rows are found by, besides the key.
+    pub(crate) found_by: Vec<String>,
 }
 
 impl Layout {
@@ -31,7 +33,7 @@ impl Layout {
     /// Rows without a key, kept in the order in which they were appended.
     #[must_use]
     pub const fn rows() -> Self {
-        Self { key: Vec::new(), buckets: 0 }
+        Self { key: Vec::new(), buckets: 0, found_by: Vec::new() }
     }
 
     /// Rows identified by `key`, in `buckets` partitions (1 to 4096), sorted by key within each.
@@ -40,7 +42,20 @@ impl Layout {
     /// every bucket it touches, with one bucket's new rows per thread in memory.
     #[must_use]
     pub fn keyed(key: impl IntoIterator<Item = impl Into<String>>, buckets: u32) -> Self {
-        Self { key: key.into_iter().map(Into::into).collect(), buckets: buckets.clamp(1, Self::BUCKETS_MAX) }
+        Self {
+            key: key.into_iter().map(Into::into).collect(),
+            buckets: buckets.clamp(1, Self::BUCKETS_MAX),
+            found_by: Vec::new(),
+        }
+    }
+
+    /// Lets rows be found by text columns besides the key ([`crate::Lake::find`]), whose values should nearly all
+    /// differ: files get a filter for each, of about two bytes a row. A table may be given this later; its files
+    /// have the filters from when they are written anew.
+    #[must_use]
+    pub fn found_by(mut self, columns: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.found_by = columns.into_iter().map(Into::into).collect();
+        self
     }
 
     /// Buckets for a table that will hold about `rows` rows, at one million rows a bucket.
@@ -54,6 +69,12 @@ impl Layout {
     #[must_use]
     pub fn key(&self) -> &[String] {
         &self.key
+    }
+
+    /// Columns that rows are found by, besides the key.
+    #[must_use]
+    pub fn filtered(&self) -> &[String] {
+        &self.found_by
     }
 
     /// Number of buckets; 0 for tables without a key.

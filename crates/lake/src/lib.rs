@@ -8,6 +8,8 @@
 //! Tables are Delta tables in `<root>/<zone>/<name>/`, readable by other engines: reader version 1,
 //! flat columns, no deletion vectors. A table either keeps rows in the order of their commits, or
 //! identifies them by a key and keeps them in hash buckets: one sorted file each, or a few where a table grows.
+//! Changes of a large table that grows lie beside it until they are an eighth of it; another engine sees
+//! the table as it was before them.
 //!
 //! ```
 //! # use std::sync::Arc;
@@ -52,6 +54,7 @@ mod layout;
 mod name;
 
 // A table and its log.
+mod beside;
 mod commit;
 mod data_file;
 mod lake;
@@ -59,12 +62,14 @@ mod table;
 
 // Rows in.
 mod merge;
+mod rewrite;
 mod runs;
 mod spill;
 mod write;
 
 // Rows out, trusted.
 mod changes;
+mod find;
 mod inspect;
 mod lines;
 mod lookup;

@@ -66,7 +66,7 @@ impl Lake {
                 let path = table.folder.join(&file.path);
                 let footer = lake.inner.footers.get(&path)?;
                 sought
-                    .read(&table, &path, &footer, &mut found)
+                    .read(&table, &path, &file.hidden, &footer, &mut found)
                     .map_err(|source| LakeError::parquet("read", &path, source))?;
             }
             Ok(found)
@@ -109,10 +109,11 @@ impl Sought {
         &self,
         table: &Table,
         path: &Path,
+        hidden: &[u32],
         footer: &ArrowReaderMetadata,
         found: &mut Vec<RecordBatch>,
     ) -> Result<(), ParquetError> {
-        let (groups, selection) = self.candidates(footer)?;
+        let (groups, selection) = self.candidates(hidden, footer)?;
         if groups.is_empty() {
             return Ok(());
         }
@@ -141,9 +142,13 @@ impl Sought {
     }
 
     /// Row groups and, within them, pages whose bounds hold the first part of the key.
-    fn candidates(&self, footer: &ArrowReaderMetadata) -> Result<(Vec<usize>, RowSelection), ParquetError> {
+    fn candidates(
+        &self,
+        hidden: &[u32],
+        footer: &ArrowReaderMetadata,
+    ) -> Result<(Vec<usize>, RowSelection), ParquetError> {
         let (name, value) = &self.parts[0];
-        Bounds::of(footer, name)?.select(|lows, highs| within(lows, highs, value))
+        Bounds::of(footer, name)?.select(hidden, |lows, highs| within(lows, highs, value))
     }
 }
 

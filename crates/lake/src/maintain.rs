@@ -12,6 +12,7 @@ use futures::TryStreamExt;
 use serde_json::Map;
 use uuid::Uuid;
 
+use crate::beside::{self, Beside, FileRows};
 use crate::commit::{Base, Changed, Draft};
 use crate::data_file::{DataFile, FileWriter, WrittenFile};
 use crate::error::LakeError;
@@ -84,6 +85,8 @@ impl Lake {
                 data_change: false,
                 operation: DeltaOperation::Optimize { predicate: None, target_size: TARGET_BYTES },
                 meta: Map::new(),
+                put_beside: Vec::new(),
+                beside_property: None,
             };
             self.commit(&writing, table, Base::Version(current.version), draft).await?;
         }
@@ -109,6 +112,7 @@ impl Lake {
         for version in pinned {
             let table = self.table(table, Some(*version)).await?;
             kept.extend(table.files.iter().map(|file| file.path.clone()));
+            kept.extend(Beside::note_of(&table.beside_property).map(str::to_owned));
         }
         let cutoff = now.checked_sub(retention).unwrap_or(UNIX_EPOCH);
         let cutoff_millis =
@@ -119,7 +123,40 @@ impl Lake {
                 kept.insert(path);
             }
         }
+        self.keep_beside(&current, cutoff, &mut kept)?;
         sweep(current, kept, cutoff).await
+    }
+
+    /// Keeps the notes that were in force at `cutoff` or later, and the files they name. A note is in force until
+    /// the next commit that names another or none.
+    fn keep_beside(&self, table: &Table, cutoff: SystemTime, kept: &mut HashSet<String>) -> Result<(), LakeError> {
+        let mut next_at: Option<SystemTime> = None;
+        for version in (0..=table.version).rev() {
+            let path = self.log_file(&table.name, version);
+            let failed = |source| LakeError::file("read", &path, source);
+            let text = match fs::read_to_string(&path) {
+                Ok(text) => text,
+                // Cleaned away behind a checkpoint, and all before it.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => break,
+                Err(source) => return Err(failed(source)),
+            };
+            for line in text.lines().filter(|line| line.starts_with("{\"metaData\"")) {
+                let action: serde_json::Value = serde_json::from_str(line).map_err(|source| failed(source.into()))?;
+                let property = action["metaData"]["configuration"][beside::PROPERTY].as_str().unwrap_or_default();
+                if next_at.is_none_or(|next_at| next_at > cutoff)
+                    && let Some(note) = Beside::note_of(property)
+                    && table.folder.join(note).exists()
+                {
+                    kept.insert(note.to_owned());
+                    kept.extend(Beside::read(&table.folder, property)?.files.into_iter().map(|file| file.path));
+                }
+                next_at = Some(fs::metadata(&path).and_then(|metadata| metadata.modified()).map_err(failed)?);
+            }
+            if next_at.is_some_and(|next_at| next_at <= cutoff) {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Removes files that were never part of the table and are older than `min_age` at `now`: what
@@ -134,7 +171,8 @@ impl Lake {
         min_age: Duration,
     ) -> Result<Vacuumed, LakeError> {
         let current = self.table(table, None).await?;
-        let kept = tombstones(&current).await?.into_iter().map(|(path, _)| path).collect();
+        let mut kept = tombstones(&current).await?.into_iter().map(|(path, _)| path).collect();
+        self.keep_beside(&current, UNIX_EPOCH, &mut kept)?;
         let cutoff = now.checked_sub(min_age).unwrap_or(UNIX_EPOCH);
         sweep(current, kept, cutoff).await
     }
@@ -156,6 +194,7 @@ async fn tombstones(table: &Table) -> Result<Vec<(String, Option<i64>)>, LakeErr
 /// Removes the table's Parquet files that are neither live nor `kept` and older than `cutoff`.
 async fn sweep(table: Arc<Table>, mut kept: HashSet<String>, cutoff: SystemTime) -> Result<Vacuumed, LakeError> {
     kept.extend(table.files.iter().map(|file| file.path.clone()));
+    kept.extend(Beside::note_of(&table.beside_property).map(str::to_owned));
     blocking(move || {
         let mut done = Vacuumed::default();
         sweep_folder(&table.folder, "", &kept, cutoff, &mut done)?;
@@ -183,14 +222,16 @@ fn sweep_folder(
             Err(source) => return Err(LakeError::file("read", &path, source)),
         };
         if metadata.is_dir() {
-            // Buckets are the only folders with data, and they hold no folders.
-            if prefix.is_empty() && name.starts_with(crate::layout::BUCKET_COLUMN) {
+            // Buckets and what lies beside are the only folders with data, and they hold no folders.
+            let has_data = name.starts_with(crate::layout::BUCKET_COLUMN) || name == beside::FOLDER;
+            if prefix.is_empty() && has_data {
                 sweep_folder(&path, &format!("{name}/"), kept, cutoff, done)?;
             }
             continue;
         }
         let relative = format!("{prefix}{name}");
-        let is_data = path.extension().is_some_and(|extension| extension == "parquet");
+        let is_note = prefix == format!("{}/", beside::FOLDER) && path.extension().is_some_and(|kind| kind == "json");
+        let is_data = is_note || path.extension().is_some_and(|extension| extension == "parquet");
         let is_old = metadata.modified().is_ok_and(|modified| modified <= cutoff);
         if !is_data || !is_old || kept.contains(&relative) {
             continue;
@@ -237,7 +278,7 @@ fn merged(table: &Table, files: &[Arc<DataFile>]) -> Result<WrittenFile, LakeErr
     let path = format!("{}-{}.parquet", first_part(&files[0].path), Uuid::now_v7().simple());
     let mut writer = FileWriter::create(&table.shape(), path, None)?;
     for file in files {
-        let mut reader = SortedFile::open(&table.folder.join(&file.path), &table.schema)?;
+        let mut reader = SortedFile::open(&FileRows::live(&table.folder, file), &table.schema)?;
         while let Some(batch) = reader.next_batch() {
             writer.write(&batch?)?;
         }

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::array::{Array, RecordBatch, new_null_array};
@@ -11,9 +11,10 @@ use arrow::datatypes::{Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, Rows, SortField};
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
-use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
+use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, RowGroupMetaData};
 
+use crate::beside::{Chosen, FileRows};
 use crate::commit::Changed;
 use crate::data_file::{CREATED_BY, DataFile, FileShape, FileWriter, WrittenFile};
 use crate::error::LakeError;
@@ -50,6 +51,8 @@ pub(crate) struct BucketMerge<'a> {
     /// Where the footers of old files are, when files that hold none of the new keys may stay as they are;
     /// `None` when the bucket is to be one file afterwards.
     pub beside: Option<&'a FooterCache>,
+    /// Whether old files are written anew though no row of theirs changes.
+    pub anyway: bool,
 }
 
 /// What merging a bucket came to.
@@ -81,7 +84,7 @@ impl BucketMerge<'_> {
         let mut next = 0;
         let mut readers = Vec::with_capacity(replaced.len());
         for file in &replaced {
-            readers.push(SortedFile::open(&self.shape.folder.join(&file.path), &self.shape.schema)?);
+            readers.push(SortedFile::open(&FileRows::live(&self.shape.folder, file), &self.shape.schema)?);
         }
         let mut old_rows = OldRows::new(readers, &mut keys)?;
         let mut places: Vec<(usize, usize)> = Vec::with_capacity(BATCH_ROWS * 2);
@@ -128,7 +131,7 @@ impl BucketMerge<'_> {
             changed.inserted += rest.len() as u64;
             write_places(&mut writer, &sources, &rest, arranging)?;
         }
-        if changed == Changed::default() {
+        if changed == Changed::default() && !self.anyway {
             return Ok(Merged::default());
         }
         let written = if writer.rows() == 0 { None } else { Some(writer.finish()?) };
@@ -171,6 +174,14 @@ impl KeyOrder {
             .collect::<Result<Vec<_>, ArrowError>>()?;
         self.converter.convert_columns(&columns)
     }
+}
+
+/// The keys of new rows, each once, in order.
+pub(crate) fn keys_of(shape: &FileShape, new: &[RecordBatch], order: &[String]) -> Result<runs::Sought, ArrowError> {
+    let mut keys = KeyOrder::new(&shape.schema, &shape.key)?;
+    let winners = Winners::choose(&mut keys, new, order)?;
+    let places: Vec<_> = (0..winners.len()).map(|at| winners.place(at, 0)).collect();
+    runs::Sought::new(shape, new, &places)
 }
 
 /// The one row of each key that counts, in key order.
@@ -378,10 +389,16 @@ pub(crate) struct SortedFile {
 }
 
 impl SortedFile {
-    pub(crate) fn open(path: &Path, schema: &SchemaRef) -> Result<Self, LakeError> {
+    pub(crate) fn open(rows: &FileRows, schema: &SchemaRef) -> Result<Self, LakeError> {
+        let path = rows.path.as_path();
         let file = File::open(path).map_err(|source| LakeError::file("read", path, source))?;
         let failed = |source| LakeError::parquet("read", path, source);
-        let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(failed)?;
+        // With the places of pages, those without a chosen row are not even decompressed.
+        let options = match &rows.chosen {
+            Chosen::Except(hidden) if hidden.is_empty() => ArrowReaderOptions::new(),
+            _ => ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional),
+        };
+        let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options).map_err(failed)?;
         let known: Vec<usize> = builder
             .schema()
             .fields()
@@ -392,6 +409,11 @@ impl SortedFile {
             .collect();
         let mask = ProjectionMask::roots(builder.parquet_schema(), known);
         let sorted_by = sorted_by(builder.metadata());
+        let all = u64::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or_default();
+        let builder = match rows.selection(all) {
+            Some(selection) => builder.with_row_selection(selection),
+            None => builder,
+        };
         let reader = builder.with_projection(mask).with_batch_size(BATCH_ROWS).build().map_err(failed)?;
         Ok(Self { path: path.to_owned(), reader, schema: Arc::clone(schema), sorted_by })
     }

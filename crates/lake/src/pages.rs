@@ -6,6 +6,8 @@ use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, RowSelection, RowSelector};
 use parquet::errors::ParquetError;
 
+use crate::beside::push_live;
+
 /// The bounds of one column.
 pub(crate) struct Bounds<'a> {
     footer: &'a ArrowReaderMetadata,
@@ -21,6 +23,12 @@ impl<'a> Bounds<'a> {
         let groups = footer.metadata().row_groups();
         let (lows, highs) = (converter.row_group_mins(groups)?, converter.row_group_maxes(groups)?);
         Ok(Self { footer, converter, lows, highs })
+    }
+
+    /// Rows of each row group.
+    pub(crate) fn rows(&self) -> Vec<usize> {
+        let groups = self.footer.metadata().row_groups();
+        groups.iter().map(|group| usize::try_from(group.num_rows()).unwrap_or(usize::MAX)).collect()
     }
 
     /// The pages of a row group that are wanted: `wanted` gets their lowest and highest values and says which. The
@@ -49,17 +57,32 @@ impl<'a> Bounds<'a> {
         Ok((0..rows.len()).map(selector).collect())
     }
 
-    /// The row groups and, within them, the pages for whose bounds `wanted` is true.
+    /// The row groups and, within them, the pages for whose bounds `wanted` is true, without the rows at the places
+    /// `hidden`.
     pub(crate) fn select(
         &self,
+        hidden: &[u32],
         wanted: impl Fn(&ArrayRef, &ArrayRef) -> Result<BooleanArray, ArrowError>,
     ) -> Result<(Vec<usize>, RowSelection), ParquetError> {
         let keep = wanted(&self.lows, &self.highs)?;
         let mut selectors = Vec::new();
         let mut chosen = Vec::new();
-        for group in (0..keep.len()).filter(|group| keep.value(*group)) {
+        let mut first = 0;
+        for (group, rows) in self.rows().into_iter().enumerate() {
+            let mut at = first;
+            first += rows;
+            if !keep.value(group) {
+                continue;
+            }
             chosen.push(group);
-            selectors.extend(self.pages(group, &wanted)?);
+            for page in self.pages(group, &wanted)? {
+                if page.skip || hidden.is_empty() {
+                    selectors.push(page);
+                } else {
+                    push_live(&mut selectors, hidden, at, page.row_count);
+                }
+                at += page.row_count;
+            }
         }
         Ok((chosen, RowSelection::from(selectors)))
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{AsArray, BooleanArray, RecordBatch, StringArray, UInt32Array};
@@ -18,12 +18,15 @@ use parquet::arrow::arrow_reader::{
 use parquet::errors::ParquetError;
 use xxhash_rust::xxh3::xxh3_128;
 
+use crate::beside::{FileRows, live_selection, only_in_one};
+use crate::data_file::DataFile;
 use crate::error::LakeError;
 use crate::lake::Lake;
 use crate::layout::bucket_of;
 use crate::merge::{SortedFile, adapt};
 use crate::name::TableName;
 use crate::pages::Bounds;
+use crate::runs::has;
 use crate::table::Table;
 use crate::write::blocking;
 
@@ -73,17 +76,22 @@ impl Lake {
             let bucket = bucket_of(&parts, table.layout.buckets);
             wanted.entry(bucket).or_default().insert(key);
         }
-        let wanted: BTreeMap<u32, Arc<HashSet<String>>> =
-            wanted.into_iter().map(|(bucket, keys)| (bucket, Arc::new(keys))).collect();
+        let in_order = |keys: HashSet<String>| {
+            let mut keys: Vec<String> = keys.into_iter().collect();
+            keys.sort_unstable();
+            Arc::new(keys)
+        };
+        let wanted: BTreeMap<u32, Arc<Vec<String>>> =
+            wanted.into_iter().map(|(bucket, keys)| (bucket, in_order(keys))).collect();
         let mut tasks = Vec::new();
         for file in &table.files {
             let Some(keys) = file.bucket.and_then(|bucket| wanted.get(&bucket)) else { continue };
             let (lake, table, schema, keys) = (self.clone(), Arc::clone(&table), Arc::clone(&schema), Arc::clone(keys));
-            let path = table.folder.join(&file.path);
+            let (path, file) = (table.folder.join(&file.path), Arc::clone(file));
             tasks.push(async move {
                 blocking(move || {
                     let footer = lake.inner.footers.get(&path)?;
-                    read_picked(&table, &schema, &path, &footer, &keys)
+                    read_picked(&table, &schema, &path, &file.hidden, &footer, &keys)
                         .map_err(|source| LakeError::parquet("read", &path, source))
                 })
                 .await?
@@ -117,12 +125,11 @@ impl Lake {
         let (before, after) = (by_bucket(&old), by_bucket(&new));
         let buckets: BTreeSet<Option<u32>> = before.keys().chain(after.keys()).copied().collect();
         let mut tasks = Vec::new();
-        let nothing = BTreeSet::new();
+        let nothing = Vec::new();
         for bucket in buckets {
             let (old_files, new_files) =
                 (before.get(&bucket).unwrap_or(&nothing), after.get(&bucket).unwrap_or(&nothing));
-            let gone: Vec<PathBuf> = old_files.difference(new_files).cloned().collect();
-            let came: Vec<PathBuf> = new_files.difference(old_files).cloned().collect();
+            let (gone, came) = only_in_one((&old.folder, old_files), (&new.folder, new_files));
             if gone.is_empty() && came.is_empty() {
                 continue;
             }
@@ -152,10 +159,10 @@ fn projected(table: &Table, columns: &[String]) -> Result<SchemaRef, LakeError> 
     Ok(Arc::new(Schema::new(columns.iter().map(field).collect::<Result<Vec<_>, _>>()?)))
 }
 
-fn by_bucket(table: &Table) -> BTreeMap<Option<u32>, BTreeSet<PathBuf>> {
-    let mut found: BTreeMap<Option<u32>, BTreeSet<PathBuf>> = BTreeMap::new();
+fn by_bucket(table: &Table) -> BTreeMap<Option<u32>, Vec<Arc<DataFile>>> {
+    let mut found: BTreeMap<Option<u32>, Vec<Arc<DataFile>>> = BTreeMap::new();
     for file in &table.files {
-        found.entry(file.bucket).or_default().insert(table.folder.join(&file.path));
+        found.entry(file.bucket).or_default().push(Arc::clone(file));
     }
     found
 }
@@ -164,10 +171,11 @@ fn read_picked(
     table: &Table,
     schema: &SchemaRef,
     path: &Path,
+    hidden: &[u32],
     footer: &ArrowReaderMetadata,
-    keys: &Arc<HashSet<String>>,
+    keys: &Arc<Vec<String>>,
 ) -> Result<Vec<RecordBatch>, ParquetError> {
-    let (groups, selection) = candidates(table, footer, keys)?;
+    let (groups, selection) = candidates(table, hidden, footer, keys)?;
     if groups.is_empty() {
         return Ok(Vec::new());
     }
@@ -176,12 +184,11 @@ fn read_picked(
     let key_mask = ProjectionMask::columns(descriptor, table.layout.key.iter().map(String::as_str));
     let mask = ProjectionMask::columns(descriptor, schema.fields().iter().map(|field| field.name().as_str()));
     let (names, keys) = (table.layout.key.clone(), Arc::clone(keys));
-    let is_wanted = ArrowPredicateFn::new(key_mask, move |batch| among(&batch, &names, &keys));
-    let mut builder = builder.with_row_groups(groups);
-    if let Some(selection) = selection {
-        builder = builder.with_row_selection(selection);
-    }
+    let mut at = 0;
+    let is_wanted = ArrowPredicateFn::new(key_mask, move |batch| among(&batch, &names, &keys, &mut at));
     let reader = builder
+        .with_row_groups(groups)
+        .with_row_selection(selection)
         .with_row_filter(RowFilter::new(vec![Box::new(is_wanted)]))
         .with_projection(mask)
         .with_batch_size(BATCH_ROWS)
@@ -196,7 +203,8 @@ fn read_picked(
     Ok(found)
 }
 
-fn among(batch: &RecordBatch, names: &[String], keys: &HashSet<String>) -> Result<BooleanArray, ArrowError> {
+/// Which rows have one of the keys, which are in order; `at` is where the last one was found.
+fn among(batch: &RecordBatch, names: &[String], keys: &[String], at: &mut usize) -> Result<BooleanArray, ArrowError> {
     let columns = names
         .iter()
         .map(|name| cast(batch.column(batch.schema().index_of(name)?), &DataType::Utf8))
@@ -205,7 +213,7 @@ fn among(batch: &RecordBatch, names: &[String], keys: &HashSet<String>) -> Resul
     let mut joined = String::new();
     let mut is_wanted = |row: usize| {
         if let [only] = texts.as_slice() {
-            return keys.contains(only.value(row));
+            return has(keys, at, only.value(row));
         }
         joined.clear();
         for (index, text) in texts.iter().enumerate() {
@@ -214,7 +222,7 @@ fn among(batch: &RecordBatch, names: &[String], keys: &HashSet<String>) -> Resul
             }
             joined.push_str(text.value(row));
         }
-        keys.contains(joined.as_str())
+        has(keys, at, &joined)
     };
     Ok((0..batch.num_rows()).map(|row| Some(is_wanted(row))).collect())
 }
@@ -222,17 +230,19 @@ fn among(batch: &RecordBatch, names: &[String], keys: &HashSet<String>) -> Resul
 /// Row groups and, within them, pages whose bounds hold the first part of some key. No selection: all pages.
 fn candidates(
     table: &Table,
+    hidden: &[u32],
     footer: &ArrowReaderMetadata,
-    keys: &HashSet<String>,
-) -> Result<(Vec<usize>, Option<RowSelection>), ParquetError> {
+    keys: &[String],
+) -> Result<(Vec<usize>, RowSelection), ParquetError> {
     let first = &table.layout.key[0];
     let is_text = footer.schema().field_with_name(first).is_ok_and(|field| field.data_type() == &DataType::Utf8);
     if !is_text {
-        return Ok(((0..footer.metadata().num_row_groups()).collect(), None));
+        let rows = usize::try_from(footer.metadata().file_metadata().num_rows()).unwrap_or(usize::MAX);
+        return Ok(((0..footer.metadata().num_row_groups()).collect(), live_selection(hidden, rows)));
     }
     let mut sought: Vec<&str> = keys.iter().map(|key| key.split(BETWEEN).next().unwrap_or_default()).collect();
     sought.sort_unstable();
-    let (chosen, selection) = Bounds::of(footer, first)?.select(|lows, highs| {
+    Bounds::of(footer, first)?.select(hidden, |lows, highs| {
         let within = |(low, high): (Option<&str>, Option<&str>)| {
             let (Some(low), Some(high)) = (low, high) else { return true };
             let next = sought.partition_point(|key| *key < low);
@@ -240,8 +250,7 @@ fn candidates(
         };
         let bounds = lows.as_string::<i32>().iter().zip(highs.as_string::<i32>());
         Ok(bounds.map(|bounds| Some(within(bounds))).collect())
-    })?;
-    Ok((chosen, Some(selection)))
+    })
 }
 
 /// Rows as numbers that are equal when the rows are.
@@ -263,16 +272,16 @@ impl Hasher {
 fn differ(
     name: &TableName,
     schema: &SchemaRef,
-    gone: &[PathBuf],
-    came: &[PathBuf],
+    gone: &[FileRows],
+    came: &[FileRows],
     rows_max: u64,
 ) -> Result<Option<Differing>, LakeError> {
     let failed = |source| LakeError::Arrow { action: "compare", table: name.clone(), source };
     let hasher = Hasher::new(schema).map_err(failed)?;
     // Rows of the old files that no new one has met yet.
     let mut left: HashMap<u128, u32> = HashMap::new();
-    for path in gone {
-        let mut file = SortedFile::open(path, schema)?;
+    for rows in gone {
+        let mut file = SortedFile::open(rows, schema)?;
         while let Some(batch) = file.next_batch().transpose()? {
             for hash in hasher.hashes(&batch).map_err(failed)? {
                 *left.entry(hash).or_default() += 1;
@@ -281,8 +290,8 @@ fn differ(
     }
     let mut found = Differing::default();
     let mut rows = 0;
-    for path in came {
-        let mut file = SortedFile::open(path, schema)?;
+    for chosen in came {
+        let mut file = SortedFile::open(chosen, schema)?;
         while let Some(batch) = file.next_batch().transpose()? {
             let mut places = Vec::new();
             for (row, hash) in (0_u32..).zip(hasher.hashes(&batch).map_err(failed)?) {
@@ -307,8 +316,8 @@ fn differ(
         return Ok(None);
     }
     let gone = if left.is_empty() { &[] } else { gone };
-    for path in gone {
-        let mut file = SortedFile::open(path, schema)?;
+    for rows in gone {
+        let mut file = SortedFile::open(rows, schema)?;
         while let Some(batch) = file.next_batch().transpose()? {
             let mut places = Vec::new();
             for (row, hash) in (0_u32..).zip(hasher.hashes(&batch).map_err(failed)?) {

@@ -11,6 +11,7 @@ use datafusion::common::pruning::PrunableStatistics;
 use datafusion::common::stats::Precision;
 use datafusion::common::{DFSchema, ScalarValue, Statistics};
 use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::parquet::ParquetRowSelection;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
@@ -30,6 +31,7 @@ use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
 use futures::StreamExt;
 use object_store::path::Path;
 
+use crate::beside::live_selection;
 use crate::data_file::DataFile;
 use crate::error::LakeError;
 use crate::lake::{BatchStream, Lake};
@@ -253,7 +255,11 @@ impl LakeProvider {
             partitioned.partition_values = vec![ScalarValue::Int32(Some(bucket))];
         }
         let mut statistics = Statistics::new_unknown(&self.table.schema);
-        statistics.num_rows = usize::try_from(file.rows).map_or(Precision::Absent, Precision::Exact);
+        statistics.num_rows = usize::try_from(file.live()).map_or(Precision::Absent, Precision::Exact);
+        if !file.hidden.is_empty() {
+            let rows = usize::try_from(file.rows).map_err(|e| DataFusionError::External(Box::new(e)))?;
+            partitioned = partitioned.with_extension(ParquetRowSelection::new(live_selection(&file.hidden, rows)));
+        }
         Ok(partitioned.with_statistics(Arc::new(statistics)))
     }
 }

@@ -15,6 +15,7 @@ use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::{DeltaTable, DeltaTableBuilder, DeltaTableError};
 use url::Url;
 
+use crate::beside::{Beside, PROPERTY};
 use crate::data_file::{DataFile, FileShape, bounds_from_stats};
 use crate::error::LakeError;
 use crate::lake::{Lake, locked};
@@ -28,6 +29,7 @@ const COLUMNS_MAX: usize = 1024;
 
 const KEY_PROPERTY: &str = "yihe.key";
 const BUCKETS_PROPERTY: &str = "yihe.buckets";
+const FOUND_BY_PROPERTY: &str = "yihe.found_by";
 
 /// One version of a table.
 pub(crate) struct Table {
@@ -39,15 +41,24 @@ pub(crate) struct Table {
     /// Columns with the bucket last, for keyed tables; else the same as `schema`.
     pub full_schema: SchemaRef,
     pub layout: Layout,
-    /// Live files, by bucket and then by path.
+    /// Live files, those beside among them, by bucket and then by path.
     pub files: Vec<Arc<DataFile>>,
+    /// What lies beside the files of the log.
+    pub beside: Arc<Beside>,
+    /// The property that names it, empty when there is nothing.
+    pub beside_property: String,
     pub delta: DeltaTable,
 }
 
 impl Table {
     /// How the table's data files are written.
     pub(crate) fn shape(&self) -> FileShape {
-        FileShape { folder: self.folder.clone(), schema: Arc::clone(&self.schema), key: self.layout.key.clone() }
+        FileShape {
+            folder: self.folder.clone(),
+            schema: Arc::clone(&self.schema),
+            key: self.layout.key.clone(),
+            found_by: self.layout.found_by.clone(),
+        }
     }
 
     /// Gives `batch` the table's columns, in the table's order: what the batch lacks becomes null.
@@ -121,7 +132,7 @@ impl Lake {
         check_schema(table, &schema, &layout)?;
         if self.exists(table) {
             let current = self.table(table, None).await?;
-            if missing_columns(&current, &schema, &layout)?.is_empty() {
+            if missing_columns(&current, &schema, &layout)?.is_empty() && current.layout.found_by == layout.found_by {
                 return Ok(());
             }
         }
@@ -129,8 +140,8 @@ impl Lake {
         if self.exists(table) {
             let current = self.table(table, None).await?;
             let missing = missing_columns(&current, &schema, &layout)?;
-            if !missing.is_empty() {
-                self.add_columns(&current, missing).await?;
+            if !missing.is_empty() || current.layout.found_by != layout.found_by {
+                self.add_columns(&current, missing, &layout).await?;
             }
             return Ok(());
         }
@@ -152,6 +163,7 @@ impl Lake {
         let configuration = [
             (KEY_PROPERTY, Some(layout.key.join(","))),
             (BUCKETS_PROPERTY, Some(layout.buckets.to_string())),
+            (FOUND_BY_PROPERTY, Some(layout.found_by.join(","))),
             // Grants and proofs point at versions for as long as use records must be kept.
             ("delta.logRetentionDuration", Some("interval 1461 days".to_owned())),
             ("delta.enableExpiredLogCleanup", Some("false".to_owned())),
@@ -164,7 +176,7 @@ impl Lake {
         Ok(())
     }
 
-    async fn add_columns(&self, current: &Table, missing: Vec<FieldRef>) -> Result<(), LakeError> {
+    async fn add_columns(&self, current: &Table, missing: Vec<FieldRef>, layout: &Layout) -> Result<(), LakeError> {
         let fail = |source| LakeError::log("add columns in", &current.name, &current.folder, source);
         let state = current.delta.snapshot().map_err(fail)?;
         let added = to_delta(&missing).map_err(fail)?;
@@ -173,8 +185,10 @@ impl Lake {
         let at = current.schema.fields().len();
         fields.splice(at..at, added.iter().cloned());
         let schema = StructType::try_new(fields).map_err(|e| fail(DeltaTableError::from(e)))?;
-        let metadata =
-            state.metadata().clone().with_schema(&schema).map_err(|source| fail(DeltaTableError::from(source)))?;
+        let metadata = state.metadata().clone().with_schema(&schema);
+        let metadata = metadata
+            .and_then(|metadata| metadata.add_config_key(FOUND_BY_PROPERTY.to_owned(), layout.found_by.join(",")))
+            .map_err(|source| fail(DeltaTableError::from(source)))?;
         self.fault("lake.before_log_commit");
         CommitBuilder::default()
             .with_actions(vec![Action::Metadata(metadata)])
@@ -297,20 +311,41 @@ pub(crate) fn read_table(
             bucket,
             bounds: Arc::new(bounds),
             path,
+            hidden: Arc::default(),
+            beside: false,
         }));
     }
+    let beside_property = state.metadata().configuration().get(PROPERTY).cloned().unwrap_or_default();
+    let beside = match known.filter(|known| known.beside_property == beside_property) {
+        Some(known) => Arc::clone(&known.beside),
+        None => Arc::new(Beside::read(&folder, &beside_property)?),
+    };
+    let mut files = beside.applied(name, files, &full_schema)?;
     files.sort_by(|a, b| (a.bucket, &a.path).cmp(&(b.bucket, &b.path)));
     let version = i64::try_from(state.version()).unwrap_or(i64::MAX);
-    Ok(Table { name: name.clone(), folder, version, schema, full_schema, layout, files, delta })
+    Ok(Table {
+        name: name.clone(),
+        folder,
+        version,
+        schema,
+        full_schema,
+        layout,
+        files,
+        beside,
+        beside_property,
+        delta,
+    })
 }
 
 fn read_layout(configuration: &HashMap<String, String>) -> Layout {
-    let key: Vec<String> = configuration
-        .get(KEY_PROPERTY)
-        .map(|text| text.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect())
-        .unwrap_or_default();
+    let names = |property: &str| -> Vec<String> {
+        let text = configuration.get(property).map(String::as_str).unwrap_or_default();
+        text.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect()
+    };
+    let key = names(KEY_PROPERTY);
     let buckets = configuration.get(BUCKETS_PROPERTY).and_then(|text| text.parse().ok()).unwrap_or(0);
-    if key.is_empty() { Layout::rows() } else { Layout::keyed(key, buckets) }
+    let layout = if key.is_empty() { Layout::rows() } else { Layout::keyed(key, buckets) };
+    layout.found_by(names(FOUND_BY_PROPERTY))
 }
 
 fn bucket_field() -> Field {
@@ -327,7 +362,7 @@ fn to_delta<'a>(fields: impl IntoIterator<Item = &'a FieldRef>) -> Result<Vec<St
 /// Columns of `wanted` that `current` lacks.
 fn missing_columns(current: &Table, wanted: &SchemaRef, layout: &Layout) -> Result<Vec<FieldRef>, LakeError> {
     let differ = |difference: String| LakeError::Shape { table: current.name.clone(), difference };
-    if current.layout != *layout {
+    if (&current.layout.key, current.layout.buckets) != (&layout.key, layout.buckets) {
         return Err(differ(format!(
             "it has key ({}) in {} buckets, asked for key ({}) in {}",
             current.layout.key.join(", "),

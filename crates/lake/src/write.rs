@@ -4,19 +4,17 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
-use deltalake_core::protocol::{DeltaOperation, SaveMode};
-use futures::stream::{self, StreamExt, TryStreamExt};
+use deltalake_core::protocol::SaveMode;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::commit::{Base, Changed, Commit, Draft, write_operation};
-use crate::data_file::{BackgroundWriter, DataFile, FileWriter, WrittenFile};
+use crate::data_file::{BackgroundWriter, FileWriter, WrittenFile};
 use crate::error::LakeError;
 use crate::lake::Lake;
-use crate::layout::{BUCKET_COLUMN, buckets_of};
-use crate::merge::{BucketMerge, Effect, Merged};
+use crate::layout::buckets_of;
 use crate::name::{CommitKey, TableName};
-use crate::spill::{Buckets, Spill};
+use crate::spill::Spill;
 use crate::table::{Table, fit_to};
 
 /// Rows after which an appended file is closed and the next begins.
@@ -27,10 +25,10 @@ const REWRITES_MAX: u32 = 3;
 /// Takes rows for one commit. Dropped without [`Writer::commit`] it changes nothing; files it may
 /// leave are seen by nobody and taken by [`Lake::vacuum`].
 pub struct Writer {
-    lake: Lake,
-    table: Arc<Table>,
-    key: CommitKey,
-    mode: Mode,
+    pub(crate) lake: Lake,
+    pub(crate) table: Arc<Table>,
+    pub(crate) key: CommitKey,
+    pub(crate) mode: Mode,
     done: Option<Commit>,
     rows: u64,
     stage: Stage,
@@ -39,7 +37,7 @@ pub struct Writer {
 }
 
 #[derive(Debug, Clone)]
-enum Mode {
+pub(crate) enum Mode {
     Append,
     Replace,
     Upsert {
@@ -48,13 +46,6 @@ enum Mode {
         beside: bool,
     },
     Delete,
-}
-
-/// How buckets are merged.
-struct How {
-    effect: Effect,
-    order: Vec<String>,
-    beside: bool,
 }
 
 /// Where the rows given so far are.
@@ -96,9 +87,13 @@ impl Lake {
         self.writer(table, key, Mode::Upsert { order, beside: false }).await
     }
 
-    /// As [`Lake::upserter`], for tables that grow: a bucket's file that holds none of the keys given stays as it
-    /// is, and the new rows lie in a file beside it, until there is as much new as old. Adding a hundredth then
-    /// costs about a hundredth, whatever lies there already.
+    /// As [`Lake::upserter`], for tables that grow: a bucket's files stay as they are, and the new rows lie in a file
+    /// of their own, until there is as much new as old. Adding or changing a hundredth then costs about a
+    /// hundredth, whatever lies there already.
+    ///
+    /// Where keys are known, tables of [`crate::LakeOptions::beside_from`] rows and more hide the old rows. Until an
+    /// eighth is hidden or new ([`crate::LakeOptions::beside_share`]) and the table is written anew, another engine
+    /// sees it as it was before. In smaller ones the files that hold a known key are written anew.
     ///
     /// A scan in order gives such a bucket's rows file by file, each in key order.
     ///
@@ -119,7 +114,8 @@ impl Lake {
         self.writer(table, key, Mode::Replace).await
     }
 
-    /// Removes the rows of a keyed table whose keys are given. Batches have the key's columns.
+    /// Removes the rows of a keyed table whose keys are given. Batches have the key's columns. In a large table the
+    /// rows are hidden, as [`Lake::grower`] hides those it changes.
     ///
     /// # Errors
     /// [`LakeError::NotAllowed`] for a table without a key; [`LakeError::NoTable`], [`LakeError::Log`].
@@ -295,112 +291,19 @@ impl Writer {
             data_change: true,
             operation: write_operation(SaveMode::Append, false),
             meta,
+            put_beside: Vec::new(),
+            beside_property: None,
         };
         let mut base = Base::Any;
         if matches!(self.mode, Mode::Replace) {
             let current = self.lake.table(name, None).await?;
-            draft.changed.deleted = current.files.iter().map(|file| file.rows).sum();
+            draft.changed.deleted = current.files.iter().map(|file| file.live()).sum();
             draft.removes.clone_from(&current.files);
             draft.operation = write_operation(SaveMode::Overwrite, false);
             base = Base::Version(current.version);
         }
         self.lake.commit(&writing, name, base, draft).await
     }
-
-    /// Writes every touched bucket of a keyed table anew and commits.
-    async fn rewrite(&self, buckets: &Arc<Buckets>, meta: Map<String, Value>) -> Result<Commit, LakeError> {
-        let name = &self.table.name;
-        let writing = self.lake.writing(name).await?;
-        let current = self.lake.table(name, None).await?;
-        if let Some(done) = self.lake.committed_in(&current, &self.key).await? {
-            return Ok(done);
-        }
-        let how = Arc::new(match &self.mode {
-            Mode::Upsert { order, beside } => How { effect: Effect::Put, order: order.clone(), beside: *beside },
-            Mode::Delete => How { effect: Effect::Delete, order: Vec::new(), beside: false },
-            Mode::Append | Mode::Replace => How { effect: Effect::Put, order: Vec::new(), beside: false },
-        });
-        let replacing = matches!(self.mode, Mode::Replace);
-        let mut tasks = Vec::with_capacity(buckets.occupied.len());
-        for &bucket in &buckets.occupied {
-            let old: Vec<Arc<DataFile>> = if replacing {
-                Vec::new()
-            } else {
-                current.files.iter().filter(|file| file.bucket == Some(bucket)).cloned().collect()
-            };
-            let (buckets, current, how) = (Arc::clone(buckets), Arc::clone(&current), Arc::clone(&how));
-            let lake = self.lake.clone();
-            tasks.push(
-                async move { blocking(move || rewrite_bucket(&lake, &current, &buckets, bucket, &how, old)).await? },
-            );
-        }
-        let outcomes: Vec<Merged> = stream::iter(tasks)
-            .buffer_unordered(self.lake.inner.options.threads.max(1))
-            .inspect_ok(|_| self.lake.fault("lake.after_data_file"))
-            .try_collect()
-            .await?;
-        let mut draft = Draft {
-            key: Some(self.key.clone()),
-            adds: Vec::new(),
-            removes: Vec::new(),
-            changed: Changed::default(),
-            data_change: true,
-            operation: match (&self.mode, replacing) {
-                (Mode::Delete, _) => DeltaOperation::Delete { predicate: None },
-                (_, true) => write_operation(SaveMode::Overwrite, true),
-                (_, false) => DeltaOperation::Merge {
-                    predicate: None,
-                    merge_predicate: Some(self.table.layout.key.join(", ")),
-                    matched_predicates: Vec::new(),
-                    not_matched_predicates: Vec::new(),
-                    not_matched_by_source_predicates: Vec::new(),
-                },
-            },
-            meta,
-        };
-        for outcome in outcomes {
-            draft.changed.inserted += outcome.changed.inserted;
-            draft.changed.updated += outcome.changed.updated;
-            draft.changed.deleted += outcome.changed.deleted;
-            draft.adds.extend(outcome.written);
-            draft.removes.extend(outcome.replaced);
-        }
-        if replacing {
-            draft.changed.deleted = current.files.iter().map(|file| file.rows).sum();
-            draft.removes.clone_from(&current.files);
-        }
-        // Buckets finish in any order; the log lists them in theirs.
-        draft.adds.sort_by_key(|file| file.bucket);
-        self.lake.commit(&writing, name, Base::Version(current.version), draft).await
-    }
-}
-
-fn rewrite_bucket(
-    lake: &Lake,
-    table: &Table,
-    buckets: &Buckets,
-    bucket: u32,
-    how: &How,
-    old: Vec<Arc<DataFile>>,
-) -> Result<Merged, LakeError> {
-    let shape = table.shape();
-    let mut new = buckets.read(bucket)?;
-    if how.effect == Effect::Put && buckets.schema() != table.schema {
-        // Columns were added since the writer was opened.
-        new = new.iter().map(|batch| table.fit(batch)).collect::<Result<_, _>>()?;
-    }
-    BucketMerge {
-        table: &table.name,
-        shape: &shape,
-        bucket,
-        order: &how.order,
-        effect: how.effect,
-        old,
-        new,
-        path: format!("{BUCKET_COLUMN}={bucket}/part-{}.parquet", Uuid::now_v7()),
-        beside: how.beside.then_some(&lake.inner.footers),
-    }
-    .run()
 }
 
 /// Runs blocking work on a thread meant for it.

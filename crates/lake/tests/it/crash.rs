@@ -34,11 +34,18 @@ async fn step(lake: &Lake, kind: &str) -> bool {
         "append" => lake.appender(&landing, key("crash")).await,
         "upsert" => lake.upserter(&checked, key("crash"), &[]).await,
         "replace" => lake.replacer(&checked, key("crash")).await,
+        "beside" => lake.grower(&checked, key("crash"), &[]).await,
         other => panic!("`{other}` is no kind of write"),
     }
     .expect("a writer");
-    for part in 0..6_u32 {
-        writer.write(many(1_000 + part * 1_000, 1_000, 2)).await.expect("fits");
+    if kind == "beside" {
+        // Few of many, and known: old rows are hidden, new ones lie beside.
+        writer.write(many(5, 4, 2)).await.expect("fits");
+        writer.write(many(105, 4, 2)).await.expect("fits");
+    } else {
+        for part in 0..6_u32 {
+            writer.write(many(1_000 + part * 1_000, 1_000, 2)).await.expect("fits");
+        }
     }
     writer.commit(Map::new()).await.expect("commits").already_done
 }
@@ -54,6 +61,7 @@ async fn child_of_the_crash_test() {
     let lake = open_in(std::path::Path::new(folder), move |options| {
         // So little that it spills, for every point to be met.
         options.upsert_memory = 1;
+        options.beside_from = 0;
         options.faults = Arc::new(move |met| {
             if met == point {
                 // As abrupt as a kill: no destructor runs, no buffer is flushed.
@@ -67,7 +75,7 @@ async fn child_of_the_crash_test() {
 #[tokio::test]
 async fn a_crash_at_any_point_loses_nothing_and_doubles_nothing() {
     let executable = std::env::current_exe().expect("this test");
-    for kind in ["append", "upsert", "replace"] {
+    for kind in ["append", "upsert", "replace", "beside"] {
         for point in FAULT_POINTS {
             let test = TestLake::open();
             prepare(&test.lake).await;
@@ -86,8 +94,14 @@ async fn a_crash_at_any_point_loses_nothing_and_doubles_nothing() {
             let written = if kind == "append" { &landing } else { &checked };
             let done = matches!(point, "lake.after_log_commit" | "lake.after_checkpoint") || !met;
             let before = lake.count(written, None).await.expect("counts");
-            let after = if kind == "replace" { 6_000 } else { 6_190 };
+            let after = match kind {
+                "replace" => 6_000,
+                "beside" => 190,
+                _ => 6_190,
+            };
             assert_eq!(before, if done { after } else { 190 }, "{kind} at {point}");
+            let changed = scores(&lake, written).await.iter().filter(|row| row.1 == 2).count();
+            assert_eq!(changed > 0, done, "{kind} at {point}: all of it or nothing");
             let already_done = step(&lake, kind).await;
             assert_eq!(already_done, done, "{kind} at {point}: the same commit is sent again");
             assert_eq!(lake.count(written, None).await.expect("counts"), after);

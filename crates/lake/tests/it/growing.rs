@@ -1,15 +1,52 @@
 //! Tables that grow: new keys beside what lies there, at the cost of what is new.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Date32Array, Decimal128Array, Int32Array, Int64Array, RecordBatch, StringArray};
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::array::{ArrayRef, AsArray, Date32Array, Decimal128Array, Int32Array, Int64Array, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use proptest::prelude::*;
 use serde_json::Map;
 use yihe_lake::{CHANGE_COLUMN, Commit, Lake, Layout, Scan, TableName, Zone};
 
 use crate::support::{TestLake, collect, key, keyed, many, persons, rows, scan_rows, scores, table, upsert};
+
+/// `(id, score)` of every row, by id, as an engine sees them that knows the table format and nothing of ours.
+fn external(folder: &Path) -> Vec<(String, i64)> {
+    let mut live: BTreeMap<String, ()> = BTreeMap::new();
+    for version in 0.. {
+        let Ok(text) = fs::read_to_string(folder.join(format!("_delta_log/{version:020}.json"))) else { break };
+        for line in text.lines() {
+            let action: serde_json::Value = serde_json::from_str(line).expect("JSON");
+            if let Some(path) = action["remove"]["path"].as_str() {
+                live.remove(path);
+            }
+            if let Some(path) = action["add"]["path"].as_str() {
+                live.insert(path.to_owned(), ());
+            }
+        }
+    }
+    let mut found = Vec::new();
+    for path in live.keys() {
+        let file = fs::File::open(folder.join(path)).expect("opens");
+        for batch in ParquetRecordBatchReaderBuilder::try_new(file).expect("Parquet").build().expect("reads") {
+            let batch = batch.expect("rows");
+            let column = |name: &str| batch.column_by_name(name).expect("a column").clone();
+            let (ids, scores) = (column("id"), column("score"));
+            for row in 0..batch.num_rows() {
+                found.push((
+                    ids.as_string::<i32>().value(row).to_owned(),
+                    scores.as_primitive::<Int64Type>().value(row),
+                ));
+            }
+        }
+    }
+    found.sort();
+    found
+}
 
 async fn grow(lake: &Lake, table: &TableName, commit: &str, batch: RecordBatch) -> Commit {
     let mut writer = lake.grower(table, key(commit), &[]).await.expect("a grower");
@@ -32,11 +69,19 @@ async fn new_keys_cost_what_is_new_and_known_ones_the_file_they_are_in() {
     assert_eq!((added.rows, added.changed.inserted, added.changed.updated), (3_000, 3_000, 0), "only what is new");
 
     let again = grow(&test.lake, &checked, "u:2", persons(&[(201, "李四", 3)])).await;
-    assert_eq!((again.rows, again.changed.updated), (3_000, 1), "the small file has it, the large one stays");
+    assert_eq!((again.rows, again.changed.updated), (1, 1), "the old row is hidden");
     let base = grow(&test.lake, &checked, "u:3", persons(&[(200, "王小明", 3)])).await;
-    assert_eq!((base.rows, base.changed.updated), (303_000, 1), "the large file has it, the small one goes with it");
+    assert_eq!((base.rows, base.changed.updated), (2, 1), "and again; what lies beside is one file");
 
     assert_eq!(test.lake.count(&checked, None).await.expect("counts"), 303_000);
+    let folder = test.lake.folder(&checked);
+    let (old, new) = (external(&folder), scores(&test.lake, &checked).await);
+    assert_eq!(old.len(), 303_000, "another engine sees the table as it was");
+    assert_eq!(old.iter().filter(|row| row.1 == 3).count(), 0);
+    assert_eq!(new.iter().filter(|row| row.1 == 3).count(), 2);
+    let whole = upsert(&test.lake, &checked, "u:4", persons(&[(0, "王小明", 4)])).await;
+    assert_eq!((whole.rows, whole.changed.updated), (303_000, 1), "an upsert makes the bucket one file again");
+    assert_eq!(external(&folder), scores(&test.lake, &checked).await, "and every engine sees the same");
     for (id, score) in [("000201", "3"), ("000200", "3"), ("000401", "2"), ("000400", "1")] {
         let found = rows(&test.lake.lookup(&checked, &[id]).await.expect("looks up"));
         assert_eq!(found.len(), 1, "{id}");
@@ -133,6 +178,33 @@ async fn keys_of_every_type_are_recognised() {
     }
 }
 
+type Known<'a> = (i64, &'a Vec<(String, i64)>);
+
+/// The changes listed between two versions turn one into the other, and so do the rows that differ.
+async fn compare(lake: &Lake, table: &TableName, old: Known<'_>, new: Known<'_>) {
+    let read = |row: &[String]| (row[0].clone(), row[1].parse::<i64>().expect("a score"));
+    let mut turned: BTreeMap<String, i64> = old.1.iter().cloned().collect();
+    for row in rows(&collect(lake.changes(table, old.0, new.0).await.expect("compares")).await) {
+        let (id, score) = (row[1].clone(), row[4].parse::<i64>().expect("a score"));
+        match row[0].as_str() {
+            "delete" => assert_eq!(turned.remove(&id), Some(score)),
+            "insert" => assert_eq!(turned.insert(id, score), None),
+            _ => assert!(turned.insert(id, score).is_some_and(|before| before != score)),
+        }
+    }
+    assert_eq!(turned.into_iter().collect::<Vec<_>>(), *new.1, "from {} to {}", old.0, new.0);
+    let columns = ["id".to_owned(), "score".to_owned()];
+    let differing = lake.differing(table, old.0, new.0, &columns, 10_000).await.expect("compares").expect("few");
+    let mut turned: BTreeSet<(String, i64)> = old.1.iter().cloned().collect();
+    for row in rows(&differing.gone) {
+        assert!(turned.remove(&read(&row)), "{row:?} was there");
+    }
+    for row in rows(&differing.came) {
+        assert!(turned.insert(read(&row)), "{row:?} was not there");
+    }
+    assert_eq!(turned.into_iter().collect::<Vec<_>>(), *new.1, "from {} to {}", old.0, new.0);
+}
+
 /// A step of a table's life.
 #[derive(Debug, Clone)]
 enum Step {
@@ -160,9 +232,12 @@ proptest! {
     fn whatever_is_done_a_map_would_hold_the_same(steps in steps()) {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("runs");
         runtime.block_on(async {
-            let test = TestLake::open();
+            // Small tables as large ones: rows lie beside from the first on.
+            let test = TestLake::open_with(|options| options.beside_from = 0);
             let checked = keyed(&test.lake, "person", 2).await;
             let mut model: BTreeMap<u32, i64> = BTreeMap::new();
+            let mut history: Vec<(i64, Vec<(String, i64)>)> = vec![(0, Vec::new())];
+            let mut seen_elsewhere = 0;
             for (at, step) in (1_i64..).zip(&steps) {
                 let commit = format!("s:{at}");
                 let given = |numbers: &[u32]| numbers.iter().map(|number| (*number, "张三", at)).collect::<Vec<_>>();
@@ -191,6 +266,40 @@ proptest! {
                 assert_eq!((done.changed.inserted, done.changed.deleted), (inserted, deleted));
                 let expected: Vec<_> = model.iter().map(|(number, score)| (format!("{number:06}"), *score)).collect();
                 assert_eq!(scores(&test.lake, &checked).await, expected);
+                assert_eq!(test.lake.count(&checked, None).await.expect("counts"), model.len() as u64);
+                // Row by row, some of them known and some not.
+                for number in (0..400_u32).step_by(23) {
+                    let id = format!("{number:06}");
+                    let found = rows(&test.lake.lookup(&checked, &[&id]).await.expect("looks up"));
+                    let found: Vec<i64> = found.iter().map(|row| row[3].parse().expect("a score")).collect();
+                    assert_eq!(found, model.get(&number).copied().into_iter().collect::<Vec<_>>(), "{id}");
+                }
+                let asked: HashSet<String> = (0..400_u32).step_by(7).map(|number| format!("{number:06}")).collect();
+                let columns = ["id".to_owned(), "score".to_owned()];
+                let picked = test.lake.pick(&checked, None, &columns, asked.clone()).await.expect("picks");
+                let mut picked: Vec<(String, i64)> =
+                    rows(&picked).into_iter().map(|row| (row[0].clone(), row[1].parse().expect("a score"))).collect();
+                picked.sort();
+                let of_asked: Vec<_> = expected.iter().filter(|row| asked.contains(&row.0)).cloned().collect();
+                assert_eq!(picked, of_asked);
+                // What changed since any version before is what differs between the two.
+                for (version, then) in history.iter().rev().take(4) {
+                    compare(&test.lake, &checked, (*version, then), (done.version, &expected)).await;
+                    compare(&test.lake, &checked, (done.version, &expected), (*version, then)).await;
+                }
+                history.push((done.version, expected));
+                let elsewhere = external(&test.lake.folder(&checked));
+                let found = history.iter().rposition(|(_, rows)| *rows == elsewhere);
+                assert!(found.is_some_and(|at| at >= seen_elsewhere), "another engine sees a version, and never goes back");
+                seen_elsewhere = found.unwrap_or_default();
+            }
+            let lake = test.reopened();
+            for (version, rows) in &history {
+                let scan = Scan { version: Some(*version), columns: Some(vec!["id".into(), "score".into()]), ..Scan::default() };
+                let mut found: Vec<(String, i64)> =
+                    scan_rows(&lake, &checked, scan).await.into_iter().map(|row| (row[0].clone(), row[1].parse().expect("a score"))).collect();
+                found.sort();
+                assert_eq!(found, *rows, "version {version}");
             }
         });
     }

@@ -83,6 +83,41 @@ async fn vacuum_removes_what_no_kept_version_reads() {
 }
 
 #[tokio::test]
+async fn vacuum_keeps_what_lies_beside_a_kept_version() {
+    let test = TestLake::open_with(|options| options.beside_from = 0);
+    let checked = keyed(&test.lake, "person", 1).await;
+    upsert(&test.lake, &checked, "u:0", many(0, 200, 0)).await;
+    for round in 1..4_i64 {
+        let mut writer = test.lake.grower(&checked, key(&format!("g:{round}")), &[]).await.expect("a grower");
+        writer.write(many(7, 2, round)).await.expect("fits");
+        writer.commit(Map::new()).await.expect("commits");
+    }
+    let folder = test.lake.folder(&checked);
+    assert_eq!(parquet_files(&folder), 4, "the table, and two rows beside it three times");
+    let later = a_minute_from_now();
+    let day = Duration::from_secs(86_400);
+    let done = test.lake.vacuum(&checked, later, day, &[]).await.expect("vacuums");
+    assert_eq!(done.files, 0, "all of it was newest within the day");
+    let done = test.lake.vacuum_orphans(&checked, later, Duration::ZERO).await.expect("sweeps");
+    assert_eq!(done.files, 0, "all of it was part of the table");
+    let done = test.lake.vacuum(&checked, later, Duration::ZERO, &[3]).await.expect("vacuums");
+    assert_eq!(done.files, 2, "the first two rows beside, and the note of them");
+    let lake = test.reopened();
+    let score = async |version| {
+        let scan = Scan { version, ..Scan::default() };
+        scan_rows(&lake, &checked, scan).await.into_iter().find(|row| row[0] == "000007").expect("is there")[3].clone()
+    };
+    assert_eq!(score(Some(3)).await, "2");
+    assert_eq!(score(None).await, "3");
+    let gone = Scan { version: Some(2), ..Scan::default() };
+    assert!(matches!(lake.scan(&checked, gone).await, Err(LakeError::File { .. })), "its note was cleaned away");
+    upsert(&test.lake, &checked, "u:9", many(0, 1, 9)).await;
+    test.lake.vacuum(&checked, later, Duration::ZERO, &[]).await.expect("vacuums");
+    assert_eq!(parquet_files(&folder), 1, "nothing lies beside any more");
+    assert_eq!(scores(&test.reopened(), &checked).await.len(), 200);
+}
+
+#[tokio::test]
 async fn orphans_of_a_dropped_writer_are_removed_and_nothing_else() {
     let test = TestLake::open();
     let landing = table(Zone::Landing, "person");

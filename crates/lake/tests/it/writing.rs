@@ -9,7 +9,7 @@ use serde_json::{Map, json};
 use yihe_lake::{LakeError, Layout, Scan, Zone};
 
 use crate::support::{
-    TestLake, append, collect, key, keyed, many, person_schema, persons, scan_rows, scores, table, upsert,
+    TestLake, append, collect, key, keyed, many, person_schema, persons, rows, scan_rows, scores, table, upsert,
 };
 
 #[tokio::test]
@@ -356,4 +356,44 @@ async fn conditions_on_the_key_find_their_rows_in_whatever_bucket() {
     }
     let found = test.lake.lookup(&pair, &["王小明", "1970-01-08"]).await.expect("looks up");
     assert_eq!(crate::support::rows(&found).len(), 1);
+}
+
+#[tokio::test]
+async fn a_row_is_found_by_a_column_that_says_so_and_by_any_other() {
+    let test = TestLake::open_with(|options| (options.beside_from, options.beside_share) = (0, 0));
+    let (with, without) = (table(Zone::Checked, "with"), table(Zone::Checked, "without"));
+    let layout = Layout::keyed(["id"], 2);
+    test.lake.create(&with, person_schema(), layout.clone().found_by(["name"])).await.expect("creates");
+    test.lake.create(&without, person_schema(), layout.clone()).await.expect("creates");
+    for target in [&with, &without] {
+        let names: Vec<String> = (0..5_000).map(|number| format!("E{number:05}")).collect();
+        let rows: Vec<_> = (0_u32..).zip(&names).map(|(number, name)| (number, name.as_str(), 1)).collect();
+        upsert(&test.lake, target, "u:1", persons(&rows)).await;
+        let mut writer = test.lake.grower(target, key("g:1"), &[]).await.expect("a grower");
+        writer.write(persons(&[(7, "E00007", 2), (8, "another", 2)])).await.expect("fits");
+        writer.commit(Map::new()).await.expect("commits");
+        let find = async |name: &str| rows_of(&test.lake.find(target, "name", name).await.expect("finds"));
+        assert_eq!(find("E04321").await, [("004321".to_owned(), "1".to_owned())], "{target}");
+        assert_eq!(
+            find("E00007").await,
+            [("000007".to_owned(), "2".to_owned())],
+            "the row that was hidden is not found"
+        );
+        assert!(find("E00008").await.is_empty() && find("nobody").await.is_empty(), "{target}");
+        assert_eq!(find("another").await.len(), 1, "{target}");
+        let absent = test.lake.find(target, "gone", "x").await;
+        assert!(matches!(absent, Err(LakeError::NoColumn { .. })), "{absent:?}");
+    }
+    // A table that is told later has filters from when it is written anew.
+    test.lake.create(&without, person_schema(), layout.found_by(["name"])).await.expect("told");
+    assert_eq!(test.reopened().layout(&without).await.expect("a layout").filtered(), ["name"]);
+    test.lake.forget(&without).await.expect("forgets");
+    assert!(!test.lake.exists(&without));
+    let gone = test.lake.count(&without, None).await;
+    assert!(matches!(gone, Err(LakeError::NoTable { .. })), "{gone:?}");
+    test.lake.create(&without, person_schema(), Layout::rows()).await.expect("and may be another table");
+}
+
+fn rows_of(batches: &[RecordBatch]) -> Vec<(String, String)> {
+    rows(batches).into_iter().map(|row| (row[0].clone(), row[3].clone())).collect()
 }
