@@ -1,7 +1,11 @@
-//! The population registry at size: `cargo run --release -p yihe-registries --example bench_registries -- PEOPLE FOLDER`.
+//! The population registry at size:
+//! `cargo run --release -p yihe-registries --example bench_registries -- PEOPLE FOLDER [prepare|build]`.
 //!
-//! Six departments know every person; a twentieth of the values differ. Then one record in a hundred changes. Prints
-//! seconds, rows per second and the process's greatest memory.
+//! Six departments know every person; a twentieth of the values differ. `prepare` writes their checked tables; `build`,
+//! in a process of its own, builds the registry from nothing, then from changes: of one person in a hundred in every
+//! department; of one record in a hundred of each department, other people in each; of one record. Without a
+//! third argument it does both. Prints seconds, processor seconds (user and system), rows per second and the process's
+//! greatest memory.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a tool for developers")]
 
@@ -113,15 +117,93 @@ fn memory_mib() -> u64 {
     line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
 }
 
+/// Seconds that processors worked for this process, in the kernel's ticks of a hundredth.
+fn worked() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+    fields[11..13].iter().map(|ticks| ticks.parse::<f64>().unwrap() / 100.0).sum()
+}
+
 fn load() -> String {
     std::fs::read_to_string("/proc/loadavg").unwrap().split_whitespace().next().unwrap().to_owned()
 }
 
-fn say(step: &str, began: Instant, count: u64) {
-    let seconds = began.elapsed().as_secs_f64();
-    #[expect(clippy::cast_precision_loss, reason = "for people to read")]
-    let speed = count as f64 / seconds;
-    println!("{step}: {seconds:.1} s, {speed:.0} rows/s, {} MiB at most, load {}", memory_mib(), load());
+/// A step that is measured.
+struct Step {
+    began: Instant,
+    worked: f64,
+}
+
+impl Step {
+    fn begin() -> Self {
+        Self { began: Instant::now(), worked: worked() }
+    }
+
+    fn say(&self, step: &str, count: u64) {
+        let seconds = self.began.elapsed().as_secs_f64();
+        #[expect(clippy::cast_precision_loss, reason = "for people to read")]
+        let speed = count as f64 / seconds;
+        let worked = worked() - self.worked;
+        println!(
+            "{step}: {seconds:.2} s, {worked:.2} CPU s, {speed:.0} rows/s, {} MiB at most, load {}",
+            memory_mib(),
+            load()
+        );
+    }
+}
+
+async fn prepare(lake: &Lake, people: u64) {
+    let step = Step::begin();
+    for member in 0..MEMBERS {
+        let table = TableName::new(Zone::Checked, format!("d{member}")).unwrap();
+        lake.create(&table, schema(member), Layout::keyed(["citizen_id"], Layout::buckets_for(people))).await.unwrap();
+        let mut writer = lake.replacer(&table, CommitKey::new("b1").unwrap()).await.unwrap();
+        for first in (0..people).step_by(usize::try_from(ROWS).unwrap()) {
+            let chunk: Vec<u64> = (first..people.min(first + ROWS)).collect();
+            writer.write(rows(member, &chunk, "0199-b1", 0)).await.unwrap();
+        }
+        writer.commit(serde_json::Map::new()).await.unwrap();
+    }
+    step.say("preparing the six datasets", people * MEMBERS as u64);
+}
+
+/// Delivers new records of these people in one department.
+async fn deliver(lake: &Lake, member: usize, people: &[u64], batch: &str, round: u64) {
+    let table = TableName::new(Zone::Checked, format!("d{member}")).unwrap();
+    let mut writer = lake.grower(&table, CommitKey::new(batch).unwrap(), &[]).await.unwrap();
+    for chunk in people.chunks(usize::try_from(ROWS).unwrap()) {
+        writer.write(rows(member, chunk, &format!("0199-{batch}"), round)).await.unwrap();
+    }
+    writer.commit(serde_json::Map::new()).await.unwrap();
+}
+
+async fn build(builder: &Builder, registry: &Registry, step_name: &str, count: u64) {
+    let step = Step::begin();
+    let report = builder.build(registry).await.unwrap();
+    step.say(step_name, count);
+    println!("    {:?}, {} entities, {} conflicts", report.how, report.entities, report.conflicts);
+}
+
+async fn look_up(lake: &Lake, store: &Store, registry: &Registry, people: u64) {
+    let secret = EntitySecret::new(&[7; 32]);
+    let golden = shape::golden_table(registry).unwrap();
+    for what in ["by key", "by name", "why"] {
+        let mut times = Vec::new();
+        for at in 0..1_000 {
+            let key = number(mixed(at, 5) % people);
+            let name = secret.entity_id(&registry.id, &key);
+            let began = Instant::now();
+            match what {
+                "by key" => assert!(!lake.lookup(&golden, &[&key]).await.unwrap().is_empty()),
+                "by name" => assert_eq!(why::entity_key(lake, registry, &name).await.unwrap(), Some(key)),
+                _ => drop(why::golden(lake, store, registry, &key).await.unwrap().unwrap()),
+            }
+            times.push(began.elapsed());
+        }
+        let first = times[0];
+        times.sort();
+        println!("golden record {what}: p50 {:?}, p99 {:?}, first {first:?}, load {}", times[500], times[990], load());
+    }
 }
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
@@ -129,8 +211,15 @@ async fn main() {
     let mut arguments = std::env::args().skip(1);
     let people: u64 = arguments.next().map_or(100_000, |text| text.parse().unwrap());
     let folder = arguments.next().unwrap_or_else(|| "/tmp/bench-registries".to_owned());
+    let part = arguments.next().unwrap_or_default();
     let folder = Path::new(&folder);
     let lake = Lake::open(&folder.join("lake"), LakeOptions::new(folder.join("spill"))).unwrap();
+    if part != "build" {
+        prepare(&lake, people).await;
+    }
+    if part == "prepare" {
+        return;
+    }
     let store = Store::open_file(&folder.join("yihe.sqlite"), SeededIdentity::new(1)).await.unwrap();
     let registry = registry();
     let builder = Builder {
@@ -142,61 +231,31 @@ async fn main() {
         holder: "bench".to_owned(),
         faults: Arc::new(|_| {}),
     };
-    let all = people * MEMBERS as u64;
-    let began = Instant::now();
+    build(&builder, &registry, "build from nothing", people * MEMBERS as u64).await;
+    look_up(&lake, &store, &registry, people).await;
+
+    let same: Vec<u64> = (0..people).filter(|person| mixed(*person, 999).is_multiple_of(100)).collect();
+    let step = Step::begin();
     for member in 0..MEMBERS {
-        let table = TableName::new(Zone::Checked, format!("d{member}")).unwrap();
-        lake.create(&table, schema(member), Layout::keyed(["citizen_id"], Layout::buckets_for(people))).await.unwrap();
-        let mut writer = lake.replacer(&table, CommitKey::new("b1").unwrap()).await.unwrap();
-        for first in (0..people).step_by(usize::try_from(ROWS).unwrap()) {
-            let chunk: Vec<u64> = (first..people.min(first + ROWS)).collect();
-            writer.write(rows(member, &chunk, "0199-b1", 0)).await.unwrap();
-        }
-        writer.commit(serde_json::Map::new()).await.unwrap();
+        deliver(&lake, member, &same, "b2", 1).await;
     }
-    say("preparing the six datasets", began, all);
-    let began = Instant::now();
-    let report = builder.build(&registry).await.unwrap();
-    say("build from nothing", began, all);
-    println!("{report:?}");
-    let began = Instant::now();
+    step.say("delivering 1 % of the people in every dataset", (same.len() * MEMBERS) as u64);
+    build(&builder, &registry, "build from 1 % of the people", (same.len() * MEMBERS) as u64).await;
+
+    let step = Step::begin();
     for member in 0..MEMBERS {
-        // Another hundredth of the people in each department: changes spread over everything.
-        let chosen: Vec<u64> =
+        let others: Vec<u64> =
             (0..people).filter(|person| mixed(*person, 1000 + member as u64).is_multiple_of(100)).collect();
-        let table = TableName::new(Zone::Checked, format!("d{member}")).unwrap();
-        let mut writer = lake.grower(&table, CommitKey::new("b2").unwrap(), &[]).await.unwrap();
-        writer.write(rows(member, &chosen, "0199-b2", 1)).await.unwrap();
-        writer.commit(serde_json::Map::new()).await.unwrap();
+        deliver(&lake, member, &others, "b3", 2).await;
     }
-    say("delivering 1 % of each dataset", began, all / 100);
-    let began = Instant::now();
-    let report = builder.build(&registry).await.unwrap();
-    say("build from 1 % changes", began, all / 100);
-    println!("{report:?}");
-    let table = TableName::new(Zone::Checked, "d0").unwrap();
-    let mut writer = lake.grower(&table, CommitKey::new("b3").unwrap(), &[]).await.unwrap();
-    writer.write(rows(0, &[people / 2], "0199-b3", 2)).await.unwrap();
-    writer.commit(serde_json::Map::new()).await.unwrap();
-    let began = Instant::now();
-    let report = builder.build(&registry).await.unwrap();
-    say("build from one changed record", began, 1);
-    println!("{report:?}");
-    for (name, explained) in [("look-up of a golden record", false), ("why of a golden record", true)] {
-        let mut times = Vec::new();
-        for at in 0..400 {
-            let key = number(mixed(at, 5) % people);
-            let began = Instant::now();
-            if explained {
-                why::golden(&lake, &store, &registry, &key).await.unwrap().unwrap();
-            } else {
-                let golden = shape::golden_table(&registry).unwrap();
-                assert!(!lake.lookup(&golden, &[&key]).await.unwrap().is_empty());
-            }
-            times.push(began.elapsed());
-        }
-        times.sort();
-        println!("{name}: p50 {:?}, p99 {:?}", times[200], times[396]);
+    step.say("delivering 1 % of each dataset, other people in each", people * MEMBERS as u64 / 100);
+    build(&builder, &registry, "build from 1 % of each dataset", people * MEMBERS as u64 / 100).await;
+
+    for at in 0..5 {
+        let person = mixed(at, 77) % people;
+        deliver(&lake, 0, &[person], &format!("c{at}"), 3).await;
+        build(&builder, &registry, "build from one changed record", 1).await;
     }
+    look_up(&lake, &store, &registry, people).await;
     println!("{} MiB at most", memory_mib());
 }

@@ -404,7 +404,7 @@ impl Build<'_> {
             (
                 &self.tables.golden,
                 shape::golden_schema(self.registry()),
-                Layout::keyed([key], Layout::buckets_for(rows)),
+                Layout::keyed([key], Layout::buckets_for(rows)).found_by([shape::ENTITY]),
             ),
             (&self.tables.conflicts, shape::conflicts_schema(), shape::conflicts_layout(rows)),
             (&self.tables.unlinked, shape::unlinked_schema(), shape::unlinked_layout()),
@@ -415,11 +415,24 @@ impl Build<'_> {
         for (table, schema, layout) in wanted {
             // Buckets are fixed when a table is made; what has grown since stays in them.
             let layout = if lake.exists(table) {
-                lake.layout(table).await.map_err(self.failed("read the layout"))?
+                let found_by = layout.filtered().to_vec();
+                let known = lake.layout(table).await.map_err(self.failed("read the layout"))?;
+                if *table != self.tables.golden && known.key() != layout.key() {
+                    layout
+                } else {
+                    known.found_by(found_by)
+                }
             } else {
                 layout
             };
-            lake.create(table, schema, layout).await.map_err(self.failed("create a table"))?;
+            match lake.create(table, Arc::clone(&schema), layout.clone()).await {
+                // Of an earlier release. It follows from the members and the decisions, and all of it is written anew.
+                Err(LakeError::Shape { .. }) if *table != self.tables.golden => {
+                    lake.forget(table).await.map_err(self.failed("remove a table of an earlier release"))?;
+                    lake.create(table, schema, layout).await.map_err(self.failed("create a table"))?;
+                }
+                done => done.map_err(self.failed("create a table"))?,
+            }
         }
         Ok(())
     }

@@ -80,6 +80,35 @@ pub(crate) struct Part {
     pub newest: Arc<Vec<Newest>>,
 }
 
+impl Part {
+    /// The same records in `shares` parts, each entity's in one.
+    pub fn shared_out(self, shares: usize) -> Result<Vec<Self>, ArrowError> {
+        if shares == 1 {
+            return Ok(vec![self]);
+        }
+        let mut parts: Vec<Vec<RecordBatch>> = vec![Vec::with_capacity(self.members.len()); shares];
+        for batch in self.members {
+            for (part, places) in parts.iter_mut().zip(places_by_key(&batch, shares)) {
+                part.push(take_record_batch(&batch, &UInt32Array::from(places))?);
+            }
+        }
+        let part = |members| Self { members, batches: Arc::clone(&self.batches), newest: Arc::clone(&self.newest) };
+        Ok(parts.into_iter().map(part).collect())
+    }
+}
+
+/// The rows of a gathered batch by the hash of their entity's key.
+fn places_by_key(batch: &RecordBatch, parts: usize) -> Vec<Vec<u32>> {
+    let keys = batch.column(0).as_string::<i32>();
+    let mut places: Vec<Vec<u32>> = vec![Vec::new(); parts];
+    for index in 0..keys.len() {
+        let part = xxh3_64(keys.value(index).as_bytes()) % parts as u64;
+        let part = usize::try_from(part).expect("smaller than the number of parts");
+        places[part].push(u32::try_from(index).expect("a batch has fewer than 2^32 rows"));
+    }
+    places
+}
+
 /// Gathered records of one registry.
 pub(crate) struct Gathered {
     /// Number of partitions.
@@ -476,14 +505,7 @@ impl Spool {
         if let [only] = self.files.as_slice() {
             return to(only, batch);
         }
-        let keys = batch.column(0).as_string::<i32>();
-        let mut places: Vec<Vec<u32>> = vec![Vec::new(); self.files.len()];
-        for index in 0..keys.len() {
-            let partition = xxh3_64(keys.value(index).as_bytes()) % self.files.len() as u64;
-            let partition = usize::try_from(partition).expect("smaller than the number of files");
-            places[partition].push(u32::try_from(index).expect("a batch has fewer than 2^32 rows"));
-        }
-        for (file, places) in self.files.iter().zip(places) {
+        for (file, places) in self.files.iter().zip(places_by_key(batch, self.files.len())) {
             if !places.is_empty() {
                 to(file, &take_record_batch(batch, &UInt32Array::from(places))?)?;
             }

@@ -4,7 +4,7 @@
 //! Which entities: those that changed rows were and are of, and those that changed decisions named and name. Which
 //! records: those the entities were made of, those that changed, and those that changed decisions name.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::{
@@ -13,7 +13,7 @@ use arrow::{
 };
 use futures::StreamExt;
 use serde_json::Map;
-use yihe_lake::{CommitKey, Differing, LakeError, Param, QueryTable, Scan, TableName};
+use yihe_lake::{CommitKey, Differing, LakeError, Param, QueryTable, TableName};
 
 use crate::{
     build::{Build, BuildReport, FAULT_POINT_CHANGES, How, Why, asks_for_age, report},
@@ -47,6 +47,8 @@ struct Affected {
     records: Wanted,
     /// Records that may have been unlinked before.
     was_unlinked: HashSet<(usize, String)>,
+    /// Entities and the lines of their conflicts before.
+    had: Vec<(String, String)>,
     changed_records: u64,
     changed_decisions: u64,
 }
@@ -75,10 +77,7 @@ impl Build<'_> {
             return Ok(Err(Why::TooMuch));
         };
         self.fault(FAULT_POINT_CHANGES);
-        let rules = Arc::clone(&self.rules);
-        let resolved = tokio::task::spawn_blocking(move || resolve(&rules, &part)).await;
-        let stopped = |detail: String| RegistryError::Stopped { registry: self.registry().id.clone(), detail };
-        let resolved = resolved.map_err(|error| stopped(error.to_string()))?.map_err(self.spool_failed())?;
+        let resolved = self.resolve_all(part).await?;
         self.write_changes(known, affected, resolved, unlinked).await.map(Ok)
     }
 
@@ -277,10 +276,13 @@ impl Build<'_> {
                 break;
             }
             let version = self.then(known, &self.tables.sources);
-            let columns = ["key".to_owned(), "records".to_owned()];
+            let columns = ["key".to_owned(), "records".to_owned(), "lost".to_owned()];
             let found = self.lake().pick(&self.tables.sources, Some(version), &columns, fresh.clone()).await;
             asked.extend(fresh);
             for batch in found.map_err(self.failed("read sources"))? {
+                let (keys, losses) = (batch.column(0).as_string::<i32>(), batch.column(2).as_string::<i32>());
+                let had = keys.iter().zip(losses).filter_map(|(key, lost)| Some((key?.to_owned(), lost?.to_owned())));
+                affected.had.extend(had);
                 let lines = batch.column(1).as_string::<i32>();
                 for (dataset, record, _) in lines.iter().flatten().flat_map(source_lines) {
                     let member = self.registry().members.iter().position(|member| member.dataset == dataset);
@@ -348,12 +350,29 @@ impl Build<'_> {
         Ok((Part { members, batches: Arc::new(numbers.finish()), newest: Arc::new(newest) }, unlinked))
     }
 
+    /// Resolves the records of all affected entities, on all threads.
+    async fn resolve_all(&self, part: Part) -> Result<Vec<Resolved>, RegistryError> {
+        let stopped = |detail: String| RegistryError::Stopped { registry: self.registry().id.clone(), detail };
+        let shares = part.shared_out(self.lake().options().threads.max(1)).map_err(self.spool_failed())?;
+        let mut tasks = Vec::with_capacity(shares.len());
+        for share in shares {
+            let rules = Arc::clone(&self.rules);
+            tasks.push(tokio::task::spawn_blocking(move || resolve(&rules, &share)));
+        }
+        let mut resolved = Vec::with_capacity(tasks.len());
+        for task in tasks {
+            let done = task.await.map_err(|error| stopped(error.to_string()))?;
+            resolved.push(done.map_err(self.spool_failed())?);
+        }
+        Ok(resolved)
+    }
+
     /// Puts and removes what came out. The golden table is the last.
     async fn write_changes(
         &self,
         known: &State,
         affected: Affected,
-        resolved: Resolved,
+        resolved: Vec<Resolved>,
         unlinked: Vec<RecordBatch>,
     ) -> Result<BuildReport, RegistryError> {
         let entities = affected.keys.len() as u64;
@@ -362,12 +381,13 @@ impl Build<'_> {
         self.put(&self.tables.unlinked, lost, unlinked, state::mark(&self.state.commit)).await?;
         self.fault("build.after_unlinked");
 
-        let settled = self.conflicts_to_remove(known, &affected.keys, &resolved.conflicts).await?;
-        let conflicts = vec![resolved.conflicts];
+        let settled = conflicts_to_remove(&affected.had, &resolved).map_err(self.spool_failed())?;
+        let conflicts: Vec<RecordBatch> = resolved.iter().map(|part| part.conflicts.clone()).collect();
         self.put(&self.tables.conflicts, settled, conflicts, state::mark(&self.state.commit)).await?;
         self.fault("build.after_conflicts");
 
-        let there: HashSet<&str> = resolved.golden.column(0).as_string::<i32>().iter().flatten().collect();
+        let there: HashSet<&str> =
+            resolved.iter().flat_map(|part| part.golden.column(0).as_string::<i32>().iter().flatten()).collect();
         let mut gone: Vec<&str> = affected.keys.iter().map(String::as_str).filter(|key| !there.contains(key)).collect();
         gone.sort_unstable();
         let key_rows = |name: &str| -> Result<Option<RecordBatch>, ArrowError> {
@@ -376,7 +396,7 @@ impl Build<'_> {
         };
         let no_sources = key_rows("key").map_err(self.spool_failed())?;
         let no_golden = key_rows(&self.registry().key).map_err(self.spool_failed())?;
-        let sources = vec![resolved.sources.clone()];
+        let sources: Vec<RecordBatch> = resolved.iter().map(|part| part.sources.clone()).collect();
         self.put(&self.tables.sources, no_sources, sources, state::mark(&self.state.commit)).await?;
         self.fault("build.after_sources");
         self.write_decisions().await?;
@@ -396,7 +416,7 @@ impl Build<'_> {
         let conflicts_now = count(self.tables.conflicts.clone()).await.map_err(self.failed("count rows"))?;
         let mut figures =
             Figures { records: rows - unlinked_now, unlinked: unlinked_now, entities: 0, conflicts: conflicts_now };
-        let golden = vec![resolved.golden.clone()];
+        let golden: Vec<RecordBatch> = resolved.iter().map(|part| part.golden.clone()).collect();
         let version = self.put(&self.tables.golden, no_golden, golden, state.meta(&figures)).await?;
         self.fault("build.after_golden");
         figures.entities = count(self.tables.golden.clone()).await.map_err(self.failed("count rows"))?;
@@ -452,52 +472,34 @@ impl Build<'_> {
         let records: ArrayRef = Arc::new(StringArray::from_iter_values(gone.iter().map(|(_, record)| record)));
         RecordBatch::try_from_iter([("dataset", datasets), ("record_key", records)]).map(Some)
     }
+}
 
-    /// Keys of conflicts that affected entities had and have no more.
-    async fn conflicts_to_remove(
-        &self,
-        known: &State,
-        entities: &HashSet<String>,
-        now: &RecordBatch,
-    ) -> Result<Option<RecordBatch>, RegistryError> {
-        let columns = ["entity", "field", "lost_from"];
-        let texts = |batch: &RecordBatch| -> Vec<StringArray> {
-            columns.iter().filter_map(|name| Some(batch.column_by_name(name)?.as_string::<i32>().clone())).collect()
-        };
-        let mut still: HashSet<[String; 3]> = HashSet::new();
-        let cells = texts(now);
-        for row in 0..now.num_rows() {
-            still.insert([0, 1, 2].map(|at: usize| cells[at].value(row).to_owned()));
+/// Keys of conflicts that affected entities had and have no more.
+fn conflicts_to_remove(had: &[(String, String)], now: &[Resolved]) -> Result<Option<RecordBatch>, ArrowError> {
+    let mut has: HashMap<&str, &str> = HashMap::new();
+    for sources in now.iter().map(|part| &part.sources) {
+        let (keys, losses) = (sources.column(0).as_string::<i32>(), sources.column(2).as_string::<i32>());
+        has.extend(keys.iter().zip(losses).filter_map(|(key, lost)| key.zip(lost)));
+    }
+    let mut gone: Vec<[&str; 3]> = Vec::new();
+    for (entity, before) in had {
+        let now = has.get(entity.as_str()).copied().unwrap_or_default();
+        if now == before {
+            continue;
         }
-        let scan = Scan {
-            version: Some(self.then(known, &self.tables.conflicts)),
-            columns: Some(columns.iter().map(|&name| name.to_owned()).collect()),
-            ..Scan::default()
-        };
-        let mut stream = self.lake().scan(&self.tables.conflicts, scan).await.map_err(self.failed("read conflicts"))?;
-        let mut gone: BTreeSet<[String; 3]> = BTreeSet::new();
-        while let Some(batch) = stream.next().await {
-            let batch = batch.map_err(self.failed("read conflicts"))?;
-            let cells = texts(&batch);
-            for row in 0..batch.num_rows() {
-                if !entities.contains(cells[0].value(row)) {
-                    continue;
-                }
-                let key = [0, 1, 2].map(|at: usize| cells[at].value(row).to_owned());
-                if !still.contains(&key) {
-                    gone.insert(key);
-                }
+        for line in before.lines().filter(|line| !now.lines().any(|still| still == *line)) {
+            if let Some((field, dataset)) = line.split_once('\t') {
+                gone.push([entity, field, dataset]);
             }
         }
-        if gone.is_empty() {
-            return Ok(None);
-        }
-        let column = |at: usize| -> ArrayRef {
-            Arc::new(StringArray::from_iter_values(gone.iter().map(|key| key[at].as_str())))
-        };
-        let batch = RecordBatch::try_from_iter(columns.into_iter().zip((0..3).map(column)));
-        batch.map(Some).map_err(self.spool_failed())
     }
+    if gone.is_empty() {
+        return Ok(None);
+    }
+    gone.sort_unstable();
+    let column = |at: usize| -> ArrayRef { Arc::new(StringArray::from_iter_values(gone.iter().map(|key| key[at]))) };
+    let columns = ["entity", "field", "lost_from"];
+    RecordBatch::try_from_iter(columns.into_iter().zip((0..3).map(column))).map(Some)
 }
 
 /// The key of the commit that removes what a build removes.

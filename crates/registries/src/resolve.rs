@@ -321,6 +321,7 @@ struct Output<'a> {
     lost: Lost,
     source_keys: StringBuilder,
     sources: StringBuilder,
+    source_losses: StringBuilder,
 }
 
 #[derive(Default)]
@@ -366,6 +367,7 @@ impl<'a> Output<'a> {
             lost: Lost::default(),
             source_keys: StringBuilder::new(),
             sources: StringBuilder::new(),
+            source_losses: StringBuilder::new(),
         })
     }
 
@@ -392,9 +394,10 @@ impl<'a> Output<'a> {
                 }
                 conflicts += 1;
                 let texts = &self.formatters[index];
+                // Writing to a builder in memory cannot fail.
+                let _ = writeln!(self.source_losses, "{}\t{}", registry.fields[index].name, name(place));
                 self.lost.entity.append_value(key);
                 self.lost.field.append_value(&registry.fields[index].name);
-                // Writing to a builder in memory cannot fail.
                 let _ = write!(self.lost.kept, "{}", texts[chosen].value(kept_row));
                 self.lost.kept.append_value("");
                 self.lost.kept_from.append_value(name(chosen));
@@ -427,6 +430,11 @@ impl<'a> Output<'a> {
             write_source(&mut self.sources, &registry.members[member].dataset, &leads[member], row);
         }
         self.sources.append_value("");
+        if conflicts == 0 {
+            self.source_losses.append_null();
+        } else {
+            self.source_losses.append_value("");
+        }
     }
 
     fn finish(mut self) -> Result<Resolved, ArrowError> {
@@ -456,7 +464,11 @@ impl<'a> Output<'a> {
             Arc::new(self.lost.batch.finish()),
             Arc::new(self.lost.row.finish()),
         ];
-        let sources: Vec<ArrayRef> = vec![Arc::new(self.source_keys.finish()), Arc::new(self.sources.finish())];
+        let sources: Vec<ArrayRef> = vec![
+            Arc::new(self.source_keys.finish()),
+            Arc::new(self.sources.finish()),
+            Arc::new(self.source_losses.finish()),
+        ];
         Ok(Resolved {
             golden: RecordBatch::try_new(shape::golden_schema(registry), columns)?,
             conflicts: RecordBatch::try_new(shape::conflicts_schema(), lost)?,

@@ -147,10 +147,14 @@ pub fn keys_schema() -> SchemaRef {
 }
 
 /// Schema of the sources: the entity's key; its records, a line for each with dataset, business key and the
-/// decision that gave it to the entity if its own key did not, separated by tabs.
+/// decision that gave it to the entity if its own key did not, separated by tabs; its conflicts, a line for each with
+/// the field and the dataset that lost, separated by a tab.
 #[must_use]
 pub fn sources_schema() -> SchemaRef {
-    Arc::new(Schema::new(texts(&["key", "records"])))
+    let mut fields = texts(&["key", "records"]);
+    // Nullable, for tables of an earlier release lack it; and most entities have none.
+    fields.push(Field::new("lost", DataType::Utf8, true));
+    Arc::new(Schema::new(fields))
 }
 
 /// Schema of the decisions that were built with.

@@ -106,6 +106,8 @@ impl House {
         let mut options = LakeOptions::new(folder.join("spill"));
         options.threads = threads;
         let trap = Trap::default();
+        // As if the tables were large: changes lie beside them, however many there are.
+        (options.beside_from, options.beside_share) = (0, 0);
         options.faults = hook(&trap);
         let lake = Lake::open(&folder.join("lake"), options).unwrap();
         let store = Store::open_file(&folder.join("yihe.sqlite"), SeededIdentity::new(1)).await.unwrap();
