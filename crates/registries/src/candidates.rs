@@ -102,6 +102,15 @@ pub struct Waterfall {
     pub model: String,
 }
 
+impl Waterfall {
+    /// As JSON, without the values that were compared.
+    pub(crate) fn without_values(&self) -> String {
+        let steps = self.steps.iter().map(|step| WaterfallStep { entity: None, record: None, ..step.clone() });
+        let bare = Self { steps: steps.collect(), ..self.clone() };
+        serde_json::to_string(&bare).expect("numbers and texts are always JSON")
+    }
+}
+
 /// What one comparison says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct WaterfallStep {

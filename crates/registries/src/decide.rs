@@ -12,6 +12,7 @@ use yihe_store::{Actor, DecisionRow, PAGE_ROWS_MAX, ProtectionRow, StoreError, T
 
 use crate::{
     build::Builder,
+    candidates::Waterfall,
     error::RegistryError,
     identity::is_entity_id,
     key,
@@ -71,12 +72,16 @@ impl Decision {
 }
 
 /// The model that proposed a decision.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Proposal {
     /// Digest of the model; empty where none proposed it.
     pub model: String,
     /// Probability, in millionths.
     pub probability_ppm: Option<i64>,
+    /// What the probability is made of. The values that were compared are not kept with the decision.
+    pub evidence: Option<Waterfall>,
+    /// Version of the table of candidates that keeps the model.
+    pub model_version: Option<i64>,
 }
 
 impl Builder {
@@ -165,6 +170,8 @@ impl Builder {
             decided_at: self.clock.now(),
             model: proposal.model.clone(),
             probability_ppm: proposal.probability_ppm,
+            evidence: proposal.evidence.as_ref().map(Waterfall::without_values),
+            model_version: proposal.model_version,
             revoked_at: None,
             revoked_by: None,
             revoked_reason: None,
@@ -382,7 +389,8 @@ impl Builder {
         let store_failed = |source: StoreError| RegistryError::Store { registry: registry.id.clone(), source };
         let mut done = Joined::default();
         let actor = Actor { account: "model".to_owned(), ..self.actor.clone() };
-        for pair in crate::review::pairs(&self.lake, registry).await? {
+        let (pairs, model_version) = crate::review::pairs(&self.lake, registry).await?;
+        for pair in pairs {
             if pair.rank != 1 || pair.probability < from {
                 continue;
             }
@@ -399,6 +407,8 @@ impl Builder {
                 decided_at: self.clock.now(),
                 model: pair.model,
                 probability_ppm: Some(crate::why::to_ppm(pair.probability)),
+                evidence: pair.waterfall.as_ref().map(Waterfall::without_values),
+                model_version: Some(model_version),
                 revoked_at: None,
                 revoked_by: None,
                 revoked_reason: None,
@@ -439,7 +449,7 @@ fn contradiction(registry: &Registry, against: &DecisionRow) -> RegistryError {
 }
 
 /// Whether `known`, which stands, is against `row`.
-fn contradicts(known: &DecisionRow, row: &DecisionRow) -> bool {
+pub(crate) fn contradicts(known: &DecisionRow, row: &DecisionRow) -> bool {
     let same_record =
         !row.record_key.is_empty() && (&known.dataset, &known.record_key) == (&row.dataset, &row.record_key);
     match (known.kind.as_str(), row.kind.as_str()) {

@@ -52,4 +52,5 @@ pub use decide::{Decision, Proposal};
 pub use error::RegistryError;
 pub use identity::EntitySecret;
 pub use record::RecordRef;
+pub use review::Answered;
 pub use theme::ThemeReport;

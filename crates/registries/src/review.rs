@@ -3,7 +3,7 @@
 //! A pair is a record of no known entity and an entity it may be of. When as many reviewers as the definition asks
 //! agree, their answer becomes a decision in the same transaction.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use arrow::{
     array::{AsArray, RecordBatch},
@@ -12,13 +12,13 @@ use arrow::{
 use futures::StreamExt;
 use serde::Serialize;
 use yihe_definitions::Registry;
-use yihe_lake::{Lake, LakeError, Scan};
-use yihe_store::{Actor, LabelRow, PAGE_ROWS_MAX, Store, StoreError};
+use yihe_lake::{Lake, LakeError, Scan, TableName};
+use yihe_store::{Actor, DecisionRow, LabelRow, PAGE_ROWS_MAX, Store, StoreError};
 
 use crate::{
     build::Builder,
     candidates::{Waterfall, candidates_table},
-    decide::{Decision, Proposal},
+    decide::{Decision, Proposal, contradicts},
     error::RegistryError,
     links,
     record::{self, RecordRef},
@@ -106,17 +106,14 @@ pub struct Agreement {
 /// Most disputed pairs that are listed.
 const DISPUTED_MAX: usize = 200;
 
-/// Every candidate of the last search.
+/// Every candidate of the last search, and the version of the table they are in.
 ///
 /// # Errors
 /// [`RegistryError::NoCandidates`] before the first search; [`RegistryError::Lake`].
-pub async fn pairs(lake: &Lake, registry: &Registry) -> Result<Vec<Pair>, RegistryError> {
+pub async fn pairs(lake: &Lake, registry: &Registry) -> Result<(Vec<Pair>, i64), RegistryError> {
     let failed = |source| RegistryError::Lake { action: "read candidates", registry: registry.id.clone(), source };
-    let table = candidates_table(registry).map_err(failed)?;
-    if !lake.exists(&table) {
-        return Err(RegistryError::NoCandidates { registry: registry.id.clone() });
-    }
-    let scan = Scan { limit: Some(PAIRS_MAX), ..Scan::default() };
+    let (table, version) = searched(lake, registry).await?;
+    let scan = Scan { version: Some(version), limit: Some(PAIRS_MAX), ..Scan::default() };
     let mut stream = lake.scan(&table, scan).await.map_err(failed)?;
     let mut found = Vec::new();
     while let Some(batch) = stream.next().await {
@@ -125,6 +122,61 @@ pub async fn pairs(lake: &Lake, registry: &Registry) -> Result<Vec<Pair>, Regist
             found.push(read(&batch, row).map_err(failed)?);
         }
     }
+    Ok((found, version))
+}
+
+/// The table of candidates, and its version.
+async fn searched(lake: &Lake, registry: &Registry) -> Result<(TableName, i64), RegistryError> {
+    let failed = |source| RegistryError::Lake { action: "read candidates", registry: registry.id.clone(), source };
+    let table = candidates_table(registry).map_err(failed)?;
+    if !lake.exists(&table) {
+        return Err(RegistryError::NoCandidates { registry: registry.id.clone() });
+    }
+    let version = lake.version(&table).await.map_err(failed)?;
+    Ok((table, version))
+}
+
+/// What a candidate is called, and how far its probability is from a half.
+struct Doubt {
+    distance: f64,
+    dataset: String,
+    record_key: String,
+    entity: String,
+}
+
+/// The doubtful ones among the candidates, the least certain first; nothing else of them is read.
+async fn doubts(
+    lake: &Lake,
+    registry: &Registry,
+    table: &TableName,
+    version: i64,
+) -> Result<Vec<Doubt>, RegistryError> {
+    let failed = |source| RegistryError::Lake { action: "read candidates", registry: registry.id.clone(), source };
+    let scan = Scan {
+        version: Some(version),
+        columns: Some(["dataset", "record_key", "entity", "probability"].map(str::to_owned).to_vec()),
+        filter_sql: Some(format!("abs(probability - 0.5) < {DOUBT}")),
+        limit: Some(PAIRS_MAX),
+        ..Scan::default()
+    };
+    let mut stream = lake.scan(table, scan).await.map_err(failed)?;
+    let mut found = Vec::new();
+    while let Some(batch) = stream.next().await {
+        let batch = batch.map_err(failed)?;
+        let text = |at: usize, row: usize| batch.column(at).as_string::<i32>().value(row).to_owned();
+        let probabilities = batch.column(3).as_primitive::<Float64Type>();
+        found.extend((0..batch.num_rows()).map(|row| Doubt {
+            distance: (probabilities.value(row) - 0.5).abs(),
+            dataset: text(0, row),
+            record_key: text(1, row),
+            entity: text(2, row),
+        }));
+    }
+    found.sort_by(|a, b| {
+        a.distance
+            .total_cmp(&b.distance)
+            .then_with(|| (&a.dataset, &a.record_key, &a.entity).cmp(&(&b.dataset, &b.record_key, &b.entity)))
+    });
     Ok(found)
 }
 
@@ -164,10 +216,8 @@ pub async fn list(
 ) -> Result<(Vec<Pair>, usize), RegistryError> {
     let store_failed = |source: StoreError| RegistryError::Store { registry: registry.id.clone(), source };
     let mut answered: HashSet<(String, String, String)> = HashSet::new();
-    for label in labels(store, &registry.id, PAIRS_MAX).await.map_err(store_failed)? {
-        if label.reviewer == reviewer {
-            answered.insert((label.dataset, label.record_key, label.entity_key));
-        }
+    for label in labels_of(store, &registry.id, reviewer).await.map_err(store_failed)? {
+        answered.insert((label.dataset, label.record_key, label.entity_key));
     }
     let mut settled: HashSet<(String, String)> = HashSet::new();
     for one in links::standing(store, &registry.id).await.map_err(store_failed)? {
@@ -181,20 +231,29 @@ pub async fn list(
             _ => {}
         }
     }
-    let mut doubtful = pairs(lake, registry).await?;
+    let (table, version) = searched(lake, registry).await?;
+    let mut doubtful = doubts(lake, registry, &table, version).await?;
     doubtful.retain(|pair| {
-        (pair.probability - 0.5).abs() < DOUBT
-            && !settled.contains(&(pair.dataset.clone(), pair.record_key.clone()))
+        !settled.contains(&(pair.dataset.clone(), pair.record_key.clone()))
             && !answered.contains(&(pair.dataset.clone(), pair.record_key.clone(), pair.entity.clone()))
     });
-    let distance = |pair: &Pair| (pair.probability - 0.5).abs();
-    doubtful.sort_by(|a, b| {
-        distance(a)
-            .total_cmp(&distance(b))
-            .then_with(|| (&a.dataset, &a.record_key, &a.entity).cmp(&(&b.dataset, &b.record_key, &b.entity)))
-    });
     let total = doubtful.len();
-    Ok((doubtful.into_iter().skip(offset).take(limit).collect(), total))
+    let page: Vec<Doubt> = doubtful.into_iter().skip(offset).take(limit).collect();
+    // Only the pairs of the page are read whole, with their weights.
+    let failed = |source| RegistryError::Lake { action: "read candidates", registry: registry.id.clone(), source };
+    let name = |dataset: &str, record: &str, entity: &str| format!("{dataset}\u{1f}{record}\u{1f}{entity}");
+    let keys = page.iter().map(|pair| name(&pair.dataset, &pair.record_key, &pair.entity)).collect();
+    let schema = lake.schema(&table).await.map_err(failed)?;
+    let columns: Vec<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
+    let mut whole: HashMap<String, Pair> = HashMap::new();
+    for batch in lake.pick(&table, Some(version), &columns, keys).await.map_err(failed)? {
+        for row in 0..batch.num_rows() {
+            let pair = read(&batch, row).map_err(failed)?;
+            whole.insert(name(&pair.dataset, &pair.record_key, &pair.entity), pair);
+        }
+    }
+    let found = page.iter().filter_map(|pair| whole.remove(&name(&pair.dataset, &pair.record_key, &pair.entity)));
+    Ok((found.collect(), total))
 }
 
 /// The answers of a registry in the order in which they were first given, whole pages of them until there are `most`.
@@ -213,6 +272,30 @@ pub async fn labels(store: &Store, registry: &str, most: usize) -> Result<Vec<La
     Ok(found)
 }
 
+/// The answers of one reviewer.
+async fn labels_of(store: &Store, registry: &str, reviewer: &str) -> Result<Vec<LabelRow>, StoreError> {
+    let mut found = Vec::new();
+    let mut after = String::new();
+    while found.len() < PAIRS_MAX {
+        let page = store.label_list_by(registry, reviewer, &after, PAGE_ROWS_MAX).await?;
+        let Some(last) = page.last() else { break };
+        after.clone_from(&last.id);
+        found.extend(page);
+    }
+    Ok(found)
+}
+
+/// What became of an answer, which is kept in any case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answered {
+    /// It is noted; more reviewers are asked, or they disagree.
+    Noted,
+    /// It became a decision, with this identifier.
+    Decided(String),
+    /// A decision that stands says otherwise; its identifier.
+    Against(String),
+}
+
 /// An answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer {
@@ -227,17 +310,12 @@ pub struct Answer {
 }
 
 impl Builder {
-    /// Takes a reviewer's answer; returns the decision that follows from it once enough reviewers agree.
+    /// Takes a reviewer's answer, and makes the decision that follows from it once enough reviewers agree. An answer
+    /// against a decision that stands counts for the agreement of reviewers and changes nothing.
     ///
     /// # Errors
-    /// [`RegistryError::NoRecord`], [`RegistryError::NoEntity`]; [`RegistryError::Contradicts`] when what would follow
-    /// is against a decision that stands: then the answer is not kept either; [`RegistryError::Store`].
-    pub async fn answer(
-        &self,
-        registry: &Registry,
-        answer: &Answer,
-        actor: &Actor,
-    ) -> Result<Option<String>, RegistryError> {
+    /// [`RegistryError::NoRecord`], [`RegistryError::NoEntity`]; [`RegistryError::Store`].
+    pub async fn answer(&self, registry: &Registry, answer: &Answer, actor: &Actor) -> Result<Answered, RegistryError> {
         let store_failed = |source: StoreError| RegistryError::Store { registry: registry.id.clone(), source };
         let record = RecordRef {
             dataset: answer.record.dataset.clone(),
@@ -254,6 +332,11 @@ impl Builder {
         let proposal = Proposal {
             model: known.as_ref().map(|known| known.model.clone()).unwrap_or_default(),
             probability_ppm: known.as_ref().map(|known| to_ppm(known.probability)),
+            model_version: match &known {
+                Some(_) => Some(searched(&self.lake, registry).await?.1),
+                None => None,
+            },
+            evidence: known,
         };
         // What would follow is judged before anything is written.
         let decision = match answer.verdict {
@@ -285,15 +368,22 @@ impl Builder {
         let said = said.map_err(store_failed)?;
         let agree = said.iter().filter(|label| label.answer == answer.verdict.as_str()).count();
         let disagree = said.iter().any(|label| label.answer != answer.verdict.as_str() && label.answer != "unsure");
-        let mut decided = None;
-        if let Some(row) = row
-            && !disagree
-            && agree >= usize::from(registry.review.reviewers.max(1))
-        {
-            decided = Some(self.insert(registry, &mut tx, row, actor).await?);
+        let mut answered = Answered::Noted;
+        if let Some(row) = row {
+            let pair = (row.dataset.as_str(), row.record_key.as_str());
+            let about = tx.decision_list_about(&registry.id, pair, ("", "")).await.map_err(store_failed)?;
+            let same = |known: &DecisionRow| known.kind == row.kind && known.entity_key == row.entity_key;
+            if let Some(against) = about.iter().find(|known| contradicts(known, &row)) {
+                // Of one mind with what stands: there is nothing left to decide.
+                if !same(against) {
+                    answered = Answered::Against(against.id.clone());
+                }
+            } else if !disagree && agree >= usize::from(registry.review.reviewers.max(1)) {
+                answered = Answered::Decided(self.insert(registry, &mut tx, row, actor).await?);
+            }
         }
         tx.commit().await.map_err(store_failed)?;
-        Ok(decided)
+        Ok(answered)
     }
 }
 

@@ -17,6 +17,7 @@ use yihe_lake::{Lake, LakeError, Scan, TableName, Zone};
 use yihe_store::{DecisionFilter, DecisionRow, Store, StoreError};
 
 use crate::{
+    candidates::Waterfall,
     error::RegistryError,
     gather::{Newest, Numbers, Part, Rules, Splitter, columns_of},
     identity::{EntitySecret, is_entity_id},
@@ -150,6 +151,10 @@ pub struct DecisionSeen {
     pub model: String,
     /// Probability the model gave.
     pub probability: Option<f64>,
+    /// What it is made of, without the values that were compared.
+    pub evidence: Option<Waterfall>,
+    /// Version of the table of candidates that keeps the model.
+    pub model_version: Option<i64>,
     /// When it was revoked.
     pub revoked_at: Option<String>,
     /// By whom.
@@ -172,6 +177,8 @@ impl From<DecisionRow> for DecisionSeen {
             decided_at: row.decided_at.to_string(),
             model: row.model,
             probability: row.probability_ppm.map(from_ppm),
+            evidence: row.evidence.as_deref().and_then(|text| serde_json::from_str(text).ok()),
+            model_version: row.model_version,
             revoked_at: row.revoked_at.map(|at| at.to_string()),
             revoked_by: row.revoked_by,
             revoked_reason: row.revoked_reason,
@@ -218,20 +225,14 @@ pub async fn entity_key(lake: &Lake, registry: &Registry, text: &str) -> Result<
     if !is_entity_id(text) {
         return Ok(None);
     }
-    // A name has letters and digits only, so it is safe between quotes.
-    let scan = Scan {
-        columns: Some(vec![registry.key.clone()]),
-        filter_sql: Some(format!("\"{}\" = '{text}'", shape::ENTITY)),
-        ..Scan::default()
+    let found = match lake.find(&golden, shape::ENTITY, text).await {
+        Ok(found) => found,
+        // Built by an earlier release, which gave no names.
+        Err(LakeError::NoColumn { .. }) => return Ok(None),
+        Err(error) => return Err(failed(error)),
     };
-    let mut stream = lake.scan(&golden, scan).await.map_err(failed)?;
-    while let Some(batch) = stream.next().await {
-        let batch = batch.map_err(failed)?;
-        if batch.num_rows() > 0 {
-            return Ok(Some(batch.column(0).as_string::<i32>().value(0).to_owned()));
-        }
-    }
-    Ok(None)
+    let keys = found.iter().filter_map(|batch| batch.column_by_name(&registry.key).filter(|keys| !keys.is_empty()));
+    Ok(keys.map(|keys| keys.as_string::<i32>().value(0).to_owned()).next())
 }
 
 fn is_there(batches: &[RecordBatch]) -> bool {

@@ -65,6 +65,31 @@ impl Store {
             .map_err(failed("count labels"))?
             .whole("labels")
     }
+
+    /// The answers of one reviewer after `after` (an identifier; empty for the first), oldest first; at most
+    /// [`crate::PAGE_ROWS_MAX`].
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn label_list_by(
+        &self,
+        registry: &str,
+        reviewer: &str,
+        after: &str,
+        limit: i64,
+    ) -> Result<Vec<LabelRow>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT * FROM link_label WHERE registry = $1 AND reviewer = $2 AND id > $3 ORDER BY id LIMIT $4",
+        )
+        .bind(registry)
+        .bind(reviewer)
+        .bind(after)
+        .bind(page(limit))
+        .fetch_all(&self.readers)
+        .await
+        .map_err(failed("list the labels of a reviewer"))?;
+        rows.iter().map(read).collect()
+    }
 }
 
 impl Tx {

@@ -39,6 +39,10 @@ pub struct DecisionRow {
     pub model: String,
     /// Probability the model gave it, in millionths.
     pub probability_ppm: Option<i64>,
+    /// The weights of the pair as JSON, without the values that were compared; `None` where no model weighed it.
+    pub evidence: Option<String>,
+    /// Version of the table of candidates that keeps the model.
+    pub model_version: Option<i64>,
     /// When it was revoked.
     pub revoked_at: Option<Timestamp>,
     /// Account that revoked it.
@@ -180,8 +184,8 @@ impl Tx {
     pub async fn decision_insert(&mut self, decision: &DecisionRow, act: &Act<'_>) -> Result<(), StoreError> {
         sqlx::query(
             "INSERT INTO link_decision (id, registry, kind, dataset, record_key, entity_key, other_key, reason, \
-             decided_by, decided_at, model, probability_ppm, version) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 1)",
+             decided_by, decided_at, model, probability_ppm, evidence, model_version, version) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 1)",
         )
         .bind(&decision.id)
         .bind(&decision.registry)
@@ -195,6 +199,8 @@ impl Tx {
         .bind(micros(act.at))
         .bind(&decision.model)
         .bind(decision.probability_ppm)
+        .bind(&decision.evidence)
+        .bind(decision.model_version)
         .execute(self.connection())
         .await
         .map_err(insert_failed("insert a decision", ObjectKind::Decision.name(&decision.id)))?;
@@ -243,6 +249,8 @@ fn read(row: &AnyRow) -> Result<DecisionRow, StoreError> {
         decided_at: row.instant("decided_at")?,
         model: row.text("model")?,
         probability_ppm: row.whole_opt("probability_ppm")?,
+        evidence: row.text_opt("evidence")?,
+        model_version: row.whole_opt("model_version")?,
         revoked_at: row.instant_opt("revoked_at")?,
         revoked_by: row.text_opt("revoked_by")?,
         revoked_reason: row.text_opt("revoked_reason")?,

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// In order; a number is never reused and a text never changed once released.
-const MIGRATIONS: [(i64, &str); 13] = [
+const MIGRATIONS: [(i64, &str); 14] = [
     (1, include_str!("../migrations/0001_outbox.sql")),
     (2, include_str!("../migrations/0002_definition.sql")),
     (3, include_str!("../migrations/0003_batch.sql")),
@@ -25,6 +25,7 @@ const MIGRATIONS: [(i64, &str); 13] = [
     (10, include_str!("../migrations/0010_calls.sql")),
     (11, include_str!("../migrations/0011_link.sql")),
     (12, include_str!("../migrations/0012_disclosure.sql")),
+    (13, include_str!("../migrations/0013_evidence.sql")),
     (14, include_str!("../migrations/0014_embargo.sql")),
 ];
 

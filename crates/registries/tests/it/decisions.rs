@@ -195,3 +195,35 @@ async fn a_value_that_is_too_old_loses_its_turn() {
     assert_eq!(why.fields[1].from.as_deref(), Some("residents"));
     assert_eq!(why.fields[1].losers[0].reason, why::Reason::TooOld);
 }
+
+#[tokio::test]
+async fn an_answer_against_a_decision_that_stands_is_kept_and_told() {
+    use yihe_registries::{
+        Answered,
+        review::{self, Answer, Verdict},
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let mut house = House::open(folder.path(), 2).await;
+    house.deliver(0, &[row(1, NUMBERS[0], "王芳", "138", 1), row(2, NUMBERS[1], "李四", "137", 1)]).await;
+    house.deliver(1, &[row(7, "", "王芳", "138", 1)]).await;
+    build(&house).await;
+    let joined = decide(&house, Decision::Join { record: record("insured", 7), entity: NUMBERS[0].to_owned() });
+    let joined = joined.await.unwrap();
+    let builder = house.builder();
+    let say = async |reviewer: &str, at: usize, verdict: Verdict| {
+        let answer = Answer { record: record("insured", 7), entity_key: NUMBERS[at].to_owned(), verdict, seconds: 3 };
+        let actor = Actor { account: reviewer.to_owned(), ..Actor::system() };
+        builder.answer(&house.registry, &answer, &actor).await.unwrap()
+    };
+    assert_eq!(say("wang", 0, Verdict::Different).await, Answered::Against(joined.clone()), "against the join");
+    assert_eq!(say("li", 1, Verdict::Same).await, Answered::Against(joined.clone()), "of another entity");
+    assert_eq!(say("zhao", 0, Verdict::Same).await, Answered::Noted, "of one mind with what stands");
+    let agreement = review::agreement(&house.store, &house.registry).await.unwrap();
+    assert_eq!(agreement.reviewers["wang"], [0, 1, 0]);
+    assert_eq!(agreement.reviewers["li"], [1, 0, 0]);
+    assert_eq!((agreement.compared, agreement.share), (1, Some(0.0)), "it counts for the agreement of reviewers");
+    let filter = yihe_store::DecisionFilter { registry: "people".to_owned(), ..Default::default() };
+    assert_eq!(house.store.decision_list(&filter, "", 10).await.unwrap().len(), 1, "what stands, stands");
+    builder.revoke(&house.registry, &joined, "查明不是一人", &Actor::system()).await.unwrap();
+    assert!(matches!(say("sun", 1, Verdict::Same).await, Answered::Decided(_)), "once it is revoked");
+}

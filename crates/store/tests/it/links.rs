@@ -27,6 +27,8 @@ fn decision(id: &str, kind: &str, record_key: &str, entity_key: &str, other_key:
         decided_at: at(0),
         model: String::new(),
         probability_ppm: Some(731_000),
+        evidence: Some("{\"prior\":-20.5}".to_owned()),
+        model_version: Some(7),
         revoked_at: None,
         revoked_by: None,
         revoked_reason: None,

@@ -179,6 +179,11 @@ pub async fn record(
             json!({
                 "what": text(&line.what), "who": line.who, "at": line.at.to_string(), "reason": line.reason,
                 "revoked_at": line.revoked_at.map(|at| at.to_string()), "pair": line.pair_href,
+                "model": line.model.as_ref().map(|(model, _)| model),
+                "model_version": line.model.as_ref().map(|(_, version)| version),
+                "weights": line.weights.iter().map(|(field, level, weight)| json!({
+                    "field": text(field), "level": text(level), "weight": weight,
+                })).collect::<Vec<_>>(),
             })
         })
         .collect();

@@ -244,9 +244,16 @@ async fn reviewers_judge_the_least_certain_first_and_agree_or_not() {
         (&2.into(), &0.into()),
         "unsure is no answer: {agreement}"
     );
-    // The keeper makes up its mind, against the decision that stands: it is refused, and named.
+    // The keeper makes up its mind, against the decision that stands: the answer counts, the decision stands.
     let against = house.send(&keeper, &format!("{first}/answer"), &[("answer", "different")]).await;
-    assert!(matches!(against.status().as_u16(), 303 | 409), "{}", against.status());
+    assert_eq!(against.status(), 303);
+    let next = against.headers()["location"].to_str().expect("text").to_owned();
+    assert!(next.ends_with(&format!("said=different-against.{}", decided[0].id)), "{next}");
+    let told = house.read(&keeper, &next).await;
+    assert!(told.contains(&format!("yihe registry revoke population {}", decided[0].id)), "{told}");
+    assert!(!house.read(&keeper, &next.replace("against.", "against.%3Cb%3E")).await.contains("revoke population <b>"));
+    let agreement = json_of(&house, &keeper, "/api/v1/registries/population/review/agreement").await;
+    assert_eq!((&agreement["answers"], &agreement["compared"]), (&2.into(), &1.into()), "{agreement}");
     let page = house.read(&reviewer, &format!("{POPULATION}/review/agreement")).await;
     assert!(page.contains("科恩 κ") && page.contains("gongan-officer"), "{page}");
     assert_masked(&page);
@@ -257,6 +264,9 @@ async fn reviewers_judge_the_least_certain_first_and_agree_or_not() {
     let record = json_of(&house, &keeper, &format!("/api/v1{}", found(&house, &keeper, 1).await)).await;
     assert_eq!(record["records"].as_array().map(Vec::len), Some(3), "the permit with the slip is hers now: {record}");
     assert_eq!(record["decisions"][0]["pair"], first.as_str(), "{record}");
+    let kept = &record["decisions"][0];
+    assert_eq!((&kept["model"], &kept["weights"][0]["weight"]), (&"m1".into(), &8.0.into()), "{kept}");
+    assert!(kept["model_version"].is_number(), "{kept}");
 
     // In clear for a reason, and on to the next in clear; an entry of the ledger for each.
     let second = format!("{POPULATION}/pairs/{}", pair(1));

@@ -350,6 +350,11 @@ fn record() -> RecordView {
             at: at("2026-11-02T01:12:00Z"),
             reason: "2/2".into(),
             revoked_at: None,
+            weights: vec![
+                (text("姓名", "Name"), text("相同", "exact"), 9.4),
+                (text("住址", "Address"), text("不同", "different"), -2.1),
+            ],
+            model: Some(("5f2c9a71".into(), 3)),
             pair_href: Some("/registries/population/pairs/p".into()),
         }],
         disclosures: vec![DisclosureLine {

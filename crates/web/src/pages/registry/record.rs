@@ -109,6 +109,10 @@ pub struct DecisionLine {
     pub reason: String,
     /// When it was revoked.
     pub revoked_at: Option<Timestamp>,
+    /// The weights it was made by: field, how far the values agreed, bits.
+    pub weights: Vec<(Text, Text, f64)>,
+    /// The model that weighed: its digest, and the version of the candidates that keeps it.
+    pub model: Option<(String, i64)>,
     /// Address of the pair's weights.
     pub pair_href: Option<String>,
 }
@@ -267,6 +271,13 @@ fn decisions(words: Words, lines: &[DecisionLine]) -> Markup {
                     h3 { (words.text(&line.what)) @if let Some(at) = line.revoked_at { " " span.tag.warn { (words.of("已撤销 ", "revoked ")) (words.instant(at)) } } }
                     p.when { span.code { (line.who) } " · " (words.instant(line.at)) }
                     p lang="zh-Hans" { (line.reason) }
+                    @if let Some((model, version)) = &line.model {
+                        details {
+                            summary { (words.of("作出决定时的依据", "What it was decided by")) }
+                            p.when { (words.of("模型 ", "model ")) span.code { (model) } (words.of("，候选清单版本 ", ", version of the candidates ")) (version) }
+                            ul { @for (field, level, weight) in &line.weights { li { (words.text(field)) (words.of("：", ": ")) (words.text(level)) " " span.code { (format!("{weight:+.1}")) } } } }
+                        }
+                    }
                     @if let Some(href) = &line.pair_href { p { a href=(href) { (words.of("看判断依据", "See the weights")) } } }
                 }
             }

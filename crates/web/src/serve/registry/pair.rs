@@ -14,7 +14,8 @@ use axum::{
 use serde::Deserialize;
 use yihe_definitions::{Pack, Registry, Sensitivity};
 use yihe_registries::{
-    RecordRef, RegistryError,
+    Answered, RecordRef, RegistryError,
+    candidates::{Waterfall, WaterfallStep},
     review::{self, Answer as Said, Pair, Verdict},
     sight::{Standing, key_sensitivity},
     why,
@@ -96,13 +97,25 @@ pub struct Asked {
 
 impl Asked {
     /// What became of the pair before, in words.
-    fn said(&self) -> Option<Text> {
+    fn said(&self, known: &Registry) -> Option<Text> {
         let (word, decided) = self.said.as_deref()?.split_once('-').unwrap_or((self.said.as_deref()?, ""));
         let title = verdict_title(Verdict::parse(word)?);
-        let (zh, en) = if decided == "decided" {
-            ("，意见一致，已成为决定。下次建库生效。", ": it is decided, and counts with the next build.")
-        } else {
-            ("，已记。", ": recorded.")
+        let (zh, en) = match decided.strip_prefix("against.") {
+            // What stands in the address may be anybody's: only what an identifier may hold is shown.
+            Some(id) if id.len() <= 64 && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') => {
+                let revoke = format!("yihe registry revoke {} {id} --reason …", known.id);
+                (
+                    format!("，已记。已有相反的认定 {id}，仍然有效；要改，请先撤销：{revoke}"),
+                    format!(
+                        ": recorded. Decision {id} says otherwise and stands; to change it, revoke it first: {revoke}"
+                    ),
+                )
+            }
+            _ if decided == "decided" => (
+                "，意见一致，已成为决定。下次建库生效。".to_owned(),
+                ": it is decided, and counts with the next build.".to_owned(),
+            ),
+            _ => ("，已记。".to_owned(), ": recorded.".to_owned()),
         };
         let said = title.en.unwrap_or_default();
         Some(Text::new(format!("上一对：{}{zh}", title.zh), format!("The pair before: {}{en}", said.to_lowercase())))
@@ -161,7 +174,7 @@ pub async fn list_view(
         pairs,
         next: (total > offset + PAGE_SIZE).then(|| (offset + PAGE_SIZE).to_string()),
         is_searched,
-        said: asked.said(),
+        said: asked.said(known),
     })
 }
 
@@ -211,7 +224,7 @@ pub async fn show(
     let known = find_for(&visit, &pack, &id, Standing::Provider)?;
     let found = find(&state, known, &name).await?;
     let mut view = view(&state, &visit, &pack, known, &found, None).await?;
-    view.said = asked.said();
+    view.said = asked.said(known);
     Ok(html(pair::page(&frame, &view)))
 }
 
@@ -257,8 +270,11 @@ async fn answer(
         seconds: (state.clock.now().as_microsecond() - shown_at) / 1_000_000,
     };
     let actor = visit.account()?.actor();
-    let decided = state.desk.builder.answer(known, &said, &actor).await.map_err(refused)?;
-    let word = if decided.is_some() { format!("{word}-decided") } else { word.to_owned() };
+    let word = match state.desk.builder.answer(known, &said, &actor).await.map_err(refused)? {
+        Answered::Noted => word.to_owned(),
+        Answered::Decided(_) => format!("{word}-decided"),
+        Answered::Against(id) => format!("{word}-against.{id}"),
+    };
     let next = waiting(state, known, &actor.account, 0, 1).await?.and_then(|(pairs, _)| pairs.into_iter().next());
     let Some(next) = next else {
         return Ok(Redirect::to(&format!("/registries/{}/review?said={word}", known.id)).into_response());
@@ -267,7 +283,7 @@ async fn answer(
     if !fields.one("reason", yihe_registries::sight::REASON_CHARACTERS_MAX)?.is_empty()
         && !is_protected(state, known, &next).await?
     {
-        let said = Asked { said: Some(word), ..Asked::default() }.said();
+        let said = Asked { said: Some(word), ..Asked::default() }.said(known);
         return in_clear(state, visit, pack, known, &next, fields, said).await;
     }
     let name = PairName::of(state, known, &next);
@@ -399,8 +415,18 @@ fn record_key(pack: &Pack, dataset: &str, record_key: &str, is_masked: bool) -> 
     shown.collect::<Vec<_>>().join(" · ")
 }
 
+/// The weights that a decision was made by: field, how far the values agreed, bits.
+pub fn weights(known: &Registry, evidence: Option<&Waterfall>) -> Vec<(Text, Text, f64)> {
+    let title = |step: &WaterfallStep| {
+        let field = known.fields.iter().find(|field| field.name == step.field);
+        field.map_or_else(|| Text::new(&step.field, &step.field), |field| field.title.clone())
+    };
+    let steps = evidence.map(|evidence| evidence.steps.as_slice()).unwrap_or_default();
+    steps.iter().map(|step| (title(step), level_title(&step.level).1, step.weight)).collect()
+}
+
 fn steps(known: &Registry, pair: &Pair, is_masked: bool) -> Vec<Step> {
-    let step = |step: &yihe_registries::candidates::WaterfallStep| {
+    let step = |step: &WaterfallStep| {
         let field = known.fields.iter().find(|field| field.name == step.field);
         let sensitivity = field.map_or(Sensitivity::Hidden, |field| field.sensitivity);
         let shown = |value: &Option<String>| {

@@ -230,6 +230,8 @@ pub async fn view(
             at: instant(&decision.decided_at),
             reason: if is_keeper { decision.reason.clone() } else { String::new() },
             revoked_at: decision.revoked_at.as_deref().map(instant),
+            weights: if is_keeper { super::pair::weights(known, decision.evidence.as_ref()) } else { Vec::new() },
+            model: decision.model_version.map(|version| (decision.model.clone(), version)).filter(|_| is_keeper),
             pair_href: pair_href(state, known, &found, decision).await?,
         });
     }

@@ -71,6 +71,8 @@ pub(super) async fn offered(app: &App, pack: &Pack, question: &str) -> Result<Ve
         ));
     }
     let rows = decisions(app, pack).await?;
+    let versions: Vec<Option<String>> =
+        rows.iter().map(|row| row.model_version.map(|version| version.to_string())).collect();
     let table = Columns::default()
         .text("id", rows.iter().map(|row| Some(row.id.as_str())))
         .text("registry", rows.iter().map(|row| Some(row.registry.as_str())))
@@ -81,6 +83,8 @@ pub(super) async fn offered(app: &App, pack: &Pack, question: &str) -> Result<Ve
         .instant("decided_at", rows.iter().map(|row| Some(row.decided_at)))
         .text("model", rows.iter().map(|row| Some(row.model.as_str()).filter(|model| !model.is_empty())))
         .whole("probability_ppm", rows.iter().map(|row| row.probability_ppm.unwrap_or(0)))
+        .text("evidence", rows.iter().map(|row| row.evidence.as_deref()))
+        .text("model_version", versions.iter().map(Option::as_deref))
         .instant("revoked_at", rows.iter().map(|row| row.revoked_at))
         .text("revoked_by", rows.iter().map(|row| row.revoked_by.as_deref()));
     let mut offered = vec![
@@ -102,7 +106,7 @@ async fn pairs(app: &App, pack: &Pack) -> Result<Columns> {
     let mut scored = Vec::new();
     for registry in &pack.registries {
         match review::pairs(&app.lake, registry).await {
-            Ok(pairs) => scored.extend(pairs.into_iter().map(|pair| (registry, pair))),
+            Ok((pairs, _)) => scored.extend(pairs.into_iter().map(|pair| (registry, pair))),
             Err(RegistryError::NoCandidates { .. }) => {}
             Err(error) => return Err(error.into()),
         }
