@@ -259,7 +259,7 @@ async fn a_look_up_finds_its_row_and_nothing_else() {
     for (number, score) in [(0, "1"), (7, "9"), (131_072, "1"), (299_999, "1")] {
         let id = format!("{number:06}");
         let found = test.lake.lookup(&checked, &[&id]).await.expect("looks up");
-        let found = crate::support::rows(&found);
+        let found = rows(&found);
         assert_eq!(found.len(), 1, "{id}");
         assert_eq!((found[0][0].as_str(), found[0][3].as_str()), (id.as_str(), score));
     }
@@ -355,7 +355,7 @@ async fn conditions_on_the_key_find_their_rows_in_whatever_bucket() {
         assert_eq!(scan_rows(&test.lake, &pair, scan).await.len(), expected, "{filter}");
     }
     let found = test.lake.lookup(&pair, &["王小明", "1970-01-08"]).await.expect("looks up");
-    assert_eq!(crate::support::rows(&found).len(), 1);
+    assert_eq!(rows(&found).len(), 1);
 }
 
 #[tokio::test]
