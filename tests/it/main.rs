@@ -8,6 +8,7 @@ mod embargo;
 mod foreign_tables;
 mod full_disk;
 mod ledger;
+mod linking;
 mod main_line;
 mod own_file;
 mod program;
