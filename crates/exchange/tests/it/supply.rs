@@ -111,6 +111,8 @@ async fn protect(fixture: &Fixture, key: &str, merged: Option<&str>) {
             decided_at: at,
             model: String::new(),
             probability_ppm: None,
+            evidence: None,
+            model_version: None,
             revoked_at: None,
             revoked_by: None,
             revoked_reason: None,

@@ -416,6 +416,7 @@ fn record_key(pack: &Pack, dataset: &str, record_key: &str, is_masked: bool) -> 
 }
 
 /// The weights that a decision was made by: field, how far the values agreed, bits.
+#[must_use]
 pub fn weights(known: &Registry, evidence: Option<&Waterfall>) -> Vec<(Text, Text, f64)> {
     let title = |step: &WaterfallStep| {
         let field = known.fields.iter().find(|field| field.name == step.field);
