@@ -41,6 +41,9 @@ impl App {
         // A spill folder of its own, for opening a lake empties it.
         let mut options = LakeOptions::new(data.join("spill").join(&holder));
         options.memory_limit = config.memory_mib << 20;
+        if config.other_engines {
+            options.beside_from = u64::MAX;
+        }
         options.threads = config.threads;
         let faults = faults::hook();
         options.faults = Arc::clone(&faults);

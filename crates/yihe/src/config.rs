@@ -39,6 +39,8 @@ pub struct Config {
     pub threads: usize,
     /// Memory for sorts, joins and aggregates, in MiB.
     pub memory_mib: usize,
+    /// Whether other engines read the tables: every change is then written where they see it at once.
+    pub other_engines: bool,
     /// Origin of the ledger: a name that no other log has.
     pub origin: String,
     /// Whom the ledger's readers believe: our log keys, witnesses, quorum (C2SP `tlog-policy`).
@@ -64,6 +66,8 @@ struct File {
     connections: BTreeMap<String, String>,
     threads: Option<usize>,
     memory_mib: Option<usize>,
+    #[serde(default)]
+    other_engines: bool,
     origin: Option<String>,
     policy: Option<PathBuf>,
     verify_at: Option<String>,
@@ -108,6 +112,7 @@ impl Config {
             connections: file.connections,
             threads: file.threads.unwrap_or_else(|| processors.min(8)),
             memory_mib: file.memory_mib.unwrap_or(1_024),
+            other_engines: file.other_engines,
             origin: variable("YIHE_ORIGIN").or(file.origin).unwrap_or_else(|| "yihe.demo/ledger".to_owned()),
             policy: variable("YIHE_POLICY").map(PathBuf::from).or(file.policy),
             verify_at: VERIFY_AT,
