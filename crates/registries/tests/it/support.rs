@@ -7,7 +7,7 @@ use std::{
 };
 
 use arrow::{
-    array::{ArrayRef, Date32Array, Int64Array, RecordBatch, StringArray, UInt32Array},
+    array::{ArrayRef, Date32Array, Int64Array, RecordBatch, StringArray},
     datatypes::{DataType, Field, Schema, SchemaRef},
 };
 use futures::StreamExt;
@@ -189,15 +189,13 @@ async fn rows_as_bytes(lake: &Lake, table: &TableName) -> Vec<u8> {
         batches.push(batch.unwrap());
     }
     let whole = arrow::compute::concat_batches(&schema, &batches).unwrap();
-    // Files of a bucket each are in order of their own.
+    // Files of a bucket each are in order of their own, and what stands under a null is nothing that a table says: the
+    // reader leaves there what the values around it made.
     let fields = schema.fields().iter().map(|field| arrow::row::SortField::new(field.data_type().clone())).collect();
     let rows = arrow::row::RowConverter::new(fields).unwrap().convert_columns(whole.columns()).unwrap();
-    let mut order: Vec<u32> = (0..u32::try_from(whole.num_rows()).unwrap()).collect();
-    order.sort_by(|a, b| rows.row(*a as usize).cmp(&rows.row(*b as usize)));
-    let whole = arrow::compute::take_record_batch(&whole, &UInt32Array::from(order)).unwrap();
-    let mut writer = arrow::ipc::writer::StreamWriter::try_new(Vec::new(), &schema).unwrap();
-    writer.write(&whole).unwrap();
-    writer.into_inner().unwrap()
+    let mut rows: Vec<&[u8]> = rows.iter().map(|row| row.data()).collect();
+    rows.sort_unstable();
+    rows.into_iter().flat_map(|row| [&row.len().to_le_bytes()[..], row].concat()).collect()
 }
 
 /// The rows of a table as text, by column.
