@@ -17,7 +17,7 @@
 //!
 //! Reading order: [`key`] → [`identity`] → [`record`] → [`decide`] → [`links`] → [`shape`] → [`gather`] →
 //! [`resolve`] → [`build`] → [`increment`] → [`state`] → [`why`] → [`what_if`] → [`candidates`] →
-//! [`review`] → [`sight`] → [`tally`] → [`theme`].
+//! [`review`] → [`sight`] → [`tally`] → [`losers`] → [`theme`].
 //!
 //! # Recipe: a new kind of entity
 //! 1. Add the variant to `definitions::EntityKind` and its normalisation to [`key`].
@@ -29,6 +29,7 @@ pub mod candidates;
 pub mod decide;
 pub mod identity;
 pub mod key;
+pub mod losers;
 pub mod place;
 pub mod record;
 pub mod review;

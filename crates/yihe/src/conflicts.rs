@@ -10,7 +10,10 @@ use serde_json::{Value, json};
 use yihe_definitions::{Pack, Registry};
 use yihe_lake::Scan;
 use yihe_quality::tickets::{TicketChanges, Tickets, conflict_field};
-use yihe_registries::shape;
+use yihe_registries::{
+    losers::{Loser, losers},
+    shape,
+};
 
 use crate::app::App;
 
@@ -48,36 +51,12 @@ pub async fn settle(app: &App, pack: &Pack, registry: &Registry, tickets: &Ticke
     Ok(changes)
 }
 
-/// Rows behind a ticket on conflicts, `limit` at most: which row of which batch lost, and against whom. Values stay
-/// on the registry's pages, where the reader states why they are wanted.
+/// Rows behind a ticket on conflicts, `limit` at most: which row of which batch lost, and against whom.
 pub async fn evidence(app: &App, pack: &Pack, dataset: &str, rule: &str, limit: usize) -> Result<Vec<Value>> {
     let Some((registry, field)) = conflict_field(rule) else { return Ok(Vec::new()) };
     let Some(registry) = pack.registry(registry) else { return Ok(Vec::new()) };
-    let table = shape::conflicts_table(registry)?;
-    if !app.lake.exists(&table) {
-        return Ok(Vec::new());
-    }
-    let quoted = |text: &str| format!("'{}'", text.replace('\'', "''"));
-    let scan = Scan {
-        columns: Some(["lost_batch", "lost_row", "kept_from"].map(str::to_owned).to_vec()),
-        filter_sql: Some(format!("field = {} AND lost_from = {}", quoted(field), quoted(dataset))),
-        limit: Some(limit),
-        ..Scan::default()
-    };
-    let mut stream = app.lake.scan(&table, scan).await?;
-    let mut rows = Vec::new();
-    while let Some(batch) = stream.next().await {
-        let batch = batch?;
-        let text = |at: usize| cast(batch.column(at), &DataType::Utf8);
-        let columns = [text(0)?, text(1)?, text(2)?];
-        let cell = |at: usize, row: usize| columns[at].as_string::<i32>().value(row).to_owned();
-        for row in 0..batch.num_rows() {
-            rows.push(json!({
-                "rule": rule, "batch": cell(0, row), "row": cell(1, row).parse::<i64>().unwrap_or_default(),
-                "kept_from": cell(2, row),
-            }));
-        }
-    }
-    rows.truncate(limit);
-    Ok(rows)
+    let lost = losers(&app.lake, registry, field, dataset, limit).await?;
+    let line =
+        |loser: Loser| json!({ "rule": rule, "batch": loser.batch, "row": loser.row, "kept_from": loser.kept_from });
+    Ok(lost.into_iter().map(line).collect())
 }

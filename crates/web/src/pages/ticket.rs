@@ -80,6 +80,8 @@ pub struct TicketView {
     pub columns: Vec<Text>,
     /// Rows at fault, some of them.
     pub faults: Vec<FaultLine>,
+    /// Rows whose value lost against another department's, some of them: the row, and whose value was kept.
+    pub lost: Vec<(String, Text)>,
     /// Where all of them are.
     pub all_href: Option<String>,
     /// Where they can be downloaded.
@@ -268,6 +270,19 @@ pub fn page(frame: &Frame, view: &TicketView) -> Markup {
                     section.section aria-labelledby="evidence" {
                         h2 #evidence { (words.of("证据：有问题的行", "Evidence: rows at fault")) }
                         (evidence(words, view))
+                    }
+                }
+                @if !view.lost.is_empty() {
+                    section.section aria-labelledby="lost" {
+                        header {
+                            h2 #lost { (words.of("证据：未被采信的行", "Evidence: rows that lost")) }
+                            p { (words.of("批次与行号；取值在基础库的记录页中，说明理由后可看。", "Batch and row. The values are on the registry's own pages, for a reason that is stated.")) }
+                        }
+                        (table("lost", &[
+                            Head::Text(words.of("批次：行", "Batch: row")),
+                            Head::Text(words.of("采信的来源", "Kept from")),
+                        ], &html! { @for (row, kept_from) in &view.lost { tr { td { span.code { (row) } } td { (words.text(kept_from)) } } } }))
+                        @if view.faults.is_empty() { @if let Some(href) = &view.all_href { p.actions { a href=(href) { (words.of("查看基础库", "See the registry")) } } } }
                     }
                 }
                 @if !view.notices.is_empty() {

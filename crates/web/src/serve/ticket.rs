@@ -14,13 +14,15 @@ use yihe_quality::{
     fault_list::{FaultFilter, Sight},
     history::FaultState,
     messages,
-    tickets::{ANSWER, Notice, Reason, Ticket, TicketError, TicketKind},
+    tickets::{ANSWER, Notice, Reason, Ticket, TicketError, TicketKind, conflict_field},
 };
+use yihe_registries::losers::losers;
 use yihe_store::{Account, ObjectKind, OutboxRow, Role, TicketFilter};
 
 use super::{
     Answer, clock_view, html, internal, proof,
     quality::dataset::{lines, sight},
+    registry::source_names,
     waits_for,
 };
 use crate::{
@@ -199,7 +201,16 @@ async fn view(state: &AppState, account: &Account, ticket: &Ticket) -> Result<Ti
         acts.push(TicketAct::TakeBack);
     }
     let (mut columns, mut faults, mut all_href, mut workbook_href) = (Vec::new(), Vec::new(), None, None);
-    if let (TicketKind::Fault, Some(known)) = (ticket.kind, pack.dataset(&ticket.dataset)) {
+    let mut lost = Vec::new();
+    if let Some((registry, field)) = conflict_field(&ticket.rule)
+        && let Some(registry) = pack.registry(registry)
+    {
+        // Which rows lost is nothing personal; whoever may read the ticket may know.
+        let losers = losers(&state.lake, registry, field, &ticket.dataset, EVIDENCE).await.map_err(internal)?;
+        let title = |dataset: &str| source_names(&pack, dataset).1;
+        lost = losers.iter().map(|loser| (format!("{}:{}", loser.batch, loser.row), title(&loser.kept_from))).collect();
+        all_href = Some(format!("/registries/{}", registry.id));
+    } else if let (TicketKind::Fault, Some(known)) = (ticket.kind, pack.dataset(&ticket.dataset)) {
         let sight = match sight(Some(account), known) {
             RowSight::Nothing => None,
             RowSight::Masked => Some(Sight::Masked),
@@ -237,6 +248,7 @@ async fn view(state: &AppState, account: &Account, ticket: &Ticket) -> Result<Ti
         waits_for: open.map(|item| waits_for(&pack, item)),
         columns,
         faults,
+        lost,
         all_href,
         workbook_href,
         notices: notices.iter().map(|notice| notice_line(&pack, notice)).collect(),

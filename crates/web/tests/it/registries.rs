@@ -330,3 +330,32 @@ async fn a_trial_works_behind_the_request_and_its_examples_are_masked() {
     assert_masked(&page);
     assert!(house.read(&keeper, &format!("{POPULATION}/what-if")).await.contains(&path), "it is listed");
 }
+
+#[tokio::test]
+async fn the_ticket_of_a_conflict_names_the_rows_that_lost() {
+    let house = House::open().await;
+    house.populate().await;
+    let (_, reviewer, _) = house.seats().await;
+    let pack = house.state.pack();
+    let population = pack.registry("population").expect("in the pack");
+    let mut losing = None;
+    for member in &population.members {
+        let lost = yihe_registries::losers::losers(&house.state.lake, population, "mobile", &member.dataset, 100).await;
+        let lost = lost.expect("read");
+        if !lost.is_empty() {
+            losing = Some((pack.dataset(&member.dataset).expect("in the pack"), lost));
+        }
+    }
+    let (dataset, lost) = losing.expect("somebody's mobile lost");
+    assert_eq!(lost.len(), PERSONS - 3, "{lost:?}");
+    let count = std::collections::BTreeMap::from([("mobile".to_owned(), lost.len() as u64)]);
+    let actor = yihe_store::Actor::system();
+    let now = house.state.clock.now();
+    house.state.tickets.after_build("population", dataset, &count, &actor, now).await.expect("settled");
+    let found = house.state.store.ticket_list(&yihe_store::TicketFilter::default(), 0, 100).await.expect("tickets");
+    let ticket = found.iter().find(|ticket| ticket.rule == "conflict:population.mobile").expect("a ticket");
+    let page = house.read(&reviewer, &format!("/tickets/{}", ticket.id)).await;
+    assert!(page.contains("未被采信的行") && page.contains("/registries/population"), "{page}");
+    assert!(page.contains(&format!("{}:{}", lost[0].batch, lost[0].row)), "{page}");
+    assert_masked(&page);
+}

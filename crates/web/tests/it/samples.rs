@@ -681,6 +681,7 @@ fn ticket() -> TicketView {
         waits_for: Some(text("市教育局 · 经办人", "Education Bureau · officer")),
         columns: fault_columns(),
         faults: vec![fault_line()],
+        lost: vec![("01a2053b-9002-7750-a174-3fb08be57be7:17".into(), text("户籍人口", "Household register"))],
         all_href: Some("/quality/datasets/pupils?rule=mobile_form#rows".into()),
         workbook_href: Some("/quality/datasets/pupils/faults.xlsx?rule=mobile_form".into()),
         notices: vec![NoticeLine {
