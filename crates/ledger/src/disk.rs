@@ -181,8 +181,12 @@ pub(crate) fn sync_folder(folder: &Path) -> Result<(), LedgerError> {
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(LedgerError::file("sync", folder))
 }
 
-/// Writes a file durably outside a ledger's own folder (a witness's record, an anchor's receipt).
-pub(crate) fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), LedgerError> {
+/// Writes a file durably outside a ledger's own folder (a witness's record, an anchor's receipt, a cosignature that is
+/// carried): aside, then in its place.
+///
+/// # Errors
+/// The folder cannot be made, or the file not be written.
+pub fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), LedgerError> {
     let folder = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder).map_err(LedgerError::file("create", folder))?;
     let aside = path.with_extension("aside");

@@ -1,14 +1,14 @@
 //! A model as the file that people review: YAML with the reasons beside what was proposed.
 
-use std::{fmt::Write, path::Path};
+use std::{fmt::Write, io::Write as _, path::Path};
 
 use crate::{
+    aside::Aside,
     block,
     error::LinkageError,
     model::Model,
     profile::{Meaning, Profile},
     propose::Proposal,
-    write::Aside,
 };
 
 /// The model alone.
@@ -69,7 +69,7 @@ fn meaning(profile: &Profile) -> &'static str {
 /// The file cannot be written.
 pub fn save(path: &Path, text: &str) -> Result<(), LinkageError> {
     let failed = |error: std::io::Error| LinkageError::Output { path: path.to_owned(), reason: error.to_string() };
-    let aside = Aside::of(path);
-    std::fs::write(aside.path(), text).map_err(failed)?;
-    aside.put(path).map_err(failed)
+    let aside = Aside::create(path).map_err(failed)?;
+    aside.file().write_all(text.as_bytes()).map_err(failed)?;
+    aside.put().map_err(failed)
 }

@@ -49,6 +49,7 @@ pub mod value;
 pub mod weights;
 pub mod write;
 
+mod aside;
 mod error;
 mod intern;
 mod levels;

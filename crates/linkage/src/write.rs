@@ -17,7 +17,7 @@ use parquet::{
     file::properties::WriterProperties,
 };
 
-use crate::{compare::level, error::LinkageError, model::Model, records::Records, run::Outcome};
+use crate::{aside::Aside, compare::level, error::LinkageError, model::Model, records::Records, run::Outcome};
 
 /// Rows that are written at a time.
 const BATCH: usize = 1 << 16;
@@ -142,56 +142,22 @@ fn output_failed(path: &Path, error: &dyn std::fmt::Display) -> LinkageError {
     LinkageError::Output { path: path.to_owned(), reason: error.to_string() }
 }
 
-/// A Parquet file that is written beside its place and renamed, so that a file of its name is always whole.
+/// A Parquet file that is put in its place when it is whole.
 pub(crate) struct WholeFile {
     path: PathBuf,
     aside: Aside,
     writer: ArrowWriter<File>,
 }
 
-/// A file that is written beside the one it becomes, so that whoever reads that one finds it whole or not at all.
-/// Each process has its own, so that two that write one file leave it as one of them wrote it; what is not put in its
-/// place is taken away.
-pub(crate) struct Aside(Option<PathBuf>);
-
-impl Aside {
-    /// Beside this file; it is not made here.
-    pub(crate) fn of(path: &Path) -> Self {
-        let mut name = path.as_os_str().to_owned();
-        name.push(format!(".{}.writing", std::process::id()));
-        Self(Some(name.into()))
-    }
-
-    /// Where it is.
-    pub(crate) fn path(&self) -> &Path {
-        self.0.as_deref().unwrap_or(Path::new(""))
-    }
-
-    /// Puts it in its place.
-    pub(crate) fn put(mut self, path: &Path) -> std::io::Result<()> {
-        std::fs::rename(self.path(), path)?;
-        self.0 = None;
-        Ok(())
-    }
-}
-
-impl Drop for Aside {
-    fn drop(&mut self) {
-        if let Some(path) = &self.0 {
-            // That it cannot be taken away is less than what went wrong before.
-            let _ = std::fs::remove_file(path);
-        }
-    }
-}
-
 impl WholeFile {
     /// Begins the file.
     pub(crate) fn create(path: &Path, schema: &SchemaRef) -> Result<Self, LinkageError> {
-        let aside = Aside::of(path);
+        let failed = |error: &dyn std::fmt::Display| output_failed(path, error);
+        let aside = Aside::create(path).map_err(|error| failed(&error))?;
         let properties = WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default())).build();
-        let file = File::create(aside.path()).map_err(|error| output_failed(path, &error))?;
-        let writer = ArrowWriter::try_new(file, Arc::clone(schema), Some(properties))
-            .map_err(|error| output_failed(path, &error))?;
+        let file = aside.file().try_clone().map_err(|error| failed(&error))?;
+        let writer =
+            ArrowWriter::try_new(file, Arc::clone(schema), Some(properties)).map_err(|error| failed(&error))?;
         Ok(Self { path: path.to_owned(), aside, writer })
     }
 
@@ -203,6 +169,6 @@ impl WholeFile {
     /// Closes it and puts it in its place.
     pub(crate) fn finish(self) -> Result<(), LinkageError> {
         self.writer.close().map_err(|error| output_failed(&self.path, &error))?;
-        self.aside.put(&self.path).map_err(|error| output_failed(&self.path, &error))
+        self.aside.put().map_err(|error| output_failed(&self.path, &error))
     }
 }

@@ -12,6 +12,7 @@ use futures::future::join_all;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
 use yihe_ledger::{
+    disk::write_durably,
     hashes::TreeHash,
     ledger::Ledger,
     policy::Policy,
@@ -58,17 +59,14 @@ struct CarriedFile {
 impl Carried {
     /// Leaves it in `folder` for the running server; returns where.
     pub fn leave(&self, folder: &Path) -> Result<PathBuf> {
-        std::fs::create_dir_all(folder).with_context(|| format!("failed to create {}", folder.display()))?;
         let file = CarriedFile {
             tree: self.hash.name().to_owned(),
             request: self.request.clone(),
             answer: self.answer.clone(),
         };
         let name = hex::encode(rand::random::<[u8; 8]>());
-        let (aside, path) = (folder.join(format!("{name}.aside")), folder.join(format!("{name}.json")));
-        std::fs::write(&aside, serde_json::to_vec(&file)?)
-            .and_then(|()| std::fs::rename(&aside, &path))
-            .with_context(|| format!("failed to write {}", path.display()))?;
+        let path = folder.join(format!("{name}.json"));
+        write_durably(&path, &serde_json::to_vec(&file)?)?;
         Ok(path)
     }
 
