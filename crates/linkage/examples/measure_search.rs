@@ -118,13 +118,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     drop(sample);
     // The share of pairs that are the same falls with the number of records.
     model.prior = Some(0.3 / rows as f64);
+    for rule in &model.blocking {
+        println!("rule    {} {:?}", yihe_linkage::block::name(rule), rule.block_max);
+    }
     println!("model   {:>7.1} s, {} rules", began.elapsed().as_secs_f64(), model.blocking.len());
     let since = Instant::now();
     let records = Records::one(table((0..rows).map(|n| person(&letters, n))));
     println!("people  {:>7.1} s, {}", since.elapsed().as_secs_f64(), memory());
     let since = Instant::now();
-    let mut index = Index::build(&model, &records)?;
-    drop(records);
+    let mut index = Index::build(&model, records)?;
     println!("index   {:>7.1} s, {} records, {}", since.elapsed().as_secs_f64(), index.rows(), memory());
 
     let mut times: Vec<f64> = Vec::new();

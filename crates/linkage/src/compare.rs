@@ -50,13 +50,6 @@ struct Swapped {
     to_other: Vec<ValueId>,
 }
 
-/// A record that is only asked about.
-#[derive(Debug)]
-pub(crate) struct Query {
-    /// Number of its value in each field; [`MISSING`] where it has none.
-    pub ids: Vec<ValueId>,
-}
-
 impl Comparer {
     /// The keys of a model's rules with their fields, as [`Self::with_keys`] read them.
     pub(crate) fn key_fields<'c>(&'c self, model: &Model, of_keys: &[usize]) -> Vec<(Key, &'c Field)> {
@@ -80,37 +73,6 @@ impl Comparer {
             }));
         }
         Ok((comparer, of_keys))
-    }
-
-    /// The pattern of a record and one that is only asked about.
-    pub(crate) fn pattern_of(&self, row: usize, query: &Query) -> Pattern {
-        let mut pattern = 0;
-        for (at, comparison) in self.comparisons.iter().enumerate() {
-            let field = &self.fields[comparison.field];
-            let (a, b) = (field.ids[row], query.ids[comparison.field]);
-            if a == MISSING || b == MISSING {
-                continue;
-            }
-            let same = |field: &Field, a: ValueId, b: ValueId| {
-                a != MISSING && b != MISSING && field.values[a as usize] == field.values[b as usize]
-            };
-            let level = if same(field, a, b) {
-                1
-            } else if comparison.only_exact {
-                comparison.last
-            } else {
-                comparison.level(field, (a, b), |swapped| {
-                    let other = &self.fields[swapped.other];
-                    let (x, y) = (other.ids[row], query.ids[swapped.other]);
-                    x != MISSING
-                        && y != MISSING
-                        && other.values[x as usize] == field.values[b as usize]
-                        && other.values[y as usize] == field.values[a as usize]
-                })
-            };
-            pattern |= level << (4 * at);
-        }
-        pattern
     }
 
     /// Reads every column that the model compares.

@@ -6,7 +6,7 @@ use crate::{
     model::Model,
     records::Records,
     run,
-    score::Scorer,
+    score::{Scorer, Weigher},
     weights::probability,
 };
 
@@ -72,47 +72,48 @@ pub fn explain_each(
     for &(one, other) in pairs {
         let (left, right) = (one.min(other), one.max(other));
         let pair = scorer.pair(left, right);
-        let value = |at: usize| {
+        let value = |at: usize, row: u32| {
             let field = &comparer.fields[comparer.comparisons[at].field];
-            field.values.get(field.ids[right as usize] as usize).map(ToString::to_string)
+            field.values.get(field.ids[row as usize] as usize).map(ToString::to_string)
         };
-        each(waterfall(model, &comparer, &scorer, left, pair.pattern, &value));
+        let rarity = |at: usize| scorer.rarity(at, left);
+        each(waterfall(model, scorer.weigher(), pair.pattern, rarity, |at| (value(at, left), value(at, right))));
     }
     Ok(())
 }
 
-/// The reasons for the weight of a record and another of which the values are given, comparison by comparison.
+/// The reasons for the weight of two records that reach these levels; `values` are theirs, comparison by comparison,
+/// and `rarity` is that of the first one's.
 pub(crate) fn waterfall(
     model: &Model,
-    comparer: &Comparer,
-    scorer: &Scorer,
-    left: u32,
+    weigher: &Weigher,
     pattern: Pattern,
-    right: &dyn Fn(usize) -> Option<String>,
+    rarity: impl Fn(usize) -> f64,
+    values: impl Fn(usize) -> (Option<String>, Option<String>),
 ) -> Waterfall {
+    let part = |at| weigher.part(at, pattern, &rarity);
     let steps = model
         .comparisons
         .iter()
         .enumerate()
         .map(|(at, comparison)| {
-            let field = &comparer.fields[comparer.comparisons[at].field];
-            let own = field.values.get(field.ids[left as usize] as usize).map(ToString::to_string);
+            let (left, right) = values(at);
             let reached = level(pattern, at);
             let words =
                 reached.checked_sub(1).map_or_else(|| "missing".to_owned(), |index| comparison.levels[index].name());
-            let weight = scorer.part(at, left, pattern);
             Step {
                 column: comparison.column.clone(),
-                left: own,
-                right: right(at),
+                left,
+                right,
                 level: words,
-                weight,
-                rarity: if reached == 1 { scorer.rarity(at, left) } else { 0.0 },
+                weight: part(at),
+                rarity: if reached == 1 { rarity(at) } else { 0.0 },
             }
         })
         .collect();
-    let stayed = (0..model.comparisons.len()).fold(scorer.prior(), |sum, at| sum + scorer.part(at, left, pattern));
-    let moved = scorer.moved(left, pattern, stayed);
-    let kin = -scorer.kin(left, pattern);
-    Waterfall { prior: scorer.prior(), steps, moved, kin, probability: probability(scorer.weight(left, pattern)) }
+    let stayed = (0..model.comparisons.len()).fold(weigher.prior(), |sum, at| sum + part(at));
+    let moved = weigher.moved(pattern, &rarity, stayed);
+    let kin = weigher.kin(pattern, &rarity);
+    let weight = weigher.same(part) - kin;
+    Waterfall { prior: weigher.prior(), steps, moved, kin: -kin, probability: probability(weight) }
 }

@@ -18,6 +18,8 @@ use crate::{
 pub const WORDS_MAX: usize = 16;
 /// Most words of one value that are looked at.
 const WORDS_READ_MAX: usize = 64;
+/// Frequency of a word that is only asked about.
+const UNKNOWN: u32 = u32::MAX;
 /// Most readings of one character.
 pub const READINGS_MAX: usize = 4;
 
@@ -42,6 +44,11 @@ impl<T> Lists<T> {
         self.starts.truncate(lists + 1);
         let end = self.starts.last().map_or(0, |end| *end as usize);
         self.items.truncate(end);
+    }
+
+    /// Items of all lists.
+    pub(crate) fn items(&self) -> usize {
+        self.items.len()
     }
 
     /// The list of a value.
@@ -74,10 +81,14 @@ pub struct Words {
     pub texts: Texts,
     /// Values that have the word, over all records.
     pub frequency: Vec<u32>,
+    /// What each weighs before the length of its value is taken out.
+    weights: Vec<f32>,
+    /// Words that records have; those that were only asked about follow.
+    in_records: usize,
     /// Numbers of the words.
     known: Interner,
     /// Records that have a value.
-    records: f64,
+    records: f32,
 }
 
 /// Sounds of the characters of a name.
@@ -128,7 +139,19 @@ impl Field {
     /// Reads a column; `with` is the longitude of a point.
     #[must_use]
     pub fn read(records: &Records, column: usize, with: Option<usize>, reads: Reads) -> Self {
-        let mut field = Self {
+        let mut field = Self::empty(column, reads, records.divisions.as_ref());
+        let source = &records.columns[column];
+        match (reads, with) {
+            (Reads::Point, Some(with)) => field.read_points(source, &records.columns[with]),
+            _ => field.read_values(source),
+        }
+        field.prepare();
+        field
+    }
+
+    /// Without records.
+    fn empty(column: usize, reads: Reads, divisions: Option<&Divisions>) -> Self {
+        Self {
             column,
             reads,
             ids: Vec::new(),
@@ -138,21 +161,14 @@ impl Field {
             numbers: Vec::new(),
             places: Vec::new(),
             place_numbers: HashMap::new(),
-            divisions: records.divisions.clone(),
+            divisions: divisions.cloned(),
             bits: Vec::new(),
             words: Words { of_value: Lists::new(), ..Words::default() },
             sounds: Lists::new(),
             canonical: Lists::new(),
             surnames: Vec::new(),
             sound_table: SoundTable::default(),
-        };
-        let source = &records.columns[column];
-        match (reads, with) {
-            (Reads::Point, Some(with)) => field.read_points(source, &records.columns[with]),
-            _ => field.read_values(source),
         }
-        field.prepare();
-        field
     }
 
     fn read_values(&mut self, source: &Column) {
@@ -176,24 +192,17 @@ impl Field {
     }
 
     fn read_points(&mut self, latitudes: &Column, longitudes: &Column) {
-        let number = |column: &Column, row| column.value(row).and_then(|text| text.parse::<f64>().ok());
         let mut known: HashMap<(u64, u64), ValueId> = HashMap::new();
         for row in 0..latitudes.ids.len() {
-            let (Some(latitude), Some(longitude)) = (number(latitudes, row), number(longitudes, row)) else {
-                self.ids.push(MISSING);
-                continue;
-            };
-            let is_place = latitude.abs() <= 90.0 && longitude.abs() <= 180.0 && (latitude, longitude) != (0.0, 0.0);
-            if !is_place {
-                self.ids.push(MISSING);
-                continue;
-            }
-            let id = *known.entry((latitude.to_bits(), longitude.to_bits())).or_insert_with(|| {
-                self.values.push(format!("{latitude},{longitude}").into());
-                self.numbers.push((latitude, longitude));
-                self.values.len() as ValueId - 1
+            let both = latitudes.value(row).zip(longitudes.value(row));
+            let id = both.and_then(|(latitude, longitude)| point(latitude, longitude)).map(|(place, text)| {
+                *known.entry((place.0.to_bits(), place.1.to_bits())).or_insert_with(|| {
+                    self.values.push(text.into());
+                    self.numbers.push(place);
+                    self.values.len() as ValueId - 1
+                })
             });
-            self.ids.push(id);
+            self.ids.push(id.unwrap_or(MISSING));
         }
     }
 
@@ -217,13 +226,11 @@ impl Field {
                 self.places.push(Place::new(&address, &mut self.place_numbers));
             }
             Reads::Bloom => self.bits.extend(read_bloom(value)),
-            Reads::Text
-            | Reads::Hash
-            | Reads::Words
-            | Reads::Code
-            | Reads::CitizenId
-            | Reads::CreditCode
-            | Reads::Point => {}
+            Reads::Point => {
+                let place = value.split_once(',').and_then(|(latitude, longitude)| point(latitude, longitude));
+                self.numbers.extend(place.map(|(place, _)| place));
+            }
+            Reads::Text | Reads::Hash | Reads::Words | Reads::Code | Reads::CitizenId | Reads::CreditCode => {}
         }
     }
 
@@ -233,110 +240,70 @@ impl Field {
         for value in &self.values {
             self.texts.push(value);
         }
-        if matches!(self.reads, Reads::Words | Reads::ChineseAddress) {
+        if self.has_words() {
             self.prepare_words();
         }
     }
 
     fn prepare_words(&mut self) {
-        let mut known = Interner::default();
-        let mut texts: Vec<Box<str>> = Vec::new();
-        let mut of_value: Lists<u32> = Lists::new();
-        let mut words: Vec<u32> = Vec::new();
-        for value in &self.values {
-            words.clear();
-            for word in split_words(value).into_iter().take(WORDS_READ_MAX) {
-                let (id, is_new) = known.number(&word, &texts);
-                if is_new {
-                    self.words.texts.push(&word);
-                    texts.push(word.into());
-                }
-                words.push(id);
-            }
-            words.sort_unstable();
-            words.dedup();
-            of_value.push(words.iter().copied());
-        }
         let mut occurrences = vec![0_u32; self.values.len()];
         for &id in self.ids.iter().filter(|&&id| id != MISSING) {
             occurrences[id as usize] += 1;
         }
-        let mut frequency = vec![0_u32; texts.len()];
-        for (id, &times) in occurrences.iter().enumerate() {
-            for &word in of_value.get(id as ValueId) {
-                frequency[word as usize] += times;
-            }
-        }
-        let records = f64::from(occurrences.iter().sum::<u32>()).max(1.0);
-        let by_frequency: Vec<f32> =
-            frequency.iter().map(|&count| ((1.0 + records / f64::from(count.max(1))).ln()) as f32).collect();
+        let mut of_value: Lists<u32> = Lists::new();
+        let values = self.values.iter().map(AsRef::as_ref).zip(occurrences);
+        self.words = Words::count(values, |words| of_value.push(words.iter().copied()));
+        let mut words: Vec<u32> = Vec::new();
         for id in 0..self.values.len() as ValueId {
             words.clear();
             words.extend_from_slice(of_value.get(id));
-            // The common words of a long value say next to nothing and cost as much as the others.
-            words.sort_unstable_by_key(|&word| (frequency[word as usize], word));
-            words.truncate(WORDS_MAX);
-            words.sort_unstable();
-            self.words.push_value(&words, |word| by_frequency[word as usize]);
+            self.words.push_value(&mut words);
         }
-        self.words.frequency = frequency;
-        self.words.known = known;
-        self.words.records = records;
     }
 
-    /// Adds the value of a record that is only asked about; `second` is the longitude of a point. Equal values of the
-    /// column are not looked for: whoever compares must.
-    pub(crate) fn push(&mut self, written: &str, second: &str) -> ValueId {
-        let value = if self.reads == Reads::Point {
-            let (Ok(latitude), Ok(longitude)) = (written.parse::<f64>(), second.parse::<f64>()) else { return MISSING };
-            self.numbers.push((latitude, longitude));
-            format!("{latitude},{longitude}")
-        } else {
-            let Some(value) = canonical(written, self.reads) else { return MISSING };
-            let mut sounds = std::mem::take(&mut self.sound_table);
-            self.read_value(&value, &mut sounds);
-            self.sound_table = sounds;
-            value.into_owned()
-        };
-        self.texts.push(&value);
-        if matches!(self.reads, Reads::Words | Reads::ChineseAddress) {
-            self.push_words(&value);
+    /// The reading of a column whose values are not kept, but read when they are asked about ([`Self::ask`]); `values`
+    /// are those of its records as they are compared, each with the number of records that have it.
+    pub(crate) fn asked<'v>(
+        column: usize,
+        reads: Reads,
+        divisions: Option<&Divisions>,
+        values: impl Iterator<Item = (&'v str, u32)>,
+    ) -> Self {
+        let mut field = Self::empty(column, reads, divisions);
+        if field.has_words() {
+            field.words = Words::count(values, |_| ());
+        }
+        field
+    }
+
+    /// Adds a value as it is compared, ready to be compared.
+    pub(crate) fn ask(&mut self, value: &str) -> ValueId {
+        let mut sounds = std::mem::take(&mut self.sound_table);
+        self.read_value(value, &mut sounds);
+        self.sound_table = sounds;
+        self.push_text(value, true)
+    }
+
+    /// Adds a value as it is compared, ready only for its keys to be made; `words` tells whether some of them are words.
+    pub(crate) fn ask_for_keys(&mut self, value: &str, words: bool) -> ValueId {
+        if matches!(self.reads, Reads::Date | Reads::Number | Reads::Point) {
+            self.read_value(value, &mut SoundTable::default());
+        }
+        self.push_text(value, words)
+    }
+
+    fn push_text(&mut self, value: &str, words: bool) -> ValueId {
+        self.texts.push(value);
+        if words && self.has_words() {
+            self.words.ask(value);
         }
         self.values.push(value.into());
         self.values.len() as ValueId - 1
     }
 
-    fn push_words(&mut self, value: &str) {
-        let words = &mut self.words;
-        let mut ids: Vec<u32> = Vec::new();
-        for word in split_words(value).into_iter().take(WORDS_READ_MAX) {
-            let is = |number: u32| {
-                words.texts.get(number).characters().iter().copied().eq(word.chars().take(CHARACTERS_MAX))
-            };
-            let known = words.known.find(&word, is);
-            ids.push(known.unwrap_or_else(|| {
-                words.texts.push(&word);
-                // Last among the keys of a value, since no record has it.
-                words.frequency.push(u32::MAX);
-                words.frequency.len() as u32 - 1
-            }));
-        }
-        ids.sort_unstable();
-        ids.dedup();
-        ids.sort_unstable_by_key(|&word| (words.frequency[word as usize], word));
-        ids.truncate(WORDS_MAX);
-        ids.sort_unstable();
-        let (frequency, records) = (std::mem::take(&mut words.frequency), words.records);
-        words.push_value(&ids, |word| {
-            let frequency = frequency[word as usize];
-            let frequency = if frequency == u32::MAX { 1.0 } else { f64::from(frequency.max(1)) };
-            (1.0 + records / frequency).ln() as f32
-        });
-        words.frequency = frequency;
-    }
-
-    /// Takes away values that were only asked about: all from this number of values, and of words, up.
-    pub(crate) fn truncate(&mut self, values: usize, words: usize) {
+    /// Takes away the values from this one up, which were only asked about.
+    pub(crate) fn forget(&mut self, from: ValueId) {
+        let values = from as usize;
         self.values.truncate(values);
         self.texts.truncate(values);
         self.days.truncate(values);
@@ -346,21 +313,107 @@ impl Field {
         self.sounds.truncate(values);
         self.canonical.truncate(values);
         self.surnames.truncate(values);
-        self.words.of_value.truncate(values);
-        self.words.texts.truncate(words);
-        self.words.frequency.truncate(words);
+        self.words.forget(values);
+        if values == 0 {
+            self.place_numbers.clear();
+            self.sound_table.surnames.clear();
+        }
+    }
+
+    fn has_words(&self) -> bool {
+        matches!(self.reads, Reads::Words | Reads::ChineseAddress)
     }
 }
 
+/// The text of a point, as it is compared; `None` where it is no place.
+pub(crate) fn point(latitude: &str, longitude: &str) -> Option<((f64, f64), String)> {
+    let (latitude, longitude) = (latitude.parse::<f64>().ok()?, longitude.parse::<f64>().ok()?);
+    let is_place = latitude.abs() <= 90.0 && longitude.abs() <= 180.0 && (latitude, longitude) != (0.0, 0.0);
+    is_place.then(|| ((latitude, longitude), format!("{latitude},{longitude}")))
+}
+
 impl Words {
-    /// Adds the words of a value.
-    fn push_value(&mut self, words: &[u32], weight: impl Fn(u32) -> f32) {
-        let length = words.iter().map(|&word| weight(word).powi(2)).sum::<f32>().sqrt().max(f32::MIN_POSITIVE);
-        let Self { of_value, texts, .. } = self;
-        of_value.push(words.iter().map(|&id| {
-            let text = texts.get(id);
-            Word { id, weight: weight(id) / length, classes: text.classes(), characters: text.len() as u32 }
-        }));
+    /// Counts the words of values, each of which so many records have; `each` is told the words of every value.
+    fn count<'v>(values: impl Iterator<Item = (&'v str, u32)>, mut each: impl FnMut(&[u32])) -> Self {
+        let mut found = Self { of_value: Lists::new(), ..Self::default() };
+        let mut records = 0_u32;
+        let mut words: Vec<u32> = Vec::new();
+        for (value, occurrences) in values {
+            words.clear();
+            for word in split_words(value).into_iter().take(WORDS_READ_MAX) {
+                let is = |number: u32| found.texts.get(number).is(&word);
+                let (id, is_new) = found.known.number_by(&word, found.frequency.len() as u32, is);
+                if is_new {
+                    found.texts.push(&word);
+                    found.frequency.push(0);
+                }
+                words.push(id);
+            }
+            words.sort_unstable();
+            words.dedup();
+            for &word in &words {
+                found.frequency[word as usize] += occurrences;
+            }
+            records += occurrences;
+            each(&words);
+        }
+        found.in_records = found.frequency.len();
+        found.records = records.max(1) as f32;
+        found.weights = found.frequency.iter().map(|&frequency| found.weight(frequency)).collect();
+        found
+    }
+
+    /// What a word of so many records weighs; one that no record has is as rare as one that one record has.
+    fn weight(&self, frequency: u32) -> f32 {
+        (1.0 + self.records / frequency.max(1) as f32).ln()
+    }
+
+    /// Adds a value of these words, each once.
+    fn push_value(&mut self, words: &mut Vec<u32>) {
+        // The common words of a long value say next to nothing and cost as much as the others.
+        words.sort_unstable_by_key(|&word| (self.frequency[word as usize], word));
+        words.truncate(WORDS_MAX);
+        words.sort_unstable();
+        let squares = words.iter().map(|&word| self.weights[word as usize].powi(2));
+        let length = squares.sum::<f32>().sqrt().max(f32::MIN_POSITIVE);
+        let mut weighed = [Word::default(); WORDS_MAX];
+        for (place, &id) in weighed.iter_mut().zip(words.iter()) {
+            let text = self.texts.get(id);
+            let weight = self.weights[id as usize] / length;
+            *place = Word { id, weight, classes: text.classes(), characters: text.len() as u32 };
+        }
+        self.of_value.push(weighed[..words.len()].iter().copied());
+    }
+
+    /// Adds the words of a value that is only asked about.
+    fn ask(&mut self, value: &str) {
+        let mut ids: Vec<u32> = Vec::new();
+        for word in split_words(value).into_iter().take(WORDS_READ_MAX) {
+            let known = self.known.find(&word, |number| self.texts.get(number).is(&word));
+            // Words that no record has are few: those of the values that are asked about just now.
+            let asked =
+                || (self.in_records as u32..self.frequency.len() as u32).find(|&id| self.texts.get(id).is(&word));
+            ids.push(known.or_else(asked).unwrap_or_else(|| {
+                self.texts.push(&word);
+                // Last among the keys of a value.
+                self.frequency.push(UNKNOWN);
+                self.weights.push(self.weight(1));
+                self.frequency.len() as u32 - 1
+            }));
+        }
+        ids.sort_unstable();
+        ids.dedup();
+        self.push_value(&mut ids);
+    }
+
+    /// Takes away values that were only asked about, and with the last of them the words that no record has.
+    fn forget(&mut self, from: usize) {
+        self.of_value.truncate(from);
+        if from == 0 {
+            self.texts.truncate(self.in_records);
+            self.frequency.truncate(self.in_records);
+            self.weights.truncate(self.in_records);
+        }
     }
 }
 

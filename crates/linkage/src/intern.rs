@@ -18,24 +18,26 @@ pub struct Interner {
 impl Interner {
     /// The number of a text, and whether it is new; `texts` has those of the numbers given so far.
     pub fn number(&mut self, text: &str, texts: &[Box<str>]) -> (u32, bool) {
+        self.number_by(text, texts.len() as u32, |number| *texts[number as usize] == *text)
+    }
+
+    /// The number of a text, `next` if it is new, and whether it is; `is` tells whether a number has this text.
+    pub fn number_by(&mut self, text: &str, next: u32, is: impl Fn(u32) -> bool) -> (u32, bool) {
         // Two texts of one hash are told apart by looking, and the second is filed under the next seed.
         for seed in 0.. {
             let hash = xxh3_64_with_seed(text.as_bytes(), seed);
             match self.numbers.get(&hash) {
-                Some(&number) if *texts[number as usize] == *text => return (number, false),
+                Some(&number) if is(number) => return (number, false),
                 Some(_) => {}
                 None => {
-                    let number = texts.len() as u32;
-                    self.numbers.insert(hash, number);
-                    return (number, true);
+                    self.numbers.insert(hash, next);
+                    return (next, true);
                 }
             }
         }
         unreachable!("a text is found or filed under some seed")
     }
-}
 
-impl Interner {
     /// The number of a text, if it has one; `is` tells whether a number has this text.
     pub fn find(&self, text: &str, is: impl Fn(u32) -> bool) -> Option<u32> {
         for seed in 0.. {

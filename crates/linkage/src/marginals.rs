@@ -108,12 +108,24 @@ pub(crate) fn exact_share(comparer: &Comparer, comparison: usize, records: &Reco
         }
     }
     let sum = |counts: &[u32]| counts.iter().map(|&count| f64::from(count)).sum::<f64>();
-    let (same, all) = if records.is_link() {
-        (first.iter().zip(&second).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum::<f64>(), sum(&first) * sum(&second))
-    } else {
-        let all = sum(&first);
-        (first.iter().map(|&count| f64::from(count) * (f64::from(count) - 1.0)).sum(), all * (all - 1.0))
-    };
+    if !records.is_link() {
+        return equal_share(first.iter().copied());
+    }
+    let same: f64 = first.iter().zip(&second).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum();
+    share(same, sum(&first) * sum(&second))
+}
+
+/// Share of all pairs of one table that have the same value, from how often each occurs.
+pub(crate) fn equal_share(counts: impl Iterator<Item = u32>) -> f64 {
+    let (mut all, mut same) = (0.0, 0.0);
+    for count in counts.map(f64::from) {
+        all += count;
+        same += count * (count - 1.0);
+    }
+    share(same, all * (all - 1.0))
+}
+
+fn share(same: f64, all: f64) -> f64 {
     if all <= 0.0 { 0.0 } else { (same / all).clamp(0.0, 1.0) }
 }
 

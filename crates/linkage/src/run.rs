@@ -197,6 +197,12 @@ fn constraints(model: &Model, records: &Records) -> Result<Vec<Field>, LinkageEr
 
 /// The parameters that a model's file has.
 pub(crate) fn given(model: &Model, comparer: &Comparer, records: &Records) -> Parameters {
+    // Sampling all pairs would only tell what the file says already; equal values are counted without it.
+    given_beside(model, |at| marginals::exact_share(comparer, at, records))
+}
+
+/// The parameters that a model's file has, beside the share of all pairs that are equal in a comparison.
+pub(crate) fn given_beside(model: &Model, share: impl Fn(usize) -> f64) -> Parameters {
     let values = |of: fn(&crate::model::Level) -> Option<f64>| -> Vec<Vec<f64>> {
         let levels = |comparison: &crate::model::Comparison| {
             comparison.levels.iter().map(|level| of(level).unwrap_or(1e-9).max(1e-9)).collect()
@@ -204,9 +210,7 @@ pub(crate) fn given(model: &Model, comparer: &Comparer, records: &Records) -> Pa
         model.comparisons.iter().map(levels).collect()
     };
     let u = values(|level| level.u);
-    // Sampling all pairs would only tell what the file says already; equal values are counted without it.
-    let share = |at| marginals::exact_share(comparer, at, records).max(1e-12);
-    let chance = u.iter().enumerate().map(|(at, u)| (u[0] / share(at)).min(1.0)).collect();
+    let chance = u.iter().enumerate().map(|(at, u)| (u[0] / share(at).max(1e-12)).min(1.0)).collect();
     let kin = model.kin_prior.map(|prior| Kin { prior: prior.clamp(1e-15, 0.5), k: values(|level| level.k) });
     let moves = model.moves.as_ref().map(|moves| Moved {
         share: moves.share.clamp(1e-4, 0.5),

@@ -1,24 +1,39 @@
 //! One new record against a table of many: candidates by the model's blocking rules, weighed as in a run.
 //!
-//! An index holds, for every rule, the records by a hash of their key: four bytes a record and rule beside a
-//! directory. A look-up compares at most [`CANDIDATES_MAX`] records; blocks of more than [`BLOCK_MAX`] are left out
-//! and named, because so common a key says little that the other rules do not find.
+//! An index holds each distinct value once as text and, for every rule, the records by a hash of their key: four
+//! bytes a record and key beside a directory. What is compared of a value (its words, its sounds, the parts of an
+//! address) is made when it is compared, and only for records that could still reach the probability asked for by what
+//! has not been compared yet. A look-up compares at most [`CANDIDATES_MAX`] records, those of the rarest keys first;
+//! blocks of more than [`BLOCK_MAX`] are left out and named, because so common a key says little that the other rules
+//! do not find.
 //!
 //! Deliberately absent: adding records (an index is built again; it is a copy of what the registry says), and any
 //! decision.
+//!
+//! Reading order: [`held`] → [`postings`] → [`weigh`].
+
+use std::{borrow::Cow, collections::HashMap};
 
 use crate::{
-    block::name,
-    compare::{Comparer, Query},
     error::LinkageError,
     explain::{Waterfall, waterfall},
-    keys::{KeyMaker, place_in, placed},
-    model::{Model, Part},
-    records::{MISSING, Records, ValueId, normalise, says_nothing},
+    field::{Field, point},
+    marginals::equal_share,
+    model::{Comparison, Model, Reads},
+    records::{Column, MISSING, Records, ValueId, normalise, says_nothing},
     run,
-    score::{Scorer, Weigher},
+    score::Weigher,
+    value::canonical,
     weights::odds,
 };
+
+mod held;
+mod postings;
+mod weigh;
+
+use held::{Held, Rows};
+use postings::{Block, PartKeys, Postings};
+use weigh::{Asked, Weighing};
 
 /// Most records that one look-up compares.
 pub const CANDIDATES_MAX: usize = 20_000;
@@ -31,24 +46,24 @@ pub const FOUND_MAX: usize = 100;
 #[derive(Debug)]
 pub struct Index {
     model: Model,
-    comparer: Comparer,
     weigher: Weigher,
-    /// Per column of the records that the model uses: its name.
-    columns: Vec<String>,
-    rules: Vec<RuleIndex>,
-    rows: usize,
+    weighing: Weighing,
+    rules: Vec<Postings>,
+    /// Where the values of each field are read from.
+    sources: Vec<Source>,
+    held: Vec<Held>,
+    rows: Rows,
+    /// What is made of a value when it is compared; empty between look-ups.
+    fields: Vec<Field>,
 }
 
-/// The records of one rule, by the hash of their key.
-#[derive(Debug)]
-struct RuleIndex {
-    name: String,
-    /// Field, part and place of each key.
-    parts: Vec<(usize, Part, u64)>,
-    shift: u32,
-    starts: Vec<u32>,
-    rows: Vec<u32>,
-    most: usize,
+/// A column as it is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Source {
+    column: String,
+    /// The longitude of a point.
+    with: Option<String>,
+    reads: Reads,
 }
 
 /// A record that may be the same as the one asked for.
@@ -76,11 +91,12 @@ pub struct Answer {
 }
 
 impl Index {
-    /// Builds the index of one table by a trained model.
+    /// Builds the index of one table by a trained model. Columns are let go as soon as they are held, so that memory
+    /// for both is not needed at once.
     ///
     /// # Errors
     /// A model that is not trained, a column that the records do not have, a rule without keys.
-    pub fn build(model: &Model, records: &Records) -> Result<Self, LinkageError> {
+    pub fn build(model: &Model, mut records: Records) -> Result<Self, LinkageError> {
         if !model.is_trained() {
             let reason = "the model has no m and u yet; train it with `link run --save-model`".to_owned();
             return Err(LinkageError::NothingToCompare { reason });
@@ -89,74 +105,115 @@ impl Index {
             let reason = "the model compares every pair; a look-up needs blocking rules with keys".to_owned();
             return Err(LinkageError::NothingToCompare { reason });
         }
-        let (comparer, of_keys) = Comparer::with_keys(model, records)?;
-        let parameters = run::given(model, &comparer, records);
-        let weigher = Weigher::new(model, &comparer, records, &parameters);
-        let mut of_keys = of_keys.into_iter();
-        let rules = model
-            .blocking
+        let (sources, of_comparisons, of_keys) = sources(model);
+        let mut held = Vec::with_capacity(sources.len());
+        let mut rows = Rows::new(records.rows, sources.len());
+        for (at, source) in sources.iter().enumerate() {
+            let column = records.column(&source.column)?;
+            let with = source.with.as_deref().map(|name| records.column(name)).transpose()?;
+            let (values, ids) =
+                Held::read(&records.columns[column], with.map(|with| &records.columns[with]), source.reads);
+            rows.set(at, &ids);
+            held.push(values);
+            let again = |name: &String| sources[at + 1..].iter().any(|later| later.names().any(|other| other == name));
+            for name in source.names().filter(|name| !again(name)) {
+                let column = records.column(name)?;
+                records.columns[column] = Column { name: name.clone(), ..Column::default() };
+            }
+        }
+        let mut fields: Vec<Field> = sources
             .iter()
-            .map(|rule| {
-                let parts = rule
-                    .keys
-                    .iter()
-                    .enumerate()
-                    .map(|(at, key)| (of_keys.next().unwrap_or_default(), key.part, place_in(rule, at)));
-                let most = rule.block_max.map_or(BLOCK_MAX, |most| BLOCK_MAX.min(most as usize));
-                RuleIndex::new(name(rule), parts.collect(), most, &comparer, records.rows)
-            })
+            .zip(&held)
+            .enumerate()
+            .map(|(at, (source, held))| Field::asked(at, source.reads, records.divisions.as_ref(), held.counted()))
             .collect();
-        let columns = comparer.fields.iter().map(|field| records.columns[field.column].name.clone()).collect();
-        Ok(Self { model: model.clone(), comparer, weigher, columns, rules, rows: records.rows })
+        let share = |at: usize| equal_share(held[of_comparisons[at]].counts.iter().copied());
+        let parameters = run::given_beside(model, share);
+        let weigher = Weigher::new(model, &parameters);
+        let possible = records.possible_pairs();
+        let weighing = Weighing::new(model, &parameters, &weigher, possible, &of_comparisons, &sources, &held);
+        let mut of_keys = of_keys.iter().map(Vec::as_slice);
+        let mut known = PartKeys::default();
+        let mut rules = Vec::with_capacity(model.blocking.len());
+        for rule in &model.blocking {
+            let most = rule.block_max.map_or(BLOCK_MAX, |most| BLOCK_MAX.min(most as usize));
+            let of_keys = of_keys.next().unwrap_or_default();
+            rules.push(Postings::new(rule, of_keys, most, &rows, (&mut fields, &held), &mut known)?);
+        }
+        Ok(Self { model: model.clone(), weigher, weighing, rules, sources, held, rows, fields })
     }
 
     /// Records that were indexed.
     #[must_use]
     pub fn rows(&self) -> usize {
-        self.rows
+        self.rows.len()
     }
 
     /// The records that may be the same as one of these values, by column as they were written, from this
     /// probability up.
     pub fn find(&mut self, record: &dyn Fn(&str) -> Option<String>, probability_from: f64) -> Answer {
-        let mut text = String::new();
-        let mut ids: Vec<ValueId> = Vec::with_capacity(self.columns.len());
-        let lengths: Vec<usize> = self.comparer.fields.iter().map(|field| field.values.len()).collect();
-        let words: Vec<usize> = self.comparer.fields.iter().map(|field| field.words.frequency.len()).collect();
-        for (at, column) in self.columns.iter().enumerate() {
-            normalise(record(column).as_deref().unwrap_or(""), &mut text);
-            let second = self.second_of(at).and_then(record).unwrap_or_default();
-            let field = &mut self.comparer.fields[at];
-            ids.push(if says_nothing(&text) { MISSING } else { field.push(&text, second.trim()) });
+        let asked: Vec<Asked> = (0..self.sources.len()).map(|at| self.ask(at, record)).collect();
+        let mut answer = Answer::default();
+        let candidates = self.candidates(&asked, &mut answer);
+        answer.compared = candidates.len();
+        let least = odds(probability_from.clamp(1e-12, 1.0 - 1e-12));
+        let mut known = HashMap::default();
+        let mut found: Vec<(f64, u32, u64)> = Vec::new();
+        // Fetched together, so that one need not wait for the other.
+        let values: Vec<ValueId> = candidates.iter().flat_map(|&row| self.rows.of(row)).copied().collect();
+        for (row, of_row) in candidates.into_iter().zip(values.chunks_exact(self.sources.len())) {
+            let values = (self.held.as_slice(), self.fields.as_mut_slice());
+            let pattern = self.weighing.pattern(of_row, &asked, values, &mut known, (&self.weigher, least));
+            let Some(pattern) = pattern else { continue };
+            let rarity = |at: usize| self.weighing.rarity(at, of_row, &self.held);
+            if let Some(weight) = self.weigher.weight_from(pattern, rarity, least) {
+                found.push((weight, row, pattern));
+            }
         }
-        let answer = self.answer(&Query { ids }, probability_from);
-        for (field, (values, words)) in self.comparer.fields.iter_mut().zip(lengths.into_iter().zip(words)) {
-            field.truncate(values, words);
+        found.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        found.truncate(FOUND_MAX);
+        answer.found =
+            found.into_iter().map(|(weight, row, pattern)| self.explained(row, weight, pattern, &asked)).collect();
+        for field in &mut self.fields {
+            field.forget(0);
         }
         answer
     }
 
-    /// The longitude's column of a point.
-    fn second_of(&self, field: usize) -> Option<&str> {
-        let at = self.comparer.comparisons.iter().position(|comparison| comparison.field == field)?;
-        self.model.comparisons[at].with.as_deref()
+    /// Reads the value that is asked about for a field.
+    fn ask(&mut self, at: usize, record: &dyn Fn(&str) -> Option<String>) -> Asked {
+        let Source { column, with, reads } = &self.sources[at];
+        let mut text = String::new();
+        normalise(record(column).as_deref().unwrap_or(""), &mut text);
+        let value = if says_nothing(&text) {
+            None
+        } else if *reads == Reads::Point {
+            let longitude = with.as_deref().and_then(record).unwrap_or_default();
+            point(&text, longitude.trim()).map(|(_, text)| Cow::from(text))
+        } else {
+            canonical(&text, *reads)
+        };
+        value.map_or(Asked { value: MISSING, known: MISSING }, |value| Asked {
+            value: self.fields[at].ask(&value),
+            known: self.held[at].find(&value),
+        })
     }
 
-    fn answer(&self, query: &Query, probability_from: f64) -> Answer {
-        let mut answer = Answer::default();
-        let mut blocks: Vec<(&[u32], &RuleIndex)> = Vec::new();
-        let mut keys: Vec<u64> = Vec::new();
+    /// The records to be compared, by row: those of the rarest keys first, which say most and cost least.
+    fn candidates(&self, asked: &[Asked], answer: &mut Answer) -> Vec<u32> {
+        let ids: Vec<ValueId> = asked.iter().map(|asked| asked.value).collect();
+        let mut blocks: Vec<(&[u32], &Postings)> = Vec::new();
         for rule in &self.rules {
-            rule.keys(&self.comparer, |field| query.ids[field], &mut keys);
-            blocks.extend(keys.iter().map(|&key| (rule.block(key), rule)));
+            rule.blocks(&self.fields, &ids, |block| match block {
+                Block::Rows(rows) => blocks.push((rows, rule)),
+                Block::LeftOut(records) => answer.left_out.push((rule.name.clone(), records as usize)),
+            });
         }
-        // The rarest keys first: they say most, and cost least.
         blocks.sort_by_key(|(block, _)| block.len());
         let mut candidates: Vec<u32> = Vec::new();
         for (block, rule) in blocks {
-            let full = candidates.len() + block.len() > CANDIDATES_MAX;
-            if full || block.len() > rule.most {
-                answer.cut |= full;
+            if candidates.len() + block.len() > CANDIDATES_MAX {
+                answer.cut = true;
                 answer.left_out.push((rule.name.clone(), block.len()));
             } else {
                 candidates.extend_from_slice(block);
@@ -164,85 +221,49 @@ impl Index {
         }
         candidates.sort_unstable();
         candidates.dedup();
-        answer.compared = candidates.len();
-        let scorer = Scorer::of(&self.comparer, &self.weigher);
-        let least = odds(probability_from.clamp(1e-12, 1.0 - 1e-12));
-        let mut found: Vec<(f64, u32, u64)> = candidates
-            .into_iter()
-            .map(|row| {
-                let pattern = self.comparer.pattern_of(row as usize, query);
-                (scorer.weight(row, pattern), row, pattern)
-            })
-            .filter(|(weight, ..)| *weight >= least)
-            .collect();
-        found.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-        found.truncate(FOUND_MAX);
-        let value = |at: usize| {
-            let field = self.comparer.comparisons[at].field;
-            self.comparer.fields[field].values.get(query.ids[field] as usize).map(ToString::to_string)
+        candidates
+    }
+
+    fn explained(&self, row: u32, weight: f64, pattern: u64, asked: &[Asked]) -> Found {
+        let of_row = self.rows.of(row);
+        let values = |at: usize| {
+            let field = self.weighing.field(at);
+            let own = (of_row[field] != MISSING).then(|| self.held[field].get(of_row[field]).to_owned());
+            (own, self.fields[field].values.get(asked[field].value as usize).map(ToString::to_string))
         };
-        answer.found = found
-            .into_iter()
-            .map(|(weight, row, pattern)| Found {
-                row,
-                weight,
-                waterfall: waterfall(&self.model, &self.comparer, &scorer, row, pattern, &value),
-            })
-            .collect();
-        answer
+        let rarity = |at: usize| self.weighing.rarity(at, of_row, &self.held);
+        Found { row, weight, waterfall: waterfall(&self.model, &self.weigher, pattern, rarity, values) }
     }
 }
 
-impl RuleIndex {
-    fn new(name: String, parts: Vec<(usize, Part, u64)>, most: usize, comparer: &Comparer, rows: usize) -> Self {
-        // About two records to a place of the directory.
-        let bits = (rows.max(2) as u64).ilog2().clamp(4, 28);
-        let mut index =
-            Self { name, parts, shift: 64 - bits, starts: vec![0; (1 << bits) + 1], rows: Vec::new(), most };
-        let mut keys = Vec::new();
-        for row in 0..rows {
-            index.keys(comparer, |field| comparer.fields[field].ids[row], &mut keys);
-            for &key in &keys {
-                index.starts[(key >> index.shift) as usize + 1] += 1;
-            }
-        }
-        for place in 1..index.starts.len() {
-            index.starts[place] += index.starts[place - 1];
-        }
-        index.rows = vec![0; index.starts.last().map_or(0, |last| *last as usize)];
-        let mut next = index.starts.clone();
-        for row in 0..rows {
-            index.keys(comparer, |field| comparer.fields[field].ids[row], &mut keys);
-            for &key in &keys {
-                let place = (key >> index.shift) as usize;
-                index.rows[next[place] as usize] = row as u32;
-                next[place] += 1;
-            }
-        }
-        index
+impl Source {
+    fn names(&self) -> impl Iterator<Item = &String> {
+        std::iter::once(&self.column).chain(&self.with)
     }
+}
 
-    /// The keys of a record: none where a part is missing.
-    fn keys(&self, comparer: &Comparer, id: impl Fn(usize) -> ValueId, keys: &mut Vec<u64>) {
-        keys.clear();
-        keys.push(0);
-        for &(field, part, place) in &self.parts {
-            let id = id(field);
-            let mut maker = KeyMaker::new(&comparer.fields[field]);
-            let of_part = if id == MISSING { &[] } else { maker.keys(id, part) };
-            let with = |sum: u64| of_part.iter().map(move |&key| sum.wrapping_add(placed(key, place)));
-            *keys = keys.iter().flat_map(|&sum| with(sum)).collect();
+/// Every reading of a column that the model asks for, once; and which of them each comparison, and each key of each
+/// rule, reads.
+fn sources(model: &Model) -> (Vec<Source>, Vec<usize>, Vec<Vec<usize>>) {
+    let mut sources: Vec<Source> = Vec::new();
+    let mut number = |column: &str, with: Option<&String>, reads: Reads| {
+        let known = sources.iter().position(|source| source.column == column && source.reads == reads);
+        known.unwrap_or_else(|| {
+            let with = with.filter(|_| reads == Reads::Point).cloned();
+            sources.push(Source { column: column.to_owned(), with, reads });
+            sources.len() - 1
+        })
+    };
+    let of = |comparison: &Comparison| (comparison.column.clone(), comparison.with.clone(), comparison.reads);
+    let compared: Vec<_> = model.comparisons.iter().map(of).collect();
+    let of_comparisons = compared.iter().map(|(column, with, reads)| number(column, with.as_ref(), *reads)).collect();
+    // What `swapped` looks into is read as the comparison is.
+    for (_, with, reads) in &compared {
+        if let Some(with) = with.as_ref().filter(|_| *reads != Reads::Point) {
+            number(with, None, *reads);
         }
-        // Sums of hashes are spread once more: places are their highest bits.
-        for key in keys.iter_mut() {
-            *key = key.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        }
-        keys.sort_unstable();
-        keys.dedup();
     }
-
-    fn block(&self, key: u64) -> &[u32] {
-        let place = (key >> self.shift) as usize;
-        &self.rows[self.starts[place] as usize..self.starts[place + 1] as usize]
-    }
+    let keys = model.blocking.iter().map(|rule| &rule.keys);
+    let of_keys = keys.map(|keys| keys.iter().map(|key| number(&key.column, None, key.reads)).collect()).collect();
+    (sources, of_comparisons, of_keys)
 }

@@ -92,6 +92,12 @@ impl<'t> Text<'t> {
         self.outline.length as usize
     }
 
+    /// Whether it is this text, as far as texts are kept.
+    #[must_use]
+    pub fn is(&self, text: &str) -> bool {
+        self.characters().iter().copied().eq(text.chars().take(CHARACTERS_MAX))
+    }
+
     /// Whether it has none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
