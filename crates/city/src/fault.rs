@@ -23,9 +23,11 @@
 //! | stale | 30,000 | datasets that are not the authority for what changes | a conflict |
 //! | name misheard or written with another form | 6,000 | names of persons and places, not the authority's | a conflict |
 //! | corrected in a later file | 12,000 | see [`CORRECTED`] | the later value counts |
+//! | region slipped in the number, check character recomputed | 500 | people, not the authority's for the name | an entity of its own, the same person |
+//! | number from before the birth date or the registering office was corrected | 500 | people and bodies, likewise | an entity of its own, the same person or body |
 
 use yihe_definitions::{ColumnType, Dataset, EntityKind, Format, Pack, RuleKind, Severity, rule::Identifier};
-use yihe_vocabulary::citizen_id;
+use yihe_vocabulary::{citizen_id, credit_code};
 
 use crate::{
     names::confused,
@@ -57,30 +59,129 @@ const MOVABLE: &[&str] = &[
     "value",
 ];
 
+/// Fields whose authority gives people and bodies their numbers too.
+const OWN_NAMES: &[&str] = &["name", "org_name"];
+
 /// One way in which a record deviates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
-    Absent { column: usize },
-    WrongCheck { column: usize },
-    Legacy15 { column: usize },
-    Padded { column: usize },
-    FullWidth { column: usize },
-    UnknownCode { column: usize },
-    OutOfRange { column: usize, beyond: String },
-    WrongForm { column: usize },
-    Reversed { earlier: usize, later: usize },
-    SexDiffers { column: usize },
-    BirthDiffers { column: usize },
-    SumOff { column: usize },
-    Letters { column: usize },
-    NoSuchDay { column: usize },
+    Absent {
+        column: usize,
+    },
+    WrongCheck {
+        column: usize,
+    },
+    Legacy15 {
+        column: usize,
+    },
+    Padded {
+        column: usize,
+    },
+    FullWidth {
+        column: usize,
+    },
+    UnknownCode {
+        column: usize,
+    },
+    OutOfRange {
+        column: usize,
+        beyond: String,
+    },
+    WrongForm {
+        column: usize,
+    },
+    Reversed {
+        earlier: usize,
+        later: usize,
+    },
+    SexDiffers {
+        column: usize,
+    },
+    BirthDiffers {
+        column: usize,
+    },
+    SumOff {
+        column: usize,
+    },
+    Letters {
+        column: usize,
+    },
+    NoSuchDay {
+        column: usize,
+    },
     FieldMissing,
     FieldTooMany,
     BrokenLine,
     Twice,
     Stale,
-    NameConfused { column: usize },
+    NameConfused {
+        column: usize,
+    },
     Corrected,
+    /// The number of the same person or body, as it was mistyped or once was.
+    OtherNumber {
+        column: usize,
+        other: OtherNumber,
+        birth: Option<usize>,
+    },
+}
+
+/// How one person or body comes by a second number whose check characters add up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OtherNumber {
+    /// Two digits of the region changed places, and the program that took the number made the check character.
+    Slipped,
+    /// As it was before it was issued anew: a person born a day or a year later than the paper said, a body with another
+    /// registering office.
+    Former,
+}
+
+/// A region of before the city was one (临沂地区, until 1994): nobody else of this city has it.
+const FORMER_REGION: &str = "372801";
+
+impl OtherNumber {
+    /// Both, in the order in which the truth lists their entities.
+    pub const ALL: [Self; 2] = [Self::Slipped, Self::Former];
+
+    /// The word in the truth file.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Slipped => "slipped_number",
+            Self::Former => "former_number",
+        }
+    }
+
+    /// The second number; `None` where there is none: the digits that would change places are equal.
+    pub fn of(self, number: &str) -> Option<String> {
+        let bytes = number.as_bytes();
+        if bytes.len() != 18 {
+            return None;
+        }
+        if citizen_id::is_valid(bytes) {
+            let first = match self {
+                Self::Slipped if bytes[1] == bytes[2] => return None,
+                Self::Slipped => {
+                    format!("{}{}{}{}", &number[..1], &number[2..3], &number[1..2], &number[3..17])
+                }
+                Self::Former => format!("{FORMER_REGION}{}{}", former_birth(&number[6..14]), &number[14..17]),
+            };
+            let check = citizen_id::check_character(first.as_bytes().first_chunk()?).ok()?;
+            return Some(format!("{first}{}", char::from(check)));
+        }
+        let first = match self {
+            Self::Slipped => return None,
+            Self::Former => format!("{}{FORMER_REGION}{}", &number[..2], &number[8..17]),
+        };
+        let check = credit_code::check_character(first.as_bytes().first_chunk()?).ok()?;
+        Some(format!("{first}{}", char::from(check)))
+    }
+}
+
+/// The birth date that stood on the papers before: a year earlier, on the first of a month where there was no such day.
+fn former_birth(born: &str) -> String {
+    let year: u16 = born[..4].parse().unwrap_or(1970);
+    let rest = if &born[4..] == "0229" { "0201" } else { &born[4..] };
+    format!("{:04}{rest}", year - 1)
 }
 
 /// Why a record cannot land. The word in the truth file.
@@ -130,6 +231,7 @@ impl Fault {
             Self::Stale => "stale",
             Self::NameConfused { .. } => "name_confused",
             Self::Corrected => "corrected",
+            Self::OtherNumber { other, .. } => other.word(),
         }
     }
 
@@ -150,7 +252,8 @@ impl Fault {
             | Self::SumOff { column }
             | Self::Letters { column }
             | Self::NoSuchDay { column }
-            | Self::NameConfused { column } => Some(*column),
+            | Self::NameConfused { column }
+            | Self::OtherNumber { column, .. } => Some(*column),
             Self::FieldMissing
             | Self::FieldTooMany
             | Self::BrokenLine
@@ -212,6 +315,14 @@ impl Fault {
                 let wrong = confused(row.str(*column));
                 row.set_str(*column, &wrong);
             }
+            Self::OtherNumber { column, other, birth } => {
+                let Some(number) = other.of(row.str(*column)) else { return false };
+                if let (OtherNumber::Former, Some(birth)) = (other, birth) {
+                    let Ok(born) = yihe_vocabulary::parse_day(&number[6..14]) else { return false };
+                    row.cells[*birth] = Cell::Day(crate::world::day_number(born));
+                }
+                row.set_str(*column, &number);
+            }
             Self::FieldMissing
             | Self::FieldTooMany
             | Self::BrokenLine
@@ -266,6 +377,9 @@ impl Faults {
         }
         list.add(800, Fault::Twice, None, false);
         list.differing(pack);
+        if let Some((entity, columns)) = &member_key {
+            list.other_numbers(pack, *entity, columns);
+        }
         list.faults
     }
 }
@@ -458,6 +572,34 @@ impl List<'_> {
             self.add(12_000, Fault::Corrected, None, false);
         }
     }
+
+    /// Second numbers of people and bodies, with whoever does not name them.
+    fn other_numbers(&mut self, pack: &Pack, entity: EntityKind, key: &[usize]) {
+        let names = pack.registries.iter().filter(|registry| registry.entity == entity);
+        let is_authority = names
+            .flat_map(|registry| &registry.fields)
+            .any(|field| OWN_NAMES.contains(&field.name.as_str()) && field.authority.first() == Some(&self.dataset.id));
+        let &[column] = key else { return };
+        if is_authority {
+            return;
+        }
+        let birth = self.dataset.columns.iter().position(|column| column.name == "birth_on");
+        match entity {
+            EntityKind::Person => {
+                for other in OtherNumber::ALL {
+                    self.add(500, Fault::OtherNumber { column, other, birth }, None, false);
+                }
+            }
+            EntityKind::Organisation => {
+                self.add(500, Fault::OtherNumber { column, other: OtherNumber::Former, birth: None }, None, false);
+            }
+            EntityKind::Place
+            | EntityKind::Certificate
+            | EntityKind::RealEstateUnit
+            | EntityKind::CreditRecord
+            | EntityKind::Indicator => {}
+        }
+    }
 }
 
 /// Whether a rule of severity `hold` is among those that a record breaks.
@@ -467,7 +609,7 @@ pub fn is_held(dataset: &Dataset, broken: &[usize]) -> bool {
 
 /// The same identifier with a slip that its check always finds: another check character, or a digit less.
 fn wrong_check(text: &str) -> String {
-    if citizen_id::is_valid(text.as_bytes()) || yihe_vocabulary::credit_code::is_valid(text.as_bytes()) {
+    if citizen_id::is_valid(text.as_bytes()) || credit_code::is_valid(text.as_bytes()) {
         let slip = if text.ends_with('7') { '4' } else { '7' };
         return format!("{}{slip}", &text[..17]);
     }

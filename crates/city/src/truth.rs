@@ -20,7 +20,9 @@
 //!
 //! # `registries/<registry>-<part>.parquet`
 //! One line per entity: the key, then for each field `<field>` and `<field>_from`, all as text (days as
-//! `2024-03-05`, decimals with all their places), then `_conflicts`, the number of conflicting values.
+//! `2024-03-05`, decimals with all their places), then `_same_as`, then `_conflicts`, the number of conflicting values.
+//! `_same_as` is empty, except for an entity that there is only because a record bears a second number of a person or
+//! body (`slipped_number`, `former_number`): there it is the true key.
 //!
 //! # What is agreed with the pipeline
 //! - **Row**: the 1-based number of the record among the records of its file or table. Title, header and group
@@ -49,13 +51,15 @@ use yihe_definitions::{EntityKind, Registry};
 
 use crate::{
     CityError,
-    fault::{Fault, Planned, is_held},
+    fault::{Fault, OtherNumber, Planned, is_held},
     row::{Cell, Row},
     sink::RowsFile,
     table::Table,
     world::World,
 };
 
+/// Name of the true key of an entity that there is only because of a second number.
+pub const SAME_AS: &str = "_same_as";
 /// Entities in one part of a registry's truth.
 pub const PART_ENTITIES: u64 = 500_000;
 
@@ -319,6 +323,7 @@ pub(crate) fn registry(
         .collect();
     let mut header = vec![registry.key.clone()];
     header.extend(registry.fields.iter().flat_map(|field| [field.name.clone(), format!("{}_from", field.name)]));
+    header.push(SAME_AS.to_owned());
     let mut lines = RowsFile::new(path, &header, "_conflicts")?;
     let mut truth = RegistryTruth::default();
     let width = registry.fields.len();
@@ -326,10 +331,13 @@ pub(crate) fn registry(
     let mut conflicts = vec![0_u64; width];
     // What each member delivers of one entity, field by field; empty: nothing.
     let mut delivered = vec![vec![String::new(); width]; members.len()];
-    let mut line: Vec<String> = vec![String::new(); 1 + 2 * width];
+    let mut line: Vec<String> = vec![String::new(); header.len()];
     let (mut row, mut broken) = (Row::default(), Vec::new());
     let spans = spans(registry, tables);
-    for entity in first..last {
+    let bears_other_numbers = matches!(registry.entity, EntityKind::Person | EntityKind::Organisation);
+    let bearings = std::iter::once(None).chain(OtherNumber::ALL.map(Some).into_iter().filter(|_| bears_other_numbers));
+    let bearings: Vec<Option<OtherNumber>> = bearings.collect();
+    for (entity, other) in (first..last).flat_map(|entity| bearings.iter().map(move |other| (entity, *other))) {
         let thing = thing_of(&spans, entity);
         let mut is_known = false;
         for (member, values) in members.iter().zip(&mut delivered) {
@@ -337,10 +345,10 @@ pub(crate) fn registry(
             let size = &member.table.size;
             match thing {
                 None => {
-                    is_known |= deliveries(member, size.row_of(entity), &mut row, &mut broken, values);
+                    is_known |= deliveries(member, size.row_of(entity), other, &mut row, &mut broken, values);
                 }
                 Some((base, number)) if size.base().unwrap_or(&member.table.dataset.id) == base => {
-                    is_known |= deliveries(member, size.rows_about(number), &mut row, &mut broken, values);
+                    is_known |= deliveries(member, size.rows_about(number), other, &mut row, &mut broken, values);
                 }
                 Some(_) => {}
             }
@@ -353,6 +361,10 @@ pub(crate) fn registry(
         match thing {
             None => key_of(world, registry.entity, entity, &mut line[0]),
             Some((base, number)) => line[0].push_str(&tables[base].thing_key(number)),
+        }
+        if let Some(other) = other {
+            let number = other.of(&line[0]).expect("a record bears it");
+            line[1 + 2 * width] = std::mem::replace(&mut line[0], number);
         }
         let mut entity_conflicts = 0;
         for field in 0..width {
@@ -383,11 +395,12 @@ pub(crate) fn registry(
     Ok(Part::Registry(registry.id.clone(), truth))
 }
 
-/// What counts of a member's records of an entity: the one changed last, of equal ones the later. Returns whether
-/// one can be joined.
+/// What counts of a member's records of an entity: the one changed last, of equal ones the later. Those that bear the
+/// second number `other`; `None`: their own. Returns whether one can be joined.
 fn deliveries(
     member: &Member<'_>,
     numbers: impl IntoIterator<Item = u64>,
+    other: Option<OtherNumber>,
     row: &mut Row,
     broken: &mut Vec<usize>,
     values: &mut [String],
@@ -397,6 +410,13 @@ fn deliveries(
     for number in numbers {
         let planned = member.table.deliver(number, row);
         if planned.is_some_and(|planned| planned.quarantine.is_some() || planned.spoils_key) {
+            continue;
+        }
+        let borne = planned.and_then(|planned| match planned.fault {
+            Fault::OtherNumber { other, .. } => Some(other),
+            _ => None,
+        });
+        if borne != other {
             continue;
         }
         member.table.broken_rules(row, planned, broken);
