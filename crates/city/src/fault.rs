@@ -23,8 +23,8 @@
 //! | stale | 30,000 | datasets that are not the authority for what changes | a conflict |
 //! | name misheard or written with another form | 6,000 | names of persons and places, not the authority's | a conflict |
 //! | corrected in a later file | 12,000 | see [`CORRECTED`] | the later value counts |
-//! | region slipped in the number, check character recomputed | 500 | people, not the authority's for the name | an entity of its own, the same person |
-//! | number from before the birth date or the registering office was corrected | 500 | people and bodies, likewise | an entity of its own, the same person or body |
+//! | region slipped in the number, check character recomputed | 500 | people, with others than the authority for the name | an entity of its own, the same person |
+//! | number from before the birth date or the registering office was corrected | 500 of people, 5,000 of bodies | likewise | an entity of its own, the same person or body |
 
 use yihe_definitions::{ColumnType, Dataset, EntityKind, Format, Pack, RuleKind, Severity, rule::Identifier};
 use yihe_vocabulary::{citizen_id, credit_code};
@@ -591,7 +591,7 @@ impl List<'_> {
                 }
             }
             EntityKind::Organisation => {
-                self.add(500, Fault::OtherNumber { column, other: OtherNumber::Former, birth: None }, None, false);
+                self.add(5_000, Fault::OtherNumber { column, other: OtherNumber::Former, birth: None }, None, false);
             }
             EntityKind::Place
             | EntityKind::Certificate

@@ -316,6 +316,7 @@ fn compare_registry(registry: &Registry, all: &BTreeMap<&str, Delivered<'_>>, tr
     assert_eq!(golden.len(), keys.len(), "{}", registry.id);
     assert_eq!(golden.len() as u64, truth.registries[&registry.id].entities, "{}", registry.id);
     let mut conflicts = vec![0; registry.fields.len()];
+    let mut doubles = 0;
     for key in &keys {
         let mut expected = Vec::new();
         let mut of_entity = 0;
@@ -335,10 +336,17 @@ fn compare_registry(registry: &Registry, all: &BTreeMap<&str, Delivered<'_>>, tr
             expected.extend([value, from]);
         }
         expected.push(of_entity.to_string());
-        assert_eq!(golden[key], expected, "{} {key}", registry.id);
+        let mut found = golden[key].clone();
+        // Of whom this is a second number; what was delivered under it cannot tell.
+        let same_as = found.remove(2 * registry.fields.len());
+        assert_ne!(same_as, *key, "{}", registry.id);
+        doubles += usize::from(!same_as.is_empty());
+        assert_eq!(found, expected, "{} {key}", registry.id);
     }
     let fields = registry.fields.iter().map(|field| field.name.clone());
     let conflicts: BTreeMap<String, u64> = fields.zip(conflicts).collect();
+    let has_doubles = ["population", "legal_entities"].contains(&registry.id.as_str());
+    assert_eq!(doubles > 0, has_doubles, "{}: {doubles} second numbers", registry.id);
     assert_eq!(conflicts, truth.registries[&registry.id].conflicts, "{}", registry.id);
     assert!(conflicts.values().sum::<u64>() > 0, "{} has no conflicts to find", registry.id);
 }
@@ -372,6 +380,7 @@ fn every_kind_of_fault_occurs_somewhere() {
         "corrected",
         "field_missing",
         "field_too_many",
+        "former_number",
         "full_width",
         "legacy15",
         "letters",
@@ -381,6 +390,7 @@ fn every_kind_of_fault_occurs_somewhere() {
         "padded",
         "reversed",
         "sex_differs",
+        "slipped_number",
         "stale",
         "sum_off",
         "twice",
