@@ -7,7 +7,8 @@
 //!
 //! Deliberately absent: code in packs. Expressions are bounded SQL, and everything else is data.
 //!
-//! Reading order: [`text`] → [`department`] → [`dataset`] → [`rule`] → [`rule_set`] → [`registry`] → [`release`] → [`calendar`] →
+//! Reading order: [`text`] → [`department`] → [`dataset`] → [`rule`] → [`rule_set`] → [`registry`] → [`registry_shape`] →
+//! [`release`] → [`calendar`] →
 //! [`code_table`] → [`pack`].
 //!
 //! # Recipe: a new kind of document
@@ -23,6 +24,7 @@ pub mod department;
 pub mod division;
 pub mod pack;
 pub mod registry;
+pub mod registry_shape;
 pub mod release;
 pub mod rule;
 pub mod rule_set;
@@ -40,6 +42,7 @@ pub use department::Department;
 pub use division::{Division, DivisionList};
 pub use pack::{Document, Fault, Pack, PackError};
 pub use registry::{EntityKind, Field, KEY_PARTS_BETWEEN, Member, MemberKey, Registry, Review, Standing};
+pub use registry_shape::{RegistryEntry, RegistryShape, RegistryUse, ShapeField};
 pub use release::{Release, Releases};
 pub use rule::{Dimension, Rule, RuleKind, Severity};
 pub use rule_set::RuleSet;

@@ -14,6 +14,7 @@ use crate::{
     department::Department,
     division::{Division, DivisionList},
     registry::Registry,
+    registry_shape::{RegistryEntry, RegistryShape},
     release::{Release, Releases},
     rule::RuleEntry,
     rule_set::{self, RuleSet},
@@ -47,6 +48,9 @@ pub struct Pack {
     /// Ready sets of rules.
     #[serde(default)]
     pub rule_sets: Vec<RuleSet>,
+    /// Ready shapes of registries.
+    #[serde(default)]
+    pub registry_shapes: Vec<RegistryShape>,
     /// Code tables, with the codes of their files filled in.
     pub code_tables: Vec<CodeTable>,
     /// Divisions of every list.
@@ -78,7 +82,9 @@ pub enum Document {
     /// `kind: dataset`
     Dataset(Box<Dataset<RuleEntry>>),
     /// `kind: registry`
-    Registry(Box<Registry>),
+    Registry(RegistryEntry),
+    /// `kind: registry_shape`
+    RegistryShape(RegistryShape),
     /// `kind: theme`
     Theme(Box<Theme>),
     /// `kind: release`
@@ -208,6 +214,12 @@ impl Pack {
         self.rule_sets.iter().find(|set| set.id == id)
     }
 
+    /// The ready shape of a registry with this identifier.
+    #[must_use]
+    pub fn registry_shape(&self, id: &str) -> Option<&RegistryShape> {
+        self.registry_shapes.iter().find(|shape| shape.id == id)
+    }
+
     /// The code table with this identifier.
     #[must_use]
     pub fn code_table(&self, id: &str) -> Option<&CodeTable> {
@@ -221,13 +233,37 @@ struct Reading {
     pack: Pack,
     /// Datasets as they are written.
     datasets: Vec<Dataset<RuleEntry>>,
+    /// Registries as they are written.
+    registries: Vec<RegistryEntry>,
     places: Places,
     faults: Vec<Fault>,
 }
 
 impl Reading {
-    /// Puts the rules of sets in the place of the lines that use them.
+    /// Puts the rules of sets in the place of the lines that use them, and registries in that of those on a shape.
     fn spell_out(&mut self) {
+        for entry in std::mem::take(&mut self.registries) {
+            match entry {
+                RegistryEntry::Whole(registry) => self.pack.registries.push(*registry),
+                RegistryEntry::Use(line) => {
+                    let id = line.id().to_owned();
+                    match line.spelled_out(&self.pack.registry_shapes) {
+                        Ok(registry) => self.pack.registries.push(registry),
+                        Err(refused) => {
+                            let (file, place) = self.places.of("registry", &id);
+                            self.faults.extend(refused.into_iter().map(|reason| {
+                                let en = reason.en.unwrap_or_default();
+                                let message = Text::new(
+                                    format!("registry `{id}`：{}", reason.zh),
+                                    format!("registry `{id}`: {en}"),
+                                );
+                                Fault { file: file.clone(), line: place, message }
+                            }));
+                        }
+                    }
+                }
+            }
+        }
         for mut dataset in std::mem::take(&mut self.datasets) {
             let entries = std::mem::take(&mut dataset.rules);
             let rules = rule_set::spelled_out(entries, &self.pack.rule_sets).unwrap_or_else(|refused| {

@@ -230,6 +230,9 @@ pub struct Field {
     /// Value type.
     #[serde(rename = "type", default)]
     pub column_type: ColumnType,
+    /// Standard by which values are written, e.g. GB/T 2261.1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standard: Option<String>,
     /// Datasets in the order in which they are believed; the first is the authority (数源).
     /// A dataset that feeds the field and is not listed never supplies a value, it only disagrees.
     pub authority: Vec<String>,

@@ -67,6 +67,7 @@ pub async fn apply(store: &Store, pack: &Pack, act: &Act<'_>) -> Result<PackAppl
     }
     add(WHOLE, "schemes", serde_json::to_string(&pack.schemes)?);
     add(WHOLE, "rule_sets", serde_json::to_string(&pack.rule_sets)?);
+    add(WHOLE, "registry_shapes", serde_json::to_string(&pack.registry_shapes)?);
     add(WHOLE, "manifests", serde_json::to_string(&pack.manifests)?);
     add(WHOLE, "divisions", serde_json::to_string(&pack.divisions)?);
     let order = Order {
@@ -112,6 +113,7 @@ pub async fn in_force(store: &Store) -> Result<Pack> {
         code_tables: all(store, "code_table").await?,
         divisions: whole(store, "divisions").await?,
         rule_sets: whole_or_none(store, "rule_sets").await?,
+        registry_shapes: whole_or_none(store, "registry_shapes").await?,
         schemes: whole_or_none(store, "schemes").await?,
     };
     let place = |order: &[String], id: &str| order.iter().position(|known| known == id).unwrap_or(usize::MAX);

@@ -56,6 +56,17 @@ pub(super) fn check(pack: &Pack, places: &Places, faults: &mut Vec<Fault>) {
             found.unknown("代码表", "code table", table);
         }
     }
+    for shape in &pack.registry_shapes {
+        let mut found = Found { kind: "registry_shape", id: &shape.id, places, faults };
+        for reason in shape.faults() {
+            found.say(reason.zh, reason.en.unwrap_or_default());
+        }
+        for name in shape.fields.iter().map(|field| &field.name).chain([&shape.key]) {
+            if !is_identifier(name) {
+                found.name(name);
+            }
+        }
+    }
     for scheme in &pack.schemes {
         let mut found = Found { kind: "score_scheme", id: &scheme.id, places, faults };
         if let Err(fault) = scheme.check() {

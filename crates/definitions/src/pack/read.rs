@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 use serde::de::DeserializeOwned;
 
 use super::{Document, Fault, Manifest, PackError, Reading};
-use crate::{code_table::Code, division::Division, text::Text};
+use crate::{code_table::Code, division::Division, registry_shape::RegistryEntry, text::Text};
 
 /// Most files in one pack folder.
 pub const FILES_MAX: usize = 10_000;
@@ -98,7 +98,7 @@ fn documents(text: &str) -> Vec<(u64, String)> {
 }
 
 fn read_document(files: &PackFiles, name: &str, first_line: u64, text: &str, reading: &mut Reading) {
-    let Reading { pack, datasets, places, faults } = reading;
+    let Reading { pack, datasets, registries, places, faults } = reading;
     // `kind` chooses the type. Its line becomes a comment, so that line numbers stay and the
     // type itself can refuse every key that it does not know.
     let kind = text.lines().find_map(|line| line.strip_prefix("kind:")).map(|kind| kind.trim().to_owned());
@@ -106,33 +106,25 @@ fn read_document(files: &PackFiles, name: &str, first_line: u64, text: &str, rea
         .lines()
         .map(|line| if line.starts_with("kind:") { "#\n".to_owned() } else { format!("{line}\n") })
         .collect();
-    let parsed = match kind.as_deref() {
-        Some("department") => parse(&body).map(Document::Department),
-        Some("dataset") => parse(&body).map(|dataset| Document::Dataset(Box::new(dataset))),
-        Some("registry") => parse(&body).map(|registry| Document::Registry(Box::new(registry))),
-        Some("theme") => parse(&body).map(|theme| Document::Theme(Box::new(theme))),
-        Some("release") => parse(&body).map(Document::Release),
-        Some("rule_set") => parse(&body).map(Document::RuleSet),
-        Some("calendar") => parse(&body).map(Document::Calendar),
-        Some("code_table") => parse(&body).map(Document::CodeTable),
-        Some("divisions") => parse(&body).map(Document::Divisions),
-        Some("score_scheme") => parse(&body).map(Document::Scheme),
-        other => {
-            let found = other.map_or_else(|| "nothing".to_owned(), |kind| format!("`{kind}`"));
-            faults.push(Fault {
-                file: name.to_owned(),
-                line: Some(first_line + 1),
-                message: Text::new(
-                    format!(
-                        "文档的 kind 为 {found}；应为 department、dataset、registry、theme、release、rule_set、calendar、code_table、divisions 或 score_scheme"
-                    ),
-                    format!(
-                        "found kind {found}, expected department, dataset, registry, theme, release, rule_set, calendar, code_table, divisions or score_scheme"
-                    ),
+    let Some(parsed) = document_of(kind.as_deref(), &body) else {
+        let found = kind.map_or_else(|| "nothing".to_owned(), |kind| format!("`{kind}`"));
+        faults.push(Fault {
+            file: name.to_owned(),
+            line: Some(first_line + 1),
+            message: Text::new(
+                format!(
+                    "文档的 kind 为 {found}；应为 {} 或 {}",
+                    KINDS[..KINDS.len() - 1].join("、"),
+                    KINDS[KINDS.len() - 1]
                 ),
-            });
-            return;
-        }
+                format!(
+                    "found kind {found}, expected {} or {}",
+                    KINDS[..KINDS.len() - 1].join(", "),
+                    KINDS[KINDS.len() - 1]
+                ),
+            ),
+        });
+        return;
     };
     let document = match parsed {
         Ok(document) => document,
@@ -160,9 +152,17 @@ fn read_document(files: &PackFiles, name: &str, first_line: u64, text: &str, rea
             place("dataset", &dataset.id);
             datasets.push(*dataset);
         }
-        Document::Registry(registry) => {
-            place("registry", &registry.id);
-            pack.registries.push(*registry);
+        Document::Registry(entry) => {
+            let id = match &entry {
+                RegistryEntry::Whole(registry) => &registry.id,
+                RegistryEntry::Use(line) => line.id(),
+            };
+            place("registry", id);
+            registries.push(entry);
+        }
+        Document::RegistryShape(shape) => {
+            place("registry_shape", &shape.id);
+            pack.registry_shapes.push(shape);
         }
         Document::Theme(theme) => {
             place("theme", &theme.id);
@@ -200,6 +200,41 @@ fn read_document(files: &PackFiles, name: &str, first_line: u64, text: &str, rea
             pack.schemes.push(scheme);
         }
     }
+}
+
+/// The kinds of document, as people are told them.
+const KINDS: [&str; 11] = [
+    "department",
+    "dataset",
+    "registry",
+    "registry_shape",
+    "theme",
+    "release",
+    "rule_set",
+    "calendar",
+    "code_table",
+    "divisions",
+    "score_scheme",
+];
+
+/// A document of a kind; `None` where there is no such kind.
+fn document_of(kind: Option<&str>, body: &str) -> Option<Result<Document, serde_saphyr::Error>> {
+    let uses_a_shape = || body.lines().any(|line| line.starts_with("use:"));
+    Some(match kind? {
+        "department" => parse(body).map(Document::Department),
+        "dataset" => parse(body).map(|dataset| Document::Dataset(Box::new(dataset))),
+        "registry" if uses_a_shape() => parse(body).map(|line| Document::Registry(RegistryEntry::Use(Box::new(line)))),
+        "registry" => parse(body).map(|registry| Document::Registry(RegistryEntry::Whole(Box::new(registry)))),
+        "registry_shape" => parse(body).map(Document::RegistryShape),
+        "theme" => parse(body).map(|theme| Document::Theme(Box::new(theme))),
+        "release" => parse(body).map(Document::Release),
+        "rule_set" => parse(body).map(Document::RuleSet),
+        "calendar" => parse(body).map(Document::Calendar),
+        "code_table" => parse(body).map(Document::CodeTable),
+        "divisions" => parse(body).map(Document::Divisions),
+        "score_scheme" => parse(body).map(Document::Scheme),
+        _ => return None,
+    })
 }
 
 fn parse<T: DeserializeOwned>(text: &str) -> Result<T, serde_saphyr::Error> {

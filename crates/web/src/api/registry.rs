@@ -57,7 +57,7 @@ pub async fn show(State(state): State<Arc<AppState>>, visit: Visit, Path(id): Pa
         .iter()
         .map(|field| {
             json!({
-                "name": field.name, "title": text(&field.title), "group": field.group, "filled": field.filled,
+                "name": field.name, "title": text(&field.title), "standard": field.standard, "group": field.group, "filled": field.filled,
                 "conflicts": field.conflicts,
                 "sources": field.sources.iter().map(|source| json!({
                     "dataset": text(&source.dataset), "department": text(&source.department), "rank": source.rank,

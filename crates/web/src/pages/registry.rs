@@ -99,6 +99,8 @@ pub struct FieldLine {
     pub name: String,
     /// Title.
     pub title: Text,
+    /// Standard by which values are written.
+    pub standard: Option<String>,
     /// Title of the group whose fields are taken together.
     pub group: Option<String>,
     /// Golden records that have a value.
@@ -339,7 +341,7 @@ fn fields_table(words: Words, view: &RegistryView) -> Markup {
                 tr {
                     th scope="row" {
                         (words.text(&field.title))
-                        span.under { span.code { (field.name) } @if let Some(group) = &field.group { " · " (words.of("成组：", "group ")) span.code { (group) } } }
+                        span.under { span.code { (field.name) } @if let Some(standard) = &field.standard { " · " (standard) } @if let Some(group) = &field.group { " · " (words.of("成组：", "group ")) span.code { (group) } } }
                     }
                     td {
                         ol.sources {

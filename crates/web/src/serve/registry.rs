@@ -193,6 +193,7 @@ fn field_line(pack: &Pack, known: &Registry, field: &yihe_definitions::Field, ta
     FieldLine {
         name: field.name.clone(),
         title: field.title.clone(),
+        standard: field.standard.clone(),
         group: field.group.clone(),
         filled: sum(&tally.taken),
         conflicts: sum(&tally.lost),

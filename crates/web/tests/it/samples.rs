@@ -245,6 +245,7 @@ fn registry() -> RegistryView {
             FieldLine {
                 name: "mobile".into(),
                 title: text("手机号码", "Mobile"),
+                standard: None,
                 group: None,
                 filled: 9_100_000,
                 conflicts: 301_222,
@@ -257,6 +258,7 @@ fn registry() -> RegistryView {
             FieldLine {
                 name: "household_address".into(),
                 title: text("户籍地址", "Registered address"),
+                standard: None,
                 group: Some("household".into()),
                 filled: 10_983_412,
                 conflicts: 0,
