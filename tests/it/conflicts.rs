@@ -60,6 +60,35 @@ fn values_that_lost_are_asked_about_at_their_department() {
     assert_eq!(lost[0]["n"].as_i64(), Some(conflicts), "{lost}");
     let taken = sql("SELECT count(*) AS n FROM yihe.golden WHERE registry = 'population' AND taken_from IS NOT NULL");
     assert!(taken[0]["n"].as_i64() > Some(100), "{taken}");
+    // When: each value with the row it was taken from, the day that row changed, and the day its batch arrived.
+    let when = sql(
+        "SELECT count(*) AS taken, count(batch) AS placed, count(arrived_at) AS arrived, count(changed_on) AS dated \
+         FROM yihe.golden WHERE taken_from IS NOT NULL",
+    );
+    assert!(when[0]["taken"].as_i64() > Some(1_000), "{when}");
+    assert_eq!((&when[0]["placed"], &when[0]["arrived"]), (&when[0]["taken"], &when[0]["taken"]), "{when}");
+    assert!(when[0]["dated"].as_i64() > Some(100), "{when}");
+    let one = sql(
+        "SELECT * FROM yihe.golden WHERE registry = 'population' AND field = 'nation' AND changed_on IS NOT NULL ORDER BY entity LIMIT 1",
+    );
+    let shown = json(data, &["registry", "show", "population", one[0]["entity"].as_str().expect("a name")]);
+    let field =
+        shown["fields"].as_array().expect("fields").iter().find(|field| field["field"] == "nation").expect("it");
+    for (column, member) in [
+        ("taken_from", "from"),
+        ("batch", "batch"),
+        ("row_number", "row"),
+        ("changed_on", "changed_on"),
+        ("value", "value"),
+    ] {
+        assert_eq!(one[0][column], field[member], "{column}: {one} {field}");
+    }
+    assert!(field["arrived_at"].is_string() && one[0]["arrived_at"].is_string(), "{one} {field}");
+    let reasons = sql("SELECT why, count(*) AS n FROM yihe.conflicts GROUP BY why ORDER BY why");
+    let known = |reason: &Value| {
+        ["lower_authority", "not_listed", "too_old"].contains(&reason["why"].as_str().unwrap_or_default())
+    };
+    assert!(reasons.as_array().expect("rows").iter().all(known), "{reasons}");
     let linked =
         sql("SELECT count(*) AS n, count(DISTINCT dataset) AS datasets FROM yihe.links WHERE joined_by = 'key'");
     let records: i64 = registries.iter().map(|registry| registry["records"].as_i64().expect("a count")).sum();

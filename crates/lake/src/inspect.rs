@@ -19,7 +19,7 @@ use datafusion::prelude::SessionContext;
 use crate::error::LakeError;
 use crate::granted::{Answer, Limits, collect, within};
 use crate::lake::Lake;
-use crate::lines::lines;
+use crate::lines::{first_after, lines};
 use crate::query::QueryTable;
 use crate::scan::{LakeProvider, session_config};
 
@@ -56,6 +56,8 @@ pub enum OfferedRows {
         sql: String,
         /// The tables.
         tables: Vec<QueryTable>,
+        /// Rows that are at hand, by the names under which the query finds them.
+        given: Vec<(String, SchemaRef, Vec<RecordBatch>)>,
     },
 }
 
@@ -81,9 +83,14 @@ impl Lake {
                 OfferedRows::Given { schema, batches } => {
                     Arc::new(MemTable::try_new(schema, vec![batches]).map_err(failed)?) as _
                 }
-                OfferedRows::Query { sql, tables } => {
+                OfferedRows::Query { sql, tables, given } => {
                     let context = SessionContext::new_with_state(self.state(self.inner.options.threads, 8_192));
                     context.register_udf(lines());
+                    context.register_udf(first_after());
+                    for (name, schema, batches) in given {
+                        let rows = MemTable::try_new(schema, vec![batches]).map_err(failed)?;
+                        context.register_table(TableReference::bare(name), Arc::new(rows)).map_err(failed)?;
+                    }
                     for wanted in &tables {
                         let table = self.table(&wanted.table, wanted.version).await?;
                         let reference = TableReference::bare(wanted.alias.as_str());

@@ -1,5 +1,6 @@
 //! Which entity a record without a usable key is likely of: a model proposed from the golden table and these
-//! records, trained without labels, its candidates listed with their probability for a person to decide.
+//! records, trained without labels, its odds moved by what people decided before, its candidates listed with their
+//! probability for a person to decide. Beside them stand the entities that are likely one ([`crate::duplicates`]).
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -13,7 +14,7 @@ use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 use serde_json::Map;
 use sha2::{Digest, Sha256};
-use yihe_definitions::Registry;
+use yihe_definitions::{ColumnType, EntityKind, Registry, Sensitivity};
 use yihe_lake::{CommitKey, Lake, LakeError, Layout, Scan, TableName, Zone};
 use yihe_linkage::{
     document,
@@ -23,9 +24,11 @@ use yihe_linkage::{
     records::{ColumnBuilder, Records, Table},
     run::{Options, run},
 };
+use yihe_vocabulary::CitizenId;
 
 use crate::{
     build::Builder,
+    duplicates::{learned_from, shifted},
     error::RegistryError,
     gather::columns_of,
     key,
@@ -34,7 +37,7 @@ use crate::{
 };
 
 /// Probability from which an entity is listed as a candidate.
-const LISTED_FROM: f64 = 0.2;
+pub(crate) const LISTED_FROM: f64 = 0.2;
 /// Probability from which a candidate is called certain.
 pub const CERTAIN_FROM: f64 = 0.99;
 /// Most golden records that are linked against in one run.
@@ -51,6 +54,10 @@ pub struct CandidateReport {
     pub certain: u64,
     /// Of the others, how many have a candidate at all.
     pub doubtful: u64,
+    /// Pairs of entities that are likely one.
+    pub doubles: u64,
+    /// Entities that were laid beside the others for it: all, or those whose golden record changed.
+    pub laid: u64,
     /// The model with what was learned; `None` where there was nothing to link.
     pub model: Option<Model>,
 }
@@ -64,7 +71,9 @@ pub fn candidates_table(registry: &Registry) -> Result<TableName, LakeError> {
 }
 
 /// Schema of the candidates: what the record is called and where it is, the entity's key, the probability, the rank
-/// from 1, the digest of the model, and the weights that the probability is made of, as JSON (a [`Waterfall`]).
+/// from 1, the digest of the model, and the weights that the probability is made of, as JSON (a [`Waterfall`]). Of two
+/// entities the one that would be merged away stands for the record: its dataset is
+/// [`crate::duplicates::ENTITY_SIDE`], its batch the entity's name.
 #[must_use]
 pub fn candidates_schema() -> SchemaRef {
     let text = |name: &str| Field::new(name, DataType::Utf8, false);
@@ -152,38 +161,58 @@ pub async fn pair(
 }
 
 /// A likely entity of a record.
-struct Candidate {
+pub(crate) struct Candidate {
     /// The entity's key.
-    entity: String,
-    /// Place of the record among the unlinked ones.
-    lost: usize,
-    probability: f64,
+    pub entity: String,
+    /// Place of the record among those that are listed.
+    pub lost: usize,
+    pub probability: f64,
     /// From 1, the most likely first.
-    rank: i64,
-    /// Rows of the pair, for explaining.
-    pair: (u32, u32),
-    waterfall: String,
+    pub rank: i64,
+    /// Rows of the pair, the entity's first, for explaining.
+    pub pair: (u32, u32),
+    /// Digest of the model.
+    pub model: String,
+    pub waterfall: String,
 }
 
-/// Where an unlinked record is.
-struct Place {
-    dataset: String,
+/// Where a record of a pair is.
+pub(crate) struct Place {
+    pub dataset: String,
     /// As spelled outside.
-    record_key: String,
-    batch: String,
-    row: i64,
+    pub record_key: String,
+    pub batch: String,
+    pub row: i64,
+}
+
+/// The golden table as a table to link.
+pub(crate) struct Golden {
+    /// Its fields only.
+    pub table: Table,
+    /// The keys as they are.
+    pub keys: Vec<String>,
+    /// Records that each entity was made of.
+    pub records: Vec<i64>,
 }
 
 impl Builder {
-    /// Lists the likely entities of every record without a usable key, in place of the list before.
+    /// Lists the likely entities of every record without a usable key, and the entities that are likely one, in place
+    /// of the list before.
     ///
     /// # Errors
     /// The lake failed; the registry is larger than one machine links at once.
     pub async fn candidates(&self, registry: &Registry, threads: usize) -> Result<CandidateReport, RegistryError> {
         let failed =
             |action| move |source: LakeError| RegistryError::Lake { action, registry: registry.id.clone(), source };
-        let mut report =
-            CandidateReport { registry: registry.id.clone(), unlinked: 0, certain: 0, doubtful: 0, model: None };
+        let mut report = CandidateReport {
+            registry: registry.id.clone(),
+            unlinked: 0,
+            certain: 0,
+            doubtful: 0,
+            doubles: 0,
+            laid: 0,
+            model: None,
+        };
         let golden = shape::golden_table(registry).map_err(failed("name tables"))?;
         let table = candidates_table(registry).map_err(failed("name tables"))?;
         if !self.lake.exists(&golden) {
@@ -193,32 +222,37 @@ impl Builder {
         if entities > GOLDEN_MAX {
             return Err(RegistryError::TooLarge { registry: registry.id.clone(), entities, most: GOLDEN_MAX });
         }
-        let (known, keys) = self.golden_records(registry, &golden).await?;
-        let (lost, places) = self.unlinked_records(registry).await?;
+        let known = self.golden_records(registry, &golden).await?;
+        let (lost, mut places) = self.unlinked_records(registry).await?;
         let apart = self.apart(registry).await?;
         report.unlinked = places.len() as u64;
         let mut rows = Vec::new();
-        let mut digest = String::new();
         let mut meta = Map::new();
-        if !places.is_empty() && known.rows > 0 {
+        if !places.is_empty() && !known.keys.is_empty() {
             let not_apart = |place: usize, entity: &str| {
                 let place: &Place = &places[place];
                 let pair = (place.dataset.clone(), place.record_key.clone(), entity.to_owned());
                 !apart.contains(&pair)
             };
-            let (model, found) = link(registry, known, &keys, lost, threads, &not_apart)?;
-            let text = document::model(&model);
-            digest = hex::encode(&Sha256::digest(text.as_bytes())[..16]);
+            let judged = learned_from(self, registry, false).await?;
+            let (model, found) = link(registry, &known, lost, threads, &judged, &not_apart)?;
             // The model is kept with the list that it made.
-            meta.insert("model".to_owned(), text.into());
+            meta.insert("model".to_owned(), document::model(&model).into());
             report.model = Some(model);
             rows = found;
         }
         for best in rows.iter().filter(|row| row.rank == 1) {
             if best.probability >= CERTAIN_FROM { report.certain += 1 } else { report.doubtful += 1 }
         }
-        let batch = batch(&rows, &places, &digest)
-            .map_err(|source| RegistryError::Spool { registry: registry.id.clone(), source })?;
+        let doubles = self.duplicates(registry, &golden, &known, threads).await?;
+        (report.doubles, report.laid) = (doubles.pairs.len() as u64, doubles.laid);
+        for (pair, place) in doubles.pairs {
+            rows.push(Candidate { lost: places.len(), ..pair });
+            places.push(place);
+        }
+        meta.extend(doubles.meta);
+        let batch =
+            batch(&rows, &places).map_err(|source| RegistryError::Spool { registry: registry.id.clone(), source })?;
         self.lake
             .create(&table, candidates_schema(), Layout::keyed(["dataset", "record_key", "entity"], 1))
             .await
@@ -239,19 +273,18 @@ impl Builder {
         Ok(apart.map(|one| (one.dataset, one.record_key, one.entity_key)).collect())
     }
 
-    /// The golden table as a table to link, its fields only, and the keys as they are.
-    async fn golden_records(
-        &self,
-        registry: &Registry,
-        golden: &TableName,
-    ) -> Result<(Table, Vec<String>), RegistryError> {
+    /// The golden table as a table to link. A person's birth date is read from the number where nobody tells it.
+    async fn golden_records(&self, registry: &Registry, golden: &TableName) -> Result<Golden, RegistryError> {
         let failed =
             |action| move |source: LakeError| RegistryError::Lake { action, registry: registry.id.clone(), source };
         let mut names = vec![registry.key.clone()];
         names.extend(registry.fields.iter().map(|field| field.name.clone()));
+        names.push(shape::RECORDS.to_owned());
         let scan = Scan { columns: Some(names.clone()), ordered: true, ..Scan::default() };
-        let mut columns: Vec<ColumnBuilder> = names[1..].iter().map(|name| ColumnBuilder::new(name)).collect();
-        let mut keys = Vec::new();
+        let mut columns: Vec<ColumnBuilder> =
+            names[1..=registry.fields.len()].iter().map(|name| ColumnBuilder::new(name)).collect();
+        let birth = birth_field(registry);
+        let (mut keys, mut records) = (Vec::new(), Vec::new());
         let mut stream = self.lake.scan(golden, scan).await.map_err(failed("read the golden table"))?;
         while let Some(batch) = stream.next().await {
             let batch = batch.map_err(failed("read the golden table"))?;
@@ -259,12 +292,15 @@ impl Builder {
             // A key is a name to be given back to the letter; what is compared is normalised.
             let texts = cast(batch.column(0), &DataType::Utf8).map_err(spool_failed)?;
             keys.extend(texts.as_string::<i32>().iter().map(|key| key.unwrap_or_default().to_owned()));
-            for (column, values) in columns.iter_mut().zip(&batch.columns()[1..]) {
-                push_all(column, values).map_err(spool_failed)?;
+            for (at, (column, values)) in columns.iter_mut().zip(&batch.columns()[1..]).enumerate() {
+                let keys = (birth == Some(at)).then(|| texts.as_string::<i32>());
+                push_all(column, values, keys).map_err(spool_failed)?;
             }
+            let made_of = batch.column(names.len() - 1).as_primitive::<Int64Type>();
+            records.extend_from_slice(made_of.values());
         }
         let columns = columns.into_iter().map(ColumnBuilder::finish).collect();
-        Ok((Table { name: registry.id.clone(), columns, rows: keys.len() }, keys))
+        Ok(Golden { table: Table { name: registry.id.clone(), columns, rows: keys.len() }, keys, records })
     }
 
     /// Every member's records without a usable key, with the registry's names of columns, and where they are.
@@ -341,29 +377,53 @@ impl Builder {
     }
 }
 
-fn push_all(column: &mut ColumnBuilder, values: &ArrayRef) -> Result<(), ArrowError> {
+/// Adds values; where one is missing, the birth date in the key of its row, if keys are given.
+fn push_all(column: &mut ColumnBuilder, values: &ArrayRef, keys: Option<&StringArray>) -> Result<(), ArrowError> {
     let texts = cast(values, &DataType::Utf8)?;
-    texts.as_string::<i32>().iter().for_each(|text| column.push(text));
+    for (row, text) in texts.as_string::<i32>().iter().enumerate() {
+        match (text, keys) {
+            (None, Some(keys)) => column.push(birth_of(keys.value(row)).as_deref()),
+            (text, _) => column.push(text),
+        }
+    }
     Ok(())
+}
+
+/// The field that tells when a person was born, by its place.
+pub(crate) fn birth_field(registry: &Registry) -> Option<usize> {
+    let is_birth = |field: &yihe_definitions::Field| {
+        field.column_type == ColumnType::Date && field.sensitivity == Sensitivity::BirthDate
+    };
+    registry.fields.iter().position(is_birth).filter(|_| registry.entity == EntityKind::Person)
+}
+
+/// The birth date in a person's number.
+pub(crate) fn birth_of(key: &str) -> Option<String> {
+    key.parse::<CitizenId>().ok().map(|number| number.birth_on().to_string())
 }
 
 /// The model that was learned, and the candidates of each record, the most likely first.
 fn link(
     registry: &Registry,
-    known: Table,
-    keys: &[String],
+    known: &Golden,
     lost: Table,
     threads: usize,
+    judged: &[(f64, bool)],
     may_be: &dyn Fn(usize, &str) -> bool,
 ) -> Result<(Model, Vec<Candidate>), RegistryError> {
     let failed = |source| RegistryError::Linkage { registry: registry.id.clone(), source };
-    let first = known.rows;
+    let (first, keys) = (known.keys.len(), &known.keys);
     let names: Vec<(String, String)> =
         registry.fields.iter().map(|field| (field.name.clone(), field.name.clone())).collect();
-    let records = Records::two(known, lost, &names).map_err(failed)?;
+    let records = Records::two(known.table.clone(), lost, &names).map_err(failed)?;
     let model = propose(&records, Vec::new()).map_err(failed)?.model;
     let options = Options { threads, pairs_from: Some(LISTED_FROM), ..Options::default() };
-    let outcome = run(&model, &records, &options, &|_, _, _| {}).map_err(failed)?;
+    let mut outcome = run(&model, &records, &options, &|_, _, _| {}).map_err(failed)?;
+    if let (false, Some(prior)) = (judged.is_empty(), outcome.model.prior) {
+        // What people decided of pairs like these says how likely any of them is before it is compared.
+        let taught = Model { prior: Some(shifted(prior, judged)), ..outcome.model };
+        outcome = run(&taught, &records, &options, &|_, _, _| {}).map_err(failed)?;
+    }
     let mut found: Vec<Candidate> = outcome
         .pairs
         .iter()
@@ -373,6 +433,7 @@ fn link(
             probability: pair.probability(),
             rank: 1,
             pair: (pair.left, pair.right),
+            model: String::new(),
             waterfall: String::new(),
         })
         .filter(|found| may_be(found.lost, &found.entity))
@@ -390,18 +451,35 @@ fn link(
             rival.rank = rank;
         }
     }
+    explained(registry, &outcome.model, &records, &mut found)?;
+    Ok((outcome.model, found))
+}
+
+/// Writes to candidates what their probability is made of.
+pub(crate) fn explained(
+    registry: &Registry,
+    model: &Model,
+    records: &Records,
+    found: &mut [Candidate],
+) -> Result<(), RegistryError> {
     let pairs: Vec<(u32, u32)> = found.iter().map(|candidate| candidate.pair).collect();
     let mut waterfalls = Vec::with_capacity(pairs.len());
-    explain_each(&outcome.model, &records, &pairs, |waterfall| waterfalls.push(waterfall)).map_err(failed)?;
-    let digest = hex::encode(&Sha256::digest(document::model(&outcome.model).as_bytes())[..16]);
+    explain_each(model, records, &pairs, |waterfall| waterfalls.push(waterfall))
+        .map_err(|source| RegistryError::Linkage { registry: registry.id.clone(), source })?;
+    let digest = hex::encode(&Sha256::digest(document::model(model).as_bytes())[..16]);
     for (candidate, waterfall) in found.iter_mut().zip(waterfalls) {
-        let steps = waterfall.steps.into_iter().map(|step| WaterfallStep {
-            field: step.column,
-            entity: step.left,
-            record: step.right,
-            level: step.level,
-            weight: step.weight,
-            rarity: step.rarity,
+        // A pair is explained the lesser row first, and the entity need not be that.
+        let is_turned = candidate.pair.0 > candidate.pair.1;
+        let steps = waterfall.steps.into_iter().map(|step| {
+            let (entity, record) = if is_turned { (step.right, step.left) } else { (step.left, step.right) };
+            WaterfallStep {
+                field: step.column,
+                entity,
+                record,
+                level: step.level,
+                weight: step.weight,
+                rarity: step.rarity,
+            }
         });
         let whole = Waterfall {
             prior: waterfall.prior,
@@ -414,11 +492,12 @@ fn link(
             model: digest.clone(),
         };
         candidate.waterfall = serde_json::to_string(&whole).expect("numbers and texts are always JSON");
+        candidate.model.clone_from(&digest);
     }
-    Ok((outcome.model, found))
+    Ok(())
 }
 
-fn batch(rows: &[Candidate], places: &[Place], model: &str) -> Result<RecordBatch, ArrowError> {
+fn batch(rows: &[Candidate], places: &[Place]) -> Result<RecordBatch, ArrowError> {
     let place = |row: &Candidate| &places[row.lost];
     let columns: Vec<ArrayRef> = vec![
         Arc::new(StringArray::from_iter_values(rows.iter().map(|row| place(row).dataset.as_str()))),
@@ -428,7 +507,7 @@ fn batch(rows: &[Candidate], places: &[Place], model: &str) -> Result<RecordBatc
         Arc::new(StringArray::from_iter_values(rows.iter().map(|row| row.entity.as_str()))),
         Arc::new(Float64Array::from_iter_values(rows.iter().map(|row| row.probability))),
         Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.rank))),
-        Arc::new(StringArray::from_iter_values(rows.iter().map(|_| model))),
+        Arc::new(StringArray::from_iter_values(rows.iter().map(|row| row.model.as_str()))),
         Arc::new(StringArray::from_iter_values(rows.iter().map(|row| row.waterfall.as_str()))),
     ];
     RecordBatch::try_new(candidates_schema(), columns)

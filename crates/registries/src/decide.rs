@@ -4,6 +4,8 @@
 //! A decision changes nothing by itself: the next build derives the registry from those that stand. Revoked, it is
 //! as if it had never been made.
 
+use std::collections::BTreeSet;
+
 use jiff::civil::Date;
 use yihe_definitions::Registry;
 use yihe_lake::TableName;
@@ -13,6 +15,7 @@ use yihe_store::{Actor, DecisionRow, PAGE_ROWS_MAX, ProtectionRow, StoreError, T
 use crate::{
     build::Builder,
     candidates::Waterfall,
+    duplicates::ENTITY_SIDE,
     error::RegistryError,
     identity::is_entity_id,
     key,
@@ -49,6 +52,13 @@ pub enum Decision {
         /// Whose it is.
         other: Option<String>,
     },
+    /// Two entities are two, however alike they are, and are not to be proposed as one again.
+    Distinct {
+        /// One.
+        one: String,
+        /// The other.
+        other: String,
+    },
     /// The record is not of the entity and is not to be proposed for it again.
     Apart {
         /// Record.
@@ -66,7 +76,7 @@ impl Decision {
             Self::Join { .. } => "join",
             Self::Merge { .. } => "merge",
             Self::Split { .. } => "split",
-            Self::Apart { .. } => "apart",
+            Self::Apart { .. } | Self::Distinct { .. } => "apart",
         }
     }
 }
@@ -144,6 +154,13 @@ impl Builder {
                 // What it bears, should the entity be known by another of its keys.
                 (Some(record), own, other)
             }
+            Decision::Distinct { one, other } => {
+                let (one, other) = (self.entity(registry, &one).await?, self.entity(registry, &other).await?);
+                if one == other {
+                    return Err(undecidable(Undecidable::Itself));
+                }
+                (None, one, other)
+            }
             Decision::Merge { survivor, merged } => {
                 let (survivor, merged) =
                     (self.entity(registry, &survivor).await?, self.entity(registry, &merged).await?);
@@ -193,6 +210,11 @@ impl Builder {
         let about = tx.decision_list_about(&registry.id, record, keys).await.map_err(store_failed)?;
         if let Some(against) = about.iter().find(|known| contradicts(known, &row)) {
             return Err(contradiction(registry, against));
+        }
+        if row.record_key.is_empty()
+            && let Some(against) = against_entities(tx, &row).await.map_err(store_failed)?
+        {
+            return Err(contradiction(registry, &against));
         }
         if row.kind == "merge" {
             // Along the survivors: whoever is merged must not be found again.
@@ -391,7 +413,7 @@ impl Builder {
         let actor = Actor { account: "model".to_owned(), ..self.actor.clone() };
         let (pairs, model_version) = crate::review::pairs(&self.lake, registry).await?;
         for pair in pairs {
-            if pair.rank != 1 || pair.probability < from {
+            if pair.rank != 1 || pair.probability < from || pair.dataset == ENTITY_SIDE {
                 continue;
             }
             let row = DecisionRow {
@@ -448,11 +470,61 @@ fn contradiction(registry: &Registry, against: &DecisionRow) -> RegistryError {
     }
 }
 
+/// The decision that stands against one on two entities, however far along merges: those that are one already cannot be
+/// two, and those found to be two cannot become one.
+pub(crate) async fn against_entities(tx: &mut Tx, row: &DecisionRow) -> Result<Option<DecisionRow>, StoreError> {
+    let mine = merged_with(tx, &row.registry, &row.entity_key).await?;
+    if row.kind == "apart" {
+        if !mine.contains(&row.other_key) {
+            return Ok(None);
+        }
+        let about = tx.decision_list_about(&row.registry, ("", ""), (&row.other_key, "")).await?;
+        return Ok(about.into_iter().find(|known| known.kind == "merge"));
+    }
+    let theirs = merged_with(tx, &row.registry, &row.other_key).await?;
+    for one in &mine {
+        for other in &theirs {
+            let about = tx.decision_list_about(&row.registry, ("", ""), (one, other)).await?;
+            if let Some(against) = about.into_iter().find(|known| known.kind == "apart") {
+                return Ok(Some(against));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// Most entities that are one by decisions, as far as they are looked through.
+const MERGED_MAX: usize = 64;
+
+/// The entities that merges make one with this one, itself among them.
+async fn merged_with(tx: &mut Tx, registry: &str, key: &str) -> Result<BTreeSet<String>, StoreError> {
+    let mut found = BTreeSet::from([key.to_owned()]);
+    let mut waiting = vec![key.to_owned()];
+    while let Some(key) = waiting.pop() {
+        for known in tx.decision_list_about(registry, ("", ""), (&key, "")).await? {
+            if known.kind != "merge" {
+                continue;
+            }
+            for other in [known.entity_key, known.other_key] {
+                if found.len() < MERGED_MAX && found.insert(other.clone()) {
+                    waiting.push(other);
+                }
+            }
+        }
+    }
+    Ok(found)
+}
+
 /// Whether `known`, which stands, is against `row`.
 pub(crate) fn contradicts(known: &DecisionRow, row: &DecisionRow) -> bool {
     let same_record =
         !row.record_key.is_empty() && (&known.dataset, &known.record_key) == (&row.dataset, &row.record_key);
     match (known.kind.as_str(), row.kind.as_str()) {
+        // Whether two entities are one is said once.
+        ("apart", "merge" | "apart") if row.record_key.is_empty() && known.record_key.is_empty() => {
+            let pair = [(&known.entity_key, &known.other_key), (&known.other_key, &known.entity_key)];
+            pair.contains(&(&row.entity_key, &row.other_key))
+        }
         // A record is of one entity.
         ("join" | "split", "join" | "split") => same_record,
         ("apart", "join" | "apart") | ("join", "apart") => same_record && known.entity_key == row.entity_key,

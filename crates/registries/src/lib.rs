@@ -3,8 +3,8 @@
 //! Departments' checked tables are joined by the entity's key; each golden field is taken from the
 //! department that is its authority, and whatever another department says differently is kept as a
 //! conflict. The result depends on the rows only, never on the number of threads or the order of batches.
-//! A change of authority can be tried before it is made ([`what_if`]), and for a record without a usable key
-//! the likely entities are listed ([`candidates`]).
+//! A change of authority can be tried before it is made ([`what_if`]), for a record without a usable key
+//! the likely entities are listed ([`candidates`]), and so are entities that are likely one ([`duplicates`]).
 //!
 //! Deliberately absent: correcting a department's record (its owner does, through the docket), joining a
 //! record without a usable key to an entity unless somebody decides it, or the definition lets the model
@@ -17,7 +17,7 @@
 //!
 //! Reading order: [`key`] → [`identity`] → [`record`] → [`decide`] → [`links`] → [`shape`] → [`gather`] →
 //! [`resolve`] → [`build`] → [`increment`] → [`state`] → [`why`] → [`what_if`] → [`candidates`] →
-//! [`review`] → [`sight`] → [`tally`] → [`losers`] → [`theme`].
+//! [`duplicates`] → [`review`] → [`sight`] → [`tally`] → [`losers`] → [`theme`].
 //!
 //! # Recipe: a new kind of entity
 //! 1. Add the variant to `definitions::EntityKind` and its normalisation to [`key`].
@@ -27,6 +27,7 @@
 pub mod build;
 pub mod candidates;
 pub mod decide;
+pub mod duplicates;
 pub mod identity;
 pub mod key;
 pub mod losers;

@@ -1,7 +1,8 @@
 //! Doubtful pairs for people to judge, and what their answers come to.
 //!
-//! A pair is a record of no known entity and an entity it may be of. When as many reviewers as the definition asks
-//! agree, their answer becomes a decision in the same transaction.
+//! A pair is a record of no known entity and an entity it may be of, or two entities that may be one. When as many
+//! reviewers as the definition asks agree, their answer becomes a decision in the same transaction: `join` or `merge`,
+//! or `apart`.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -18,9 +19,11 @@ use yihe_store::{Actor, DecisionRow, LabelRow, PAGE_ROWS_MAX, Store, StoreError}
 use crate::{
     build::Builder,
     candidates::{Waterfall, candidates_table},
-    decide::{Decision, Proposal, contradicts},
+    decide::{Decision, Proposal, against_entities, contradicts},
+    duplicates::{Apart, ENTITY_SIDE},
     error::RegistryError,
-    links,
+    identity::EntitySecret,
+    links::{self, Links},
     record::{self, RecordRef},
     why::to_ppm,
 };
@@ -32,14 +35,15 @@ const DOUBT: f64 = 0.49;
 /// Longest time at one pair that is believed, in seconds.
 const SECONDS_MAX: i64 = 3_600;
 
-/// A pair of record and entity with its probability.
+/// A pair of record and entity, or of two entities, with its probability.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pair {
-    /// Dataset of the record.
+    /// Dataset of the record; [`ENTITY_SIDE`] where the other side is an entity.
     pub dataset: String,
-    /// Business key of the record as a JSON list of texts. Personal data.
+    /// Business key of the record, or the key of the entity that would be merged away, as a JSON list of texts.
+    /// Personal data.
     pub record_key: String,
-    /// Batch in which it was delivered.
+    /// Batch in which it was delivered; the name of the entity that would be merged away.
     pub batch: String,
     /// Row of the batch.
     pub row: i64,
@@ -53,6 +57,14 @@ pub struct Pair {
     pub model: String,
     /// What the probability is made of.
     pub waterfall: Option<Waterfall>,
+}
+
+impl Pair {
+    /// The key of the entity that would be merged away, of two entities. Personal data.
+    #[must_use]
+    pub fn merged(&self) -> Option<String> {
+        (self.dataset == ENTITY_SIDE).then(|| record::read(&self.record_key))
+    }
 }
 
 /// What a reviewer says of a pair.
@@ -144,7 +156,8 @@ struct Doubt {
     entity: String,
 }
 
-/// The doubtful ones among the candidates, the least certain first; nothing else of them is read.
+/// The doubtful ones among the candidates, the least certain first; nothing else of them is read. Of two entities
+/// somebody decides however certain it seems.
 async fn doubts(
     lake: &Lake,
     registry: &Registry,
@@ -155,7 +168,7 @@ async fn doubts(
     let scan = Scan {
         version: Some(version),
         columns: Some(["dataset", "record_key", "entity", "probability"].map(str::to_owned).to_vec()),
-        filter_sql: Some(format!("abs(probability - 0.5) < {DOUBT}")),
+        filter_sql: Some(format!("abs(probability - 0.5) < {DOUBT} OR dataset = '{ENTITY_SIDE}'")),
         limit: Some(PAIRS_MAX),
         ..Scan::default()
     };
@@ -220,7 +233,10 @@ pub async fn list(
         answered.insert((label.dataset, label.record_key, label.entity_key));
     }
     let mut settled: HashSet<(String, String)> = HashSet::new();
-    for one in links::standing(store, &registry.id).await.map_err(store_failed)? {
+    let standing = links::standing(store, &registry.id).await.map_err(store_failed)?;
+    // What a split makes is named by a secret that nothing here asks for.
+    let merges = Apart::new(Links::new(registry, &EntitySecret::new(&[0; 32]), &standing), &standing);
+    for one in standing {
         match one.kind.as_str() {
             "join" | "split" => {
                 settled.insert((one.dataset, one.record_key));
@@ -234,7 +250,9 @@ pub async fn list(
     let (table, version) = searched(lake, registry).await?;
     let mut doubtful = doubts(lake, registry, &table, version).await?;
     doubtful.retain(|pair| {
-        !settled.contains(&(pair.dataset.clone(), pair.record_key.clone()))
+        let is_settled = pair.dataset == ENTITY_SIDE && merges.parts(&record::read(&pair.record_key), &pair.entity);
+        !is_settled
+            && !settled.contains(&(pair.dataset.clone(), pair.record_key.clone()))
             && !answered.contains(&(pair.dataset.clone(), pair.record_key.clone(), pair.entity.clone()))
     });
     let total = doubtful.len();
@@ -299,7 +317,7 @@ pub enum Answered {
 /// An answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer {
-    /// Record.
+    /// Record; of the dataset [`ENTITY_SIDE`] the entity that would be merged away, by its key.
     pub record: RecordRef,
     /// The entity's key.
     pub entity_key: String,
@@ -339,10 +357,14 @@ impl Builder {
             evidence: known,
         };
         // What would follow is judged before anything is written.
-        let decision = match answer.verdict {
-            Verdict::Same => Some(Decision::Join { record: record.clone(), entity: entity_key.clone() }),
-            Verdict::Different => Some(Decision::Apart { record: record.clone(), entity: entity_key.clone() }),
-            Verdict::Unsure => None,
+        let entity = entity_key.clone();
+        let other = (record.dataset == ENTITY_SIDE).then(|| record::read(&record.record_key));
+        let decision = match (answer.verdict, other) {
+            (Verdict::Same, None) => Some(Decision::Join { record: record.clone(), entity }),
+            (Verdict::Same, Some(merged)) => Some(Decision::Merge { survivor: entity, merged }),
+            (Verdict::Different, None) => Some(Decision::Apart { record: record.clone(), entity }),
+            (Verdict::Different, Some(other)) => Some(Decision::Distinct { one: entity, other }),
+            (Verdict::Unsure, _) => None,
         };
         let row = match decision {
             Some(decision) => Some(self.checked(registry, decision, "人工复核 review", &proposal, actor).await?),
@@ -371,9 +393,14 @@ impl Builder {
         let mut answered = Answered::Noted;
         if let Some(row) = row {
             let pair = (row.dataset.as_str(), row.record_key.as_str());
-            let about = tx.decision_list_about(&registry.id, pair, ("", "")).await.map_err(store_failed)?;
+            let entities = if row.record_key.is_empty() { (&*row.entity_key, &*row.other_key) } else { ("", "") };
+            let mut about = tx.decision_list_about(&registry.id, pair, entities).await.map_err(store_failed)?;
+            about.retain(|known| contradicts(known, &row));
+            if row.record_key.is_empty() {
+                about.extend(against_entities(&mut tx, &row).await.map_err(store_failed)?);
+            }
             let same = |known: &DecisionRow| known.kind == row.kind && known.entity_key == row.entity_key;
-            if let Some(against) = about.iter().find(|known| contradicts(known, &row)) {
+            if let Some(against) = about.first() {
                 // Of one mind with what stands: there is nothing left to decide.
                 if !same(against) {
                     answered = Answered::Against(against.id.clone());

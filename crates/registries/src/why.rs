@@ -72,6 +72,8 @@ pub struct FieldWhy {
     pub batch: Option<String>,
     /// Row of the batch.
     pub row: Option<i64>,
+    /// When that batch arrived, RFC 3339.
+    pub arrived_at: Option<String>,
     /// Fields of one group come from one record together.
     pub group: Option<String>,
     /// Other values that were delivered.
@@ -91,6 +93,8 @@ pub struct Loser {
     pub batch: String,
     /// Row of the batch.
     pub row: i64,
+    /// When the batch arrived, RFC 3339.
+    pub arrived_at: Option<String>,
     /// Why it lost.
     pub reason: Reason,
 }
@@ -279,6 +283,7 @@ pub async fn golden(
     for index in 0..registry.fields.len() {
         fields.push(field_why(registry, &part, &plans, &leads, &ranked, &speakers, index).map_err(spool_failed)?);
     }
+    tell_arrivals(store, &mut fields).await.map_err(store_failed)?;
     let mut records = Vec::new();
     for (member, rows) in ranked.iter().enumerate() {
         for &at in rows {
@@ -369,6 +374,35 @@ async fn gathered(
     Ok((part, registry.members.iter().map(|member| member.dataset.clone()).collect()))
 }
 
+/// Notes when each value's batch arrived.
+async fn tell_arrivals(store: &Store, fields: &mut [FieldWhy]) -> Result<(), StoreError> {
+    let mut known: HashMap<String, Option<String>> = HashMap::new();
+    let batches =
+        fields.iter().flat_map(|field| field.batch.iter().chain(field.losers.iter().map(|loser| &loser.batch)));
+    for batch in batches.cloned().collect::<HashSet<_>>() {
+        let arrived = store.batch_find(&batch).await?.map(|batch| batch.received_at.to_string());
+        known.insert(batch, arrived);
+    }
+    for field in fields {
+        field.arrived_at = field.batch.as_ref().and_then(|batch| known.get(batch).cloned().flatten());
+        for loser in &mut field.losers {
+            loser.arrived_at = known.get(&loser.batch).cloned().flatten();
+        }
+    }
+    Ok(())
+}
+
+/// The versions of the members' checked tables that the golden table was last built from, in the order of the members;
+/// `None` for a member that had nothing then. Empty before the first build.
+///
+/// # Errors
+/// [`RegistryError::Lake`].
+pub async fn built_from(lake: &Lake, registry: &Registry) -> Result<Vec<Option<i64>>, RegistryError> {
+    let failed = |source| RegistryError::Lake { action: "read versions", registry: registry.id.clone(), source };
+    let golden = shape::golden_table(registry).map_err(failed)?;
+    Ok(state::last(lake, &golden).await.map_err(failed)?.map(|(state, _, _)| state.inputs).unwrap_or_default())
+}
+
 /// Records as they were at `version`, or as they are where that was cleaned away.
 async fn read(
     lake: &Lake,
@@ -428,6 +462,7 @@ fn field_why(
         changed_on: None,
         batch: None,
         row: None,
+        arrived_at: None,
         group: field.group.clone(),
         losers: Vec::new(),
     };
@@ -465,6 +500,7 @@ fn field_why(
                 changed_on: day(column.dataset, row),
                 batch: leads[column.dataset].batch(part, row).to_owned(),
                 row: leads[column.dataset].row(row),
+                arrived_at: None,
                 reason,
             });
         }

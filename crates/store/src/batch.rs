@@ -128,6 +128,19 @@ impl Store {
             .await
     }
 
+    /// When batches arrived: identifier and instant, from after `after` on (empty for the first), oldest first; at most
+    /// [`crate::PAGE_ROWS_MAX`].
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn batch_arrivals(&self, after: &str, limit: i64) -> Result<Vec<(String, Timestamp)>, StoreError> {
+        sqlx::query("SELECT id, received_at FROM batch WHERE id > $1 ORDER BY id LIMIT $2")
+            .bind(after)
+            .bind(page(limit))
+            .all(&self.readers, "list arrivals of batches", |row| Ok((row.text("id")?, row.instant("received_at")?)))
+            .await
+    }
+
     /// A dataset's landed batches that no run has checked, oldest first.
     ///
     /// # Errors

@@ -561,6 +561,18 @@ pub enum Decide {
         #[arg(long)]
         reason: String,
     },
+    /// 两个实体确为两个，不再提示 · two entities are two, not to be proposed as one again
+    Distinct {
+        /// 其一 · one
+        #[arg(long)]
+        one: String,
+        /// 另一 · the other
+        #[arg(long)]
+        other: String,
+        /// 理由 · reason
+        #[arg(long)]
+        reason: String,
+    },
     /// 不得关联，不再提示 · not the same, not to be proposed again
     Apart {
         #[command(flatten)]

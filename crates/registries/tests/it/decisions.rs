@@ -227,3 +227,42 @@ async fn an_answer_against_a_decision_that_stands_is_kept_and_told() {
     builder.revoke(&house.registry, &joined, "查明不是一人", &Actor::system()).await.unwrap();
     assert!(matches!(say("sun", 1, Verdict::Same).await, Answered::Decided(_)), "once it is revoked");
 }
+
+#[tokio::test]
+async fn two_entities_are_one_or_two_and_not_both() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut house = House::open(folder.path(), 2).await;
+    let rows: Vec<Row> = (1..=4).map(|id| row(id, NUMBERS[usize::from(id) - 1], "王芳", "", 1)).collect();
+    house.deliver(0, &rows).await;
+    build(&house).await;
+    let merge = |one: usize, other: usize| Decision::Merge {
+        survivor: NUMBERS[one].to_owned(),
+        merged: NUMBERS[other].to_owned(),
+    };
+    let distinct = |one: usize, other: usize| Decision::Distinct {
+        one: NUMBERS[one].to_owned(),
+        other: NUMBERS[other].to_owned(),
+    };
+    let against = async |decision: Decision| match decide(&house, decision).await {
+        Err(RegistryError::Contradicts { id, .. }) => id,
+        other => panic!("expected a contradiction, found {other:?}"),
+    };
+    let two = decide(&house, distinct(0, 1)).await.unwrap();
+    assert_eq!(against(merge(0, 1)).await, two);
+    assert_eq!(against(merge(1, 0)).await, two);
+    assert_eq!(against(distinct(1, 0)).await, two, "whichever way it is said");
+    // Through a third: who is one with the one cannot be one with the other.
+    let one = decide(&house, merge(2, 1)).await.unwrap();
+    assert_eq!(against(merge(2, 0)).await, two);
+    assert_eq!(against(distinct(1, 2)).await, one);
+    decide(&house, distinct(2, 3)).await.unwrap();
+    let itself = decide(&house, distinct(3, 3)).await.unwrap_err();
+    assert!(matches!(itself, RegistryError::Undecidable { .. }), "{itself}");
+    // Revoked, it stands against nothing.
+    house.builder().revoke(&house.registry, &two, "查实为一人", &Actor::system()).await.unwrap();
+    decide(&house, merge(2, 0)).await.unwrap();
+    build(&house).await;
+    let golden = golden(&house).await;
+    assert_eq!(golden.len(), 2);
+    assert_eq!(golden[NUMBERS[2]]["_records"], "3");
+}

@@ -206,7 +206,8 @@ pub async fn pair(
     let found = registry::pair::find(&state, known, &name).await?;
     let view = registry::pair::view(&state, &visit, &pack, known, &found, None).await?;
     Ok(Json(json!({
-        "registry": view.registry, "pair": view.pair, "record": view.record_key, "entity": view.entity,
+        "registry": view.registry, "pair": view.pair, "record": view.record_key, "other_entity": view.other,
+        "entity": view.entity,
         "entity_key": view.entity_key, "prior": view.prior, "steps": view.steps.iter().map(step).collect::<Vec<_>>(),
         "moved": view.moved, "kin": view.kin, "probability": view.probability,
         "pair_probability": found.waterfall.as_ref().map(|waterfall| waterfall.pair_probability), "model": found.model,
@@ -288,6 +289,7 @@ fn origin(from: &Origin) -> Value {
         "dataset": text(&from.dataset), "department": text(&from.department),
         "changed_on": from.changed_on.map(|day| day.to_string()),
         "batch": from.place.as_ref().map(|(batch, _)| batch), "row": from.place.as_ref().map(|(_, row)| row),
+        "arrived_at": from.arrived_at.map(|at| at.to_string()),
     })
 }
 

@@ -295,6 +295,7 @@ fn origin(department: (&str, &str), dataset: (&str, &str), changed: &str, row: i
         dataset: text(dataset.0, dataset.1),
         changed_on: Some(day(changed)),
         place: Some(("0199f3a1-77aa".into(), row)),
+        arrived_at: None,
     }
 }
 
@@ -389,6 +390,7 @@ fn pair() -> PairView {
         department: text("市公安局", "Public Security Bureau"),
         dataset: text("居住证", "Residence permits"),
         record_key: "R0007".into(),
+        other: None,
         entity: "E3k9m2c7xq5v8t1n4w6y0bzd5fgh".into(),
         entity_key: "371302********0016".into(),
         prior: -16.2,

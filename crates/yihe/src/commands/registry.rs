@@ -290,6 +290,7 @@ async fn candidates(
         grouped(report.certain),
         grouped(report.doubtful),
         grouped(none),
+        grouped(report.doubles),
     ]];
     let headings = [
         output.say("基础库", "registry"),
@@ -297,11 +298,12 @@ async fn candidates(
         output.say("可确定", "certain"),
         output.say("待核", "to be reviewed"),
         output.say("无候选", "no candidate"),
+        output.say("疑似同一实体", "entities likely one"),
     ];
     output.table(&headings, &rows);
     output.object(&json!({
         "registry": report.registry, "unlinked": report.unlinked, "certain": report.certain,
-        "doubtful": report.doubtful, "none": none,
+        "doubtful": report.doubtful, "none": none, "doubles": report.doubles, "entities_laid": report.laid,
     }));
     Ok(Exit::Done)
 }
@@ -335,7 +337,7 @@ async fn provenance(app: &App, pack: &Pack, registry: &str, text: &str, output: 
             said.push(format!("{}: {value}（{}）", dataset(&loser.dataset), reason(loser.reason, output)));
             lost.push(json!({
                 "value": value, "from": loser.dataset, "changed_on": loser.changed_on, "batch": loser.batch,
-                "row": loser.row, "reason": loser.reason,
+                "row": loser.row, "arrived_at": loser.arrived_at, "reason": loser.reason,
             }));
         }
         rows.push(vec![
@@ -343,11 +345,12 @@ async fn provenance(app: &App, pack: &Pack, registry: &str, text: &str, output: 
             value.clone(),
             shown.from.as_deref().map(dataset).unwrap_or_default(),
             shown.changed_on.clone().unwrap_or_default(),
+            shown.arrived_at.as_deref().map(|at| at.chars().take(10).collect()).unwrap_or_default(),
             said.join("; "),
         ]);
         fields.push(json!({
             "field": shown.field, "value": value, "from": shown.from, "changed_on": shown.changed_on,
-            "batch": shown.batch, "row": shown.row, "group": shown.group, "lost": lost,
+            "batch": shown.batch, "row": shown.row, "arrived_at": shown.arrived_at, "group": shown.group, "lost": lost,
         }));
     }
     let headings = [
@@ -355,6 +358,7 @@ async fn provenance(app: &App, pack: &Pack, registry: &str, text: &str, output: 
         output.say("值", "value"),
         output.say("来源", "taken from"),
         output.say("变更日期", "changed on"),
+        output.say("到达日期", "arrived on"),
         output.say("落选", "lost"),
     ];
     output.table(&headings, &rows);

@@ -107,7 +107,7 @@ fn faults(app: &App, pack: &Pack) -> Result<Offered> {
             Arc::new(Schema::new(["dataset", "department", "rule", "key", "state", "severity"].map(text).to_vec()));
         OfferedRows::Given { schema, batches: Vec::new() }
     } else {
-        OfferedRows::Query { sql: selects.join(" UNION ALL "), tables }
+        OfferedRows::Query { sql: selects.join(" UNION ALL "), tables, given: Vec::new() }
     };
     Ok(Offered { name: "faults".to_owned(), rows })
 }
@@ -139,7 +139,10 @@ fn themes(app: &App, pack: &Pack) -> Result<Vec<Offered>> {
         let shown = shown.collect::<Vec<_>>().join(", ");
         let sql = format!("SELECT {shown} FROM (SELECT * FROM {from} WHERE {condition})");
         let tables = [tables, marked].concat();
-        offered.push(Offered { name: table.name().to_owned(), rows: OfferedRows::Query { sql, tables } });
+        offered.push(Offered {
+            name: table.name().to_owned(),
+            rows: OfferedRows::Query { sql, tables, given: Vec::new() },
+        });
     }
     Ok(offered)
 }

@@ -1,4 +1,4 @@
-//! A doubtful pair: a record beside an entity, field by field, with the weights that speak for and against, and the
+//! A doubtful pair: a record, or an entity, beside an entity, field by field, with the weights that speak for and against, and the
 //! answer of a person. Works as a form; a script adds single keys.
 
 use maud::{Markup, html};
@@ -28,6 +28,8 @@ pub struct PairView {
     pub dataset: Text,
     /// The record's key.
     pub record_key: String,
+    /// Of two entities, the identifier of the one that would be merged away.
+    pub other: Option<String>,
     /// The entity's identifier; its page is named by it.
     pub entity: String,
     /// The entity's key.
@@ -132,6 +134,7 @@ pub fn page(frame: &Frame, view: &PairView) -> Markup {
                     ul.tags {
                         li { span class=(if view.probability >= 0.5 { "tag good" } else { "tag warn" }) { (words.of("同一的概率 ", "probability ")) (words.percent(view.probability)) } }
                         @if view.is_protected { li { span.tag.bad { (words.of("受保护人员", "protected")) } } }
+                        @if let Some(other) = &view.other { li { a.tag.code href={ "/registries/" (view.registry) "/records/" (other) } { (other) } } }
                         li { a.tag.code href={ "/registries/" (view.registry) "/records/" (view.entity) } { (view.entity) } }
                     }
                 }
@@ -184,6 +187,7 @@ fn answer(frame: &Frame, view: &PairView) -> Markup {
                     }
                 }
             }
+            @if view.other.is_some() { p.note { (words.of("“同一个”即合并：前一个并入后一个，其号码从下次建库起指向后者，可撤销。“不是”即不再提示。", "“Same” merges: the first goes into the second, and its number leads there from the next build on; this can be revoked. “Different” is not asked again.")) } }
             @if view.reviewers > 1 { p.note { (words.of("需 ", "")) (view.reviewers) (words.of(" 人意见一致才生效。", " reviewers must agree.")) } }
             nav.pager aria-label=(words.of("上一对、下一对", "Pairs")) {
                 @if let Some(previous) = &view.previous { a href=(pair(previous)) rel="prev" data-key="k" { (words.of("上一对", "Previous")) " " kbd { "k" } } }
@@ -211,8 +215,16 @@ fn weights(words: Words, view: &PairView) -> Markup {
     let bars = chart::waterfall(&falls);
     let heads = [
         Head::Text(words.of("字段", "Field")),
-        Head::Text(words.of("这条记录", "This record")),
-        Head::Text(words.of("库中实体", "The entity")),
+        Head::Text(if view.other.is_some() {
+            words.of("将并入的实体", "Would be merged")
+        } else {
+            words.of("这条记录", "This record")
+        }),
+        Head::Text(if view.other.is_some() {
+            words.of("保留的实体", "Stays")
+        } else {
+            words.of("库中实体", "The entity")
+        }),
         Head::Text(words.of("一致程度", "Agreement")),
         Head::Number(words.of("权重", "Weight")),
         Head::Text(words.of("累加", "Adding up")),

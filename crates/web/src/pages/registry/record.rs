@@ -55,6 +55,8 @@ pub struct Origin {
     pub changed_on: Option<Date>,
     /// Batch and row of the delivery.
     pub place: Option<(String, i64)>,
+    /// When it arrived.
+    pub arrived_at: Option<Timestamp>,
 }
 
 /// A field of the golden record.
@@ -241,6 +243,7 @@ pub(crate) fn origin(words: Words, from: &Origin) -> Markup {
             (words.text(&from.department))
             span.under { (words.text(&from.dataset)) }
             @if let Some(day) = from.changed_on { span.under { (words.of("变更于 ", "changed ")) (words.day(day)) } }
+            @if let Some(at) = from.arrived_at { span.under { (words.of("到达于 ", "arrived ")) (words.instant(at)) } }
             @if let Some((batch, row)) = &from.place { span.under { (words.of("批次 ", "batch ")) span.code { (batch) } (words.of(" 第 ", ", row ")) (row) (words.of(" 行", "")) } }
         }
     }

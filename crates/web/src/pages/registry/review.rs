@@ -63,7 +63,7 @@ pub fn page(frame: &Frame, view: &ReviewView) -> Markup {
                 header.pagehead {
                     (super::crumbs(words, &view.registry, &view.title, &html! { (words.of("核对", "Judging")) }))
                     h1 { (title) }
-                    p { (words.of("没有可用号码的记录，模型给出可能的归属，最拿不准的排在前面。您的回答既是决定，也是模型的教材。", "Records without a usable number, with what the model takes them for, the least certain first. Your answers decide, and teach the model.")) }
+                    p { (words.of("没有可用号码的记录，模型给出可能的归属；库中疑似同一的两个实体也在其中。最拿不准的排在前面。您的回答既是决定，也是模型的教材。", "Records without a usable number, with what the model takes them for, and entities that are likely one, the least certain first. Your answers decide, and teach the model.")) }
                 }
                 @if let Some(said) = &view.said { div.notice role="status" { p { (words.text(said)) } } }
                 @if view.pairs.is_empty() {

@@ -16,11 +16,12 @@ use yihe_definitions::{Pack, Registry, Sensitivity};
 use yihe_registries::{
     Answered, RecordRef, RegistryError,
     candidates::{Waterfall, WaterfallStep},
+    duplicates::ENTITY_SIDE,
     review::{self, Answer as Said, Pair, Verdict},
     sight::{Standing, key_sensitivity},
     why,
 };
-use yihe_store::LabelRow;
+use yihe_store::{DecisionFilter, DecisionRow, LabelRow, PAGE_ROWS_MAX};
 
 use super::{
     find_for, masked,
@@ -47,7 +48,8 @@ const ANSWERS_MAX: usize = 200_000;
 /// Last place of the work list that is shown; who answers moves it up.
 const OFFSET_MAX: usize = 100_000;
 
-/// The name of a pair in addresses: where its record is and what its entity is called, no number of anybody.
+/// The name of a pair in addresses: where its record is (or what the other entity is called) and what its entity is
+/// called, no number of anybody.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PairName {
     /// Dataset.
@@ -154,14 +156,14 @@ pub async fn list_view(
     let answers = answers(state, known).await?;
     let mut pairs = Vec::with_capacity(found.len());
     for pair in &found {
-        let (department, dataset) = source_names(pack, &pair.dataset);
+        let (department, dataset) = side_names(pack, known, &pair.dataset);
         let place = (pair.dataset.clone(), pair.record_key.clone(), pair.entity.clone());
         let labels = answers.get(&place).map_or(&[][..], Vec::as_slice);
         pairs.push(PairLine {
             pair: PairName::of(state, known, pair).to_string(),
             department,
             dataset,
-            record_key: record_key(pack, &pair.dataset, &pair.record_key, true),
+            record_key: record_key(pack, known, &pair.dataset, &pair.record_key, true),
             entity_key: masked(key_sensitivity(known.entity), &pair.entity),
             probability: pair.probability,
             differences: steps(known, pair, true).into_iter().filter(|step| differs(step.agreement)).collect(),
@@ -176,6 +178,15 @@ pub async fn list_view(
         is_searched,
         said: asked.said(known),
     })
+}
+
+/// Department and dataset of a record; where an entity stands in its place, the keeper and what it is.
+fn side_names(pack: &Pack, known: &Registry, dataset: &str) -> (Text, Text) {
+    if dataset == ENTITY_SIDE {
+        let what = Text::new("库中另一实体", "another entity of the registry");
+        return (super::department_name(pack, &known.department), what);
+    }
+    source_names(pack, dataset)
 }
 
 /// Pairs that wait for a reviewer, and how many there are in all. `None`: candidates were not looked for yet.
@@ -306,6 +317,10 @@ async fn in_clear(
     let place = format!("{}/{}/{}", pair.dataset, pair.batch, pair.row);
     let entity = state.desk.builder.entity_name(known, &pair.entity);
     let reason = disclose(state, visit.account()?, known, &entity, &place, fields).await?;
+    if pair.merged().is_some() {
+        // Two people are seen: each is an entry of its own, found under its own name.
+        disclose(state, visit.account()?, known, &pair.batch, &entity, fields).await?;
+    }
     let mut view = view(state, visit, pack, known, pair, Some(reason)).await?;
     view.said = said;
     Ok(html(pair::page(&frame, &view)))
@@ -330,13 +345,31 @@ pub async fn find(state: &AppState, known: &Registry, name: &str) -> Result<Pair
 }
 
 async fn is_protected(state: &AppState, known: &Registry, pair: &Pair) -> Result<bool, Problem> {
-    let key = &pair.entity;
-    if super::record::is_protected(state, known, key).await? {
-        return Ok(true);
+    for key in [Some(pair.entity.clone()), pair.merged()].into_iter().flatten() {
+        if super::record::is_protected(state, known, &key).await? {
+            return Ok(true);
+        }
+        // Protected under a number that was merged into this one.
+        let found = why::golden(&state.lake, &state.store, known, &key).await.map_err(refused)?;
+        if found.is_some_and(|found| found.protected) {
+            return Ok(true);
+        }
     }
-    // Protected under a number that was merged into this one.
-    let found = why::golden(&state.lake, &state.store, known, key).await.map_err(refused)?;
-    Ok(found.is_some_and(|found| found.protected))
+    Ok(false)
+}
+
+/// The decision that stands on a pair, if it names both sides.
+async fn decision_on(state: &AppState, known: &Registry, pair: &Pair) -> Result<Option<DecisionRow>, Problem> {
+    let mut filter = DecisionFilter { registry: known.id.clone(), standing: true, ..DecisionFilter::default() };
+    let Some(merged) = pair.merged() else {
+        filter.record = Some((pair.dataset.clone(), pair.record_key.clone()));
+        return Ok(state.store.decision_list_newest(&filter, 0, 1).await.map_err(internal)?.into_iter().next());
+    };
+    filter.entity_key = Some(merged);
+    let found = state.store.decision_list_newest(&filter, 0, PAGE_ROWS_MAX).await.map_err(internal)?;
+    let names_both =
+        |row: &DecisionRow| row.record_key.is_empty() && [&row.entity_key, &row.other_key].contains(&&pair.entity);
+    Ok(found.into_iter().find(names_both))
 }
 
 /// What the page of a pair shows; the API answers the same, masked.
@@ -354,20 +387,14 @@ pub async fn view(
     let is_masked = cleared_for.is_none();
     let account = visit.account()?;
     let is_keeper = standing(visit, pack, known) == Standing::Keeper;
-    let (department, dataset) = source_names(pack, &pair.dataset);
+    let (department, dataset) = side_names(pack, known, &pair.dataset);
     let beside = if is_keeper { waiting(state, known, &account.id, 0, PAGE_SIZE).await? } else { None };
     let names: Vec<PairName> =
         beside.unwrap_or_default().0.iter().map(|other| PairName::of(state, known, other)).collect();
     let name = PairName::of(state, known, pair);
     let at = names.iter().position(|other| *other == name);
     let beside = |at: Option<usize>| at.and_then(|at| names.get(at)).map(ToString::to_string);
-    let filter = yihe_store::DecisionFilter {
-        registry: known.id.clone(),
-        record: Some((pair.dataset.clone(), pair.record_key.clone())),
-        standing: true,
-        ..yihe_store::DecisionFilter::default()
-    };
-    let decided = state.store.decision_list_newest(&filter, 0, 1).await.map_err(internal)?;
+    let decided = decision_on(state, known, pair).await?;
     let place = (pair.dataset.clone(), pair.record_key.clone(), pair.entity.clone());
     let labels = answers(state, known).await?.remove(&place).unwrap_or_default();
     let mine = |label: &&LabelRow| label.reviewer == account.id;
@@ -379,7 +406,8 @@ pub async fn view(
         pair: name.to_string(),
         department,
         dataset,
-        record_key: record_key(pack, &pair.dataset, &pair.record_key, is_masked),
+        record_key: record_key(pack, known, &pair.dataset, &pair.record_key, is_masked),
+        other: pair.merged().map(|_| pair.batch.clone()),
         entity: name.entity.clone(),
         entity_key: if is_masked { masked(key_of, &pair.entity) } else { pair.entity.clone() },
         prior: waterfall.map_or(0.0, |waterfall| waterfall.prior),
@@ -391,7 +419,7 @@ pub async fn view(
         is_keeper,
         answered: labels.iter().find(mine).and_then(|label| Verdict::parse(&label.answer)),
         said: None,
-        decided: decided.first().map(|decision| decision_title(&decision.kind)),
+        decided: decided.map(|decision| decision_title(&decision.kind)),
         previous: beside(at.and_then(|at| at.checked_sub(1))),
         next: beside(Some(at.map_or(0, |at| at + 1))),
         shown_at: state.clock.now().as_microsecond(),
@@ -400,12 +428,15 @@ pub async fn view(
     })
 }
 
-/// The key of a record, its columns masked as the dataset says.
-fn record_key(pack: &Pack, dataset: &str, record_key: &str, is_masked: bool) -> String {
+/// The key of a record, its columns masked as the dataset says; of an entity, as keys of the registry are.
+fn record_key(pack: &Pack, registry: &Registry, dataset: &str, record_key: &str, is_masked: bool) -> String {
     // Of a dataset without a key, batch and row stand for it: that is nothing personal.
     let Ok(parts) = serde_json::from_str::<Vec<String>>(record_key) else { return record_key.to_owned() };
     let known = pack.dataset(dataset);
     let sensitivity = |at: usize| {
+        if dataset == ENTITY_SIDE {
+            return key_sensitivity(registry.entity);
+        }
         let name = known.and_then(|known| known.key.get(at));
         let column = known.and_then(|known| known.columns.iter().find(|column| Some(&column.name) == name));
         column.map_or(Sensitivity::Hidden, |column| column.sensitivity)
@@ -488,8 +519,8 @@ pub async fn agreement_view(state: &AppState, pack: &Pack, known: &Registry) -> 
         let pair = state.desk.builder.pair_of(known, (dataset, record), entity).await.map_err(refused)?;
         disputed.push(DisputedLine {
             pair: pair.map(|pair| PairName::of(state, known, &pair).to_string()),
-            dataset: source_names(pack, dataset).1,
-            record_key: record_key(pack, dataset, record, true),
+            dataset: side_names(pack, known, dataset).1,
+            record_key: record_key(pack, known, dataset, record, true),
             entity_key: masked(key_sensitivity(known.entity), entity),
             answers: said,
         });
@@ -513,6 +544,8 @@ mod tests {
     #[test]
     fn the_name_of_a_pair_is_read_as_it_is_written() {
         let name = PairName { dataset: "permits".into(), batch: "0199-a".into(), row: 7, entity: "E3k9".into() };
+        assert_eq!(PairName::parse(&name.to_string()), Some(name));
+        let name = PairName { dataset: "~".into(), batch: "E2c1".into(), row: 0, entity: "E3k9".into() };
         assert_eq!(PairName::parse(&name.to_string()), Some(name));
         for odd in ["", "a.b.c.d", "a.b.1", "a.b.1.e.f", "a..1.e"] {
             assert_eq!(PairName::parse(odd), None, "{odd}");

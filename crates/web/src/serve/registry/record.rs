@@ -294,7 +294,10 @@ fn golden_field(pack: &Pack, known: &Registry, field: &FieldWhy, is_clear: bool)
             };
             Loser {
                 value: shown,
-                from: origin(pack, &loser.dataset, loser.changed_on.as_deref(), Some((&loser.batch, loser.row))),
+                from: arrived(
+                    origin(pack, &loser.dataset, loser.changed_on.as_deref(), Some((&loser.batch, loser.row))),
+                    loser.arrived_at.as_deref(),
+                ),
                 reason,
             }
         })
@@ -305,7 +308,9 @@ fn golden_field(pack: &Pack, known: &Registry, field: &FieldWhy, is_clear: bool)
         group: field.group.clone(),
         is_masked: !is_clear && sensitivity != Sensitivity::Plain && value.is_some(),
         value,
-        from: field.from.as_deref().map(|dataset| origin(pack, dataset, field.changed_on.as_deref(), place)),
+        from: field.from.as_deref().map(|dataset| {
+            arrived(origin(pack, dataset, field.changed_on.as_deref(), place), field.arrived_at.as_deref())
+        }),
         losers,
     }
 }
@@ -317,7 +322,12 @@ fn origin(pack: &Pack, dataset: &str, changed_on: Option<&str>, place: Option<(&
         dataset: title,
         changed_on: changed_on.and_then(|day| day.parse::<Date>().ok()),
         place: place.map(|(batch, row)| (batch.to_owned(), row)),
+        arrived_at: None,
     }
+}
+
+fn arrived(origin: Origin, at: Option<&str>) -> Origin {
+    Origin { arrived_at: at.and_then(|at| at.parse().ok()), ..origin }
 }
 
 /// The weights behind a decision, while the pair is still among the candidates.

@@ -36,6 +36,7 @@ pub async fn decide(app: &App, registry: &Definition, what: Decide, output: &Out
             (Decision::Split { record: record(&named), entity, other }, reason)
         }
         Decide::Apart { named, entity, reason } => (Decision::Apart { record: record(&named), entity }, reason),
+        Decide::Distinct { one, other, reason } => (Decision::Distinct { one, other }, reason),
         Decide::Merge { survivor, merged, reason } => (Decision::Merge { survivor, merged }, reason),
     };
     let actor = keeper(app, registry).await?;

@@ -1,14 +1,14 @@
 //! `yihe.golden`, `yihe.conflicts`, `yihe.links`, `yihe.decisions` and `yihe.pairs`: where golden values are from, which
-//! lost, what entities were made of, who decided, and the weights of every doubtful pair. Entities go by their name; what is sensitive, or of a protected person, is
+//! lost and why, what entities were made of, who decided, and the weights of every doubtful pair. Entities go by their name; what is sensitive, or of a protected person, is
 //! hidden.
 
 use std::sync::Arc;
 
 use anyhow::Result;
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use yihe_definitions::{Pack, Registry, Sensitivity};
-use yihe_lake::{Offered, OfferedRows, QueryTable};
-use yihe_registries::{RegistryError, review, shape};
+use arrow::datatypes::{DataType, Field as ArrowField, Schema, SchemaRef};
+use yihe_definitions::{Field, Pack, Registry, Sensitivity};
+use yihe_lake::{Offered, OfferedRows, QueryTable, TableName, Zone};
+use yihe_registries::{RegistryError, duplicates::ENTITY_SIDE, identity::is_entity_id, review, shape, why};
 use yihe_store::{DecisionFilter, DecisionRow, PAGE_ROWS_MAX};
 
 use super::{Columns, ROWS_MAX, given};
@@ -31,12 +31,17 @@ pub(super) async fn offered(app: &App, pack: &Pack, question: &str) -> Result<Ve
         }
     }
     let mut golden = Query::default();
+    let mut when: Vec<String> = Vec::new();
     let mut conflicts = Query::default();
     let mut links = Query::default();
     for registry in built {
         let id = &registry.id;
         let key = &registry.key;
         let alias = golden.table("g", shape::golden_table(registry)?);
+        if asks_when(question) {
+            places(app, registry, &mut golden, &mut when).await?;
+        }
+        let source_key = if asks_when(question) { format!(", \"{key}\" AS source_key") } else { String::new() };
         for field in &registry.fields {
             let name = &field.name;
             let value = if field.sensitivity == Sensitivity::Plain {
@@ -46,7 +51,7 @@ pub(super) async fn offered(app: &App, pack: &Pack, question: &str) -> Result<Ve
             };
             golden.selects.push(format!(
                 "SELECT '{id}' AS registry, \"_entity\" AS entity, '{name}' AS field, {value} AS value, \
-                 \"{}\" AS taken_from, \"_standing\" AS standing FROM {alias}",
+                 \"{}\" AS taken_from, \"_standing\" AS standing{source_key} FROM {alias}",
                 shape::from_column(name),
             ));
         }
@@ -56,10 +61,11 @@ pub(super) async fn offered(app: &App, pack: &Pack, question: &str) -> Result<Ve
         conflicts.selects.push(format!(
             "SELECT '{id}' AS registry, {one}.\"_entity\" AS entity, {other}.field AS field, {} AS kept, \
              {other}.kept_from AS kept_from, {} AS lost, {other}.lost_from AS lost_from, \
-             {other}.lost_batch AS lost_batch, {other}.lost_row AS lost_row \
+             {other}.lost_batch AS lost_batch, {other}.lost_row AS lost_row, {} AS why \
              FROM {other} JOIN {one} ON {one}.\"{key}\" = {other}.entity",
             shown("kept"),
             shown("lost"),
+            why(registry, &other),
         ));
         let one = links.table("g", shape::golden_table(registry)?);
         let other = links.table("s", shape::sources_table(registry)?);
@@ -88,8 +94,9 @@ pub(super) async fn offered(app: &App, pack: &Pack, question: &str) -> Result<Ve
         .instant("revoked_at", rows.iter().map(|row| row.revoked_at))
         .text("revoked_by", rows.iter().map(|row| row.revoked_by.as_deref()));
     let mut offered = vec![
-        golden.offered("golden", &["registry", "entity", "field", "value", "taken_from", "standing"]),
-        conflicts.offered("conflicts", &["registry", "entity", "field", "kept", "kept_from", "lost", "lost_from"]),
+        golden_offered(app, golden, &when, asks_when(question)).await?,
+        conflicts
+            .offered("conflicts", &["registry", "entity", "field", "kept", "kept_from", "lost", "lost_from", "why"]),
         links.offered("links", &["registry", "entity", "dataset", "joined_by"]),
         Offered { name: "decisions".to_owned(), rows: given(table) },
     ];
@@ -99,9 +106,129 @@ pub(super) async fn offered(app: &App, pack: &Pack, question: &str) -> Result<Ve
     Ok(offered)
 }
 
+/// Whether a question on golden values asks when they came: then the records are joined that they were taken from.
+fn asks_when(question: &str) -> bool {
+    let question = question.to_lowercase();
+    ["changed_on", "batch", "row_number", "arrived_at"].iter().any(|column| question.contains(column))
+        || question.replace("(*)", "").contains('*')
+}
+
+/// Adds to `when` the place of each record that speaks for an entity: of each member the first in the entity's sources.
+async fn places(app: &App, registry: &Registry, golden: &mut Query, when: &mut Vec<String>) -> Result<()> {
+    let sources = golden.table("s", shape::sources_table(registry)?);
+    let versions = why::built_from(&app.lake, registry).await?;
+    for (member, version) in registry.members.iter().zip(versions) {
+        let table = TableName::new(Zone::Checked, member.dataset.as_str())?;
+        if version.is_none() || !app.lake.exists(&table) {
+            continue;
+        }
+        let spelled = spelled(app.lake.layout(&table).await?.key());
+        let dataset = &member.dataset;
+        let changed_on = match &member.changed_on {
+            Some(column) => format!("CAST(\"{column}\" AS VARCHAR)"),
+            None => "CAST(NULL AS VARCHAR)".to_owned(),
+        };
+        let alias = golden.table_at("m", table, version);
+        when.push(format!(
+            "SELECT '{}' AS of_registry, sources.key AS of_key, '{dataset}' AS of_dataset, records.changed_on AS \
+             changed_on, records.batch AS batch, records.row_number AS row_number FROM {sources} AS sources JOIN \
+             (SELECT {spelled} AS record_key, {changed_on} AS changed_on, \"_batch\" AS batch, \"_row\" AS row_number \
+             FROM {alias}) AS records \
+             ON records.record_key = first_after(sources.records, concat('{dataset}', chr(9)))",
+            registry.id,
+        ));
+    }
+    Ok(())
+}
+
+/// A record's business key as the sources spell it: a JSON list of texts, or batch and row where there is none.
+fn spelled(key: &[String]) -> String {
+    if key.is_empty() {
+        return "concat('#', \"_batch\", ':', CAST(\"_row\" AS VARCHAR))".to_owned();
+    }
+    let escapes =
+        [("'\\'", "'\\\\'"), ("'\"'", "'\\\"'"), ("chr(9)", "'\\t'"), ("chr(10)", "'\\n'"), ("chr(13)", "'\\r'")];
+    let parts = key.iter().map(|column| {
+        let text = format!("CAST(\"{column}\" AS VARCHAR)");
+        escapes.iter().fold(text, |text, (found, escaped)| format!("replace({text}, {found}, {escaped})"))
+    });
+    format!("concat('[\"', {}, '\"]')", parts.collect::<Vec<_>>().join(", '\",\"', "))
+}
+
+/// The golden values, with the record each was taken from where the question asks for it: batch, row, the day of the
+/// record's change as its dataset tells it, and when the batch arrived.
+async fn golden_offered(app: &App, query: Query, when: &[String], asked: bool) -> Result<Offered> {
+    const COLUMNS: [&str; 10] = [
+        "registry",
+        "entity",
+        "field",
+        "value",
+        "taken_from",
+        "changed_on",
+        "batch",
+        "row_number",
+        "arrived_at",
+        "standing",
+    ];
+    if query.selects.is_empty() || when.is_empty() || !asked {
+        return Ok(query.offered("golden", &COLUMNS));
+    }
+    let (mut ids, mut arrivals) = (Vec::new(), Vec::new());
+    loop {
+        let page = app.store.batch_arrivals(ids.last().map_or("", String::as_str), PAGE_ROWS_MAX).await?;
+        if page.is_empty() {
+            break;
+        }
+        for (id, at) in page {
+            ids.push(id);
+            arrivals.push(at);
+        }
+    }
+    let batches = Columns::default()
+        .text("id", ids.iter().map(|id| Some(id.as_str())))
+        .instant("received_at", arrivals.iter().map(|at| Some(*at)));
+    let OfferedRows::Given { schema, batches } = given(batches) else { anyhow::bail!("columns are given rows") };
+    let sql = format!(
+        "SELECT golden.registry AS registry, golden.entity AS entity, golden.field AS field, golden.value AS value, \
+         golden.taken_from AS taken_from, records.changed_on AS changed_on, records.batch AS batch, \
+         records.row_number AS row_number, arrivals.received_at AS arrived_at, golden.standing AS standing \
+         FROM ({}) AS golden LEFT JOIN ({}) AS records ON records.of_registry = golden.registry \
+         AND records.of_key = golden.source_key AND records.of_dataset = golden.taken_from \
+         LEFT JOIN arrivals ON arrivals.id = records.batch",
+        query.selects.join(" UNION ALL "),
+        when.join(" UNION ALL "),
+    );
+    let given = vec![("arrivals".to_owned(), schema, batches)];
+    Ok(Offered { name: "golden".to_owned(), rows: OfferedRows::Query { sql, tables: query.tables, given } })
+}
+
+/// Why a value of the conflicts lost: its dataset may not supply the field, comes later in the order of belief, or comes
+/// earlier and was too old.
+fn why(registry: &Registry, conflicts: &str) -> String {
+    let rank = |field: &Field, column: &str| {
+        let places = field.authority.iter().zip(1..);
+        let arms: String =
+            places.map(|(dataset, place)| format!(" WHEN {conflicts}.{column} = '{dataset}' THEN {place}")).collect();
+        if arms.is_empty() { "NULL".to_owned() } else { format!("CASE{arms} END") }
+    };
+    let arms: String = registry
+        .fields
+        .iter()
+        .map(|field| {
+            let (lost, kept) = (rank(field, "lost_from"), rank(field, "kept_from"));
+            format!(
+                " WHEN {conflicts}.field = '{}' THEN CASE WHEN {lost} IS NULL THEN 'not_listed' WHEN {lost} < {kept} \
+                 THEN 'too_old' ELSE 'lower_authority' END",
+                field.name
+            )
+        })
+        .collect();
+    if arms.is_empty() { "CAST(NULL AS VARCHAR)".to_owned() } else { format!("CASE{arms} END") }
+}
+
 /// The waterfall of every pair that was scored: a line for the odds before anything is compared (step 0), one for each
 /// comparison, and one for what is given back (`moved`) or taken off (`kin`) in the end. In bits; they add up to the
-/// odds of the pair alone. A record goes by its batch and row.
+/// odds of the pair alone. A record goes by its batch and row; of two entities the other goes by its name.
 async fn pairs(app: &App, pack: &Pack) -> Result<Columns> {
     let mut scored = Vec::new();
     for registry in &pack.registries {
@@ -111,8 +238,7 @@ async fn pairs(app: &App, pack: &Pack) -> Result<Columns> {
             Err(error) => return Err(error.into()),
         }
     }
-    let entities: Vec<String> =
-        scored.iter().map(|(registry, pair)| app.secret.entity_id(&registry.id, &pair.entity)).collect();
+    let entities: Vec<String> = scored.iter().map(|(registry, pair)| named(app, registry, &pair.entity)).collect();
     let mut lines = Vec::new();
     for ((registry, pair), entity) in scored.iter().zip(&entities) {
         let Some(waterfall) = &pair.waterfall else { continue };
@@ -124,9 +250,10 @@ async fn pairs(app: &App, pack: &Pack) -> Result<Columns> {
     Ok(Columns::default()
         .text("registry", lines.iter().map(|line| Some(line.0)))
         .text("entity", lines.iter().map(|line| Some(line.2)))
-        .text("dataset", lines.iter().map(|line| Some(line.1.dataset.as_str())))
-        .text("record_batch", lines.iter().map(|line| Some(line.1.batch.as_str())))
+        .text("dataset", lines.iter().map(|line| of_record(line.1).then_some(line.1.dataset.as_str())))
+        .text("record_batch", lines.iter().map(|line| of_record(line.1).then_some(line.1.batch.as_str())))
         .whole("record_row", lines.iter().map(|line| line.1.row))
+        .text("other_entity", lines.iter().map(|line| (!of_record(line.1)).then_some(line.1.batch.as_str())))
         .real("probability", lines.iter().map(|line| line.1.probability))
         .whole("rank", lines.iter().map(|line| line.1.rank))
         .text("model", lines.iter().map(|line| Some(line.1.model.as_str())))
@@ -134,6 +261,14 @@ async fn pairs(app: &App, pack: &Pack) -> Result<Columns> {
         .text("field", lines.iter().map(|line| Some(line.3.0)))
         .text("level", lines.iter().map(|line| Some(line.3.1).filter(|level| !level.is_empty())))
         .real("weight", lines.iter().map(|line| line.3.2)))
+}
+
+fn named(app: &App, registry: &Registry, key: &str) -> String {
+    if is_entity_id(key) { key.to_owned() } else { app.secret.entity_id(&registry.id, key) }
+}
+
+fn of_record(pair: &review::Pair) -> bool {
+    pair.dataset != ENTITY_SIDE
 }
 
 /// A value of the conflicts, where the field is plain and nobody is protected.
@@ -180,19 +315,26 @@ struct Query {
 
 impl Query {
     /// Takes a table and gives the name under which the query finds it.
-    fn table(&mut self, letter: &str, table: yihe_lake::TableName) -> String {
+    fn table(&mut self, letter: &str, table: TableName) -> String {
         let alias = format!("{letter}{}", self.tables.len());
         self.tables.push(QueryTable::newest(alias.clone(), table));
         alias
     }
 
+    /// As [`Query::table`], at a version.
+    fn table_at(&mut self, letter: &str, table: TableName, version: Option<i64>) -> String {
+        let alias = format!("{letter}{}", self.tables.len());
+        self.tables.push(QueryTable { alias: alias.clone(), table, version });
+        alias
+    }
+
     fn offered(self, name: &str, columns: &[&str]) -> Offered {
         let rows = if self.selects.is_empty() {
-            let text = |name: &&str| Field::new(*name, DataType::Utf8, true);
+            let text = |name: &&str| ArrowField::new(*name, DataType::Utf8, true);
             let schema: SchemaRef = Arc::new(Schema::new(columns.iter().map(text).collect::<Vec<_>>()));
             OfferedRows::Given { schema, batches: Vec::new() }
         } else {
-            OfferedRows::Query { sql: self.selects.join(" UNION ALL "), tables: self.tables }
+            OfferedRows::Query { sql: self.selects.join(" UNION ALL "), tables: self.tables, given: Vec::new() }
         };
         Offered { name: name.to_owned(), rows }
     }
