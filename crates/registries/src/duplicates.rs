@@ -281,7 +281,7 @@ impl Builder {
         let step = known.keys.len().div_ceil(SAMPLE_ENTITIES).max(1);
         let taken: Vec<u32> = (0_u32..)
             .zip(&known.keys)
-            .filter(|(row, key)| step == 1 || *row as usize % step == 0 || own.contains(*key))
+            .filter(|(row, key)| (*row as usize).is_multiple_of(step) || own.contains(*key))
             .map(|(row, _)| row)
             .collect();
         let beside = taken.len();

@@ -207,11 +207,11 @@ async fn golden_offered(app: &App, query: Query, when: &[String], asked: bool) -
 fn why(registry: &Registry, conflicts: &str) -> String {
     let rank = |field: &Field, column: &str| {
         let places = field.authority.iter().zip(1..);
-        let arms: String =
+        let arms: Vec<String> =
             places.map(|(dataset, place)| format!(" WHEN {conflicts}.{column} = '{dataset}' THEN {place}")).collect();
-        if arms.is_empty() { "NULL".to_owned() } else { format!("CASE{arms} END") }
+        if arms.is_empty() { "NULL".to_owned() } else { format!("CASE{} END", arms.concat()) }
     };
-    let arms: String = registry
+    let arms: Vec<String> = registry
         .fields
         .iter()
         .map(|field| {
@@ -223,7 +223,7 @@ fn why(registry: &Registry, conflicts: &str) -> String {
             )
         })
         .collect();
-    if arms.is_empty() { "CAST(NULL AS VARCHAR)".to_owned() } else { format!("CASE{arms} END") }
+    if arms.is_empty() { "CAST(NULL AS VARCHAR)".to_owned() } else { format!("CASE{} END", arms.concat()) }
 }
 
 /// The waterfall of every pair that was scored: a line for the odds before anything is compared (step 0), one for each
