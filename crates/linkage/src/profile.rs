@@ -11,7 +11,7 @@ use crate::{
     hash::{read_bloom, read_token},
     model::Reads,
     records::{Column, MISSING, Records},
-    value::{canonical, split_words},
+    value::{canonical, number, split_words},
 };
 
 /// Distinct values that are looked at.
@@ -155,11 +155,37 @@ fn profile_one(records: &Records, at: usize, column: &Column) -> Profile {
 
 fn meaning(records: &Records, column: &Column, looked: &[&str], known: usize) -> Meaning {
     let name = column.name.to_lowercase();
-    let share =
-        |test: &dyn Fn(&str) -> bool| looked.iter().filter(|value| test(value)).count() as f64 / looked.len() as f64;
     if is_answer_name(&name) {
         return Meaning::Answer;
     }
+    let of_values = of_values(column, looked, known);
+    // Texts of several words are all different where nothing is written twice alike: they name nothing.
+    let spaced = || looked.iter().filter(|value| value.contains(' ')).count() * 2 > looked.len();
+    let is_text = match of_values {
+        Meaning::ChineseAddress | Meaning::ChineseWords => true,
+        Meaning::Words | Meaning::Name => spaced(),
+        _ => false,
+    };
+    let is_hidden = matches!(of_values, Meaning::Hash(_) | Meaning::Bloom);
+    let names_records = || is_id_name(&name) || !(is_text || tables_overlap(records, column));
+    if !is_hidden && is_unique_per_table(records, column) && names_records() {
+        return Meaning::RecordId;
+    }
+    of_values
+}
+
+/// What the values of a column alone say that it holds.
+pub(crate) fn of_column(column: &Column) -> Meaning {
+    let known = column.ids.iter().filter(|&&id| id != MISSING).count();
+    let step = column.values.len().div_ceil(LOOKED_AT).max(1);
+    let looked: Vec<&str> = column.values.iter().step_by(step).map(AsRef::as_ref).collect();
+    if looked.len() < 2 { Meaning::Nothing } else { of_values(column, &looked, known) }
+}
+
+fn of_values(column: &Column, looked: &[&str], known: usize) -> Meaning {
+    let name = column.name.to_lowercase();
+    let share =
+        |test: &dyn Fn(&str) -> bool| looked.iter().filter(|value| test(value)).count() as f64 / looked.len() as f64;
     let token = looked.first().and_then(|value| read_token(value));
     if let Some(kind) = token
         && share(&|value| read_token(value) == Some(kind)) >= 0.95
@@ -168,10 +194,6 @@ fn meaning(records: &Records, column: &Column, looked: &[&str], known: usize) ->
     }
     if share(&|value| read_bloom(value).is_some()) >= 0.95 {
         return Meaning::Bloom;
-    }
-    let unique = is_unique_per_table(records, column);
-    if unique && (is_id_name(&name) || !tables_overlap(records, column)) {
-        return Meaning::RecordId;
     }
     if share(&|value| canonical(value, Reads::CitizenId).is_some()) >= 0.5 {
         return Meaning::CitizenId;
@@ -184,7 +206,7 @@ fn meaning(records: &Records, column: &Column, looked: &[&str], known: usize) ->
     {
         return Meaning::Day;
     }
-    if share(&|value| value.parse::<f64>().is_ok()) >= 0.95 {
+    if share(&|value| number(value).is_some()) >= 0.95 {
         let within =
             |bound: f64| share(&|value| value.parse::<f64>().is_ok_and(|number| number.abs() <= bound)) >= 0.99;
         let fraction = share(&|value| value.contains('.')) > 0.3;
@@ -201,6 +223,12 @@ fn meaning(records: &Records, column: &Column, looked: &[&str], known: usize) ->
         }
         return if column.values.len() <= 12 { Meaning::Category } else { Meaning::Code };
     }
+    // Of a short address half is numbers.
+    let is_address =
+        |value: &str| value.chars().filter(|&one| hanzi::is_han(one)).count() >= 2 && looks_like_one(value);
+    if column.values.len() > CATEGORY_MAX && share(&is_address) >= ADDRESSES_MIN {
+        return Meaning::ChineseAddress;
+    }
     let han = share(&|value| value.chars().filter(|&one| hanzi::is_han(one)).count() * 2 > value.chars().count());
     if han >= 0.6 {
         let short = share(&|value| (2..=4).contains(&value.chars().filter(|one| one.is_alphanumeric()).count()));
@@ -210,7 +238,7 @@ fn meaning(records: &Records, column: &Column, looked: &[&str], known: usize) ->
         if column.values.len() <= CATEGORY_MAX || (column.values.len() as f64) < 0.002 * known as f64 {
             return Meaning::Category;
         }
-        return if share(&looks_like_one) >= ADDRESSES_MIN { Meaning::ChineseAddress } else { Meaning::ChineseWords };
+        return Meaning::ChineseWords;
     }
     if column.values.len() <= CATEGORY_MAX && column.values.len() * 10 < known {
         return Meaning::Category;
@@ -299,7 +327,7 @@ fn is_id_name(name: &str) -> bool {
     ) || name.starts_with("unnamed")
 }
 
-fn is_unique_per_table(records: &Records, column: &Column) -> bool {
+pub(crate) fn is_unique_per_table(records: &Records, column: &Column) -> bool {
     let unique = |rows: std::ops::Range<usize>| {
         let filled = column.ids[rows.clone()].iter().all(|&id| id != MISSING);
         filled && column.counts(rows).into_iter().all(|count| count <= 1)

@@ -7,7 +7,7 @@ use crate::{
     error::LinkageError,
     model::{COMPARISONS_MAX, Comparison, Level, Model, Renamed, Test},
     personal::{is_family_name, is_given_name, personal},
-    profile::{Meaning, Profile, profile},
+    profile::{Meaning, Profile, is_unique_per_table, of_column, profile},
     propose_blocking::blocking,
     records::{Column, MISSING, Records, Table},
     similarity::JaroWinkler,
@@ -21,6 +21,9 @@ const STRANGERS_MIN: u32 = 50;
 const STRANGERS_MAX: usize = 3_000;
 /// Share of the records in which a text must repeat another column for that one to be left out.
 const REPEATED: f64 = 0.7;
+/// Share of the records in which a column must be equal to another for it to say the same; and the records looked at.
+const EQUAL: f64 = 0.98;
+const ROWS_COMPARED: usize = 20_000;
 /// Likeness from which two names are not those of strangers.
 const ALIKE: f32 = 0.8;
 
@@ -62,7 +65,39 @@ pub fn pair_columns(first: &Table, second: &Table) -> Vec<(String, String)> {
             pairs.push((left.name.clone(), right.name.clone()));
         }
     }
+    let alone = only_of_their_kind(first, second, &pairs);
+    pairs.extend(alone);
     pairs
+}
+
+/// Columns without a partner that are the only ones of their kind in either table: two tables say the same day in another
+/// form, and the same address in more or fewer words, so that hardly a value is equal.
+fn only_of_their_kind(first: &Table, second: &Table, pairs: &[(String, String)]) -> Vec<(String, String)> {
+    use Meaning::{ChineseAddress, ChineseName, CitizenId, CreditCode, Day};
+    let left = |table: &Table, is_paired: &dyn Fn(&str) -> bool| -> Vec<(Meaning, String)> {
+        let columns = table.columns.iter().filter(|column| !is_paired(&column.name));
+        columns
+            .filter_map(|column| {
+                let meaning = of_column(column);
+                let fits = matches!(meaning, Day | ChineseAddress | ChineseName | CitizenId | CreditCode);
+                fits.then(|| (meaning, column.name.clone()))
+            })
+            .collect()
+    };
+    let of_first = left(first, &|name| pairs.iter().any(|(known, _)| known == name));
+    if of_first.is_empty() {
+        return Vec::new();
+    }
+    let of_second = left(second, &|name| pairs.iter().any(|(_, known)| known == name));
+    let one = |of: &[(Meaning, String)], kind: Meaning| of.iter().filter(|(meaning, _)| *meaning == kind).count() == 1;
+    of_first
+        .iter()
+        .filter(|(kind, _)| one(&of_first, *kind) && one(&of_second, *kind))
+        .filter_map(|(kind, name)| {
+            let (_, other) = of_second.iter().find(|(meaning, _)| meaning == kind)?;
+            Some((name.clone(), other.clone()))
+        })
+        .collect()
 }
 
 /// Share of the smaller column's values that the other has too.
@@ -93,6 +128,8 @@ pub fn propose(records: &Records, renamed: Vec<Renamed>) -> Result<Proposal, Lin
     let mut evidence: Vec<&Profile> =
         profiles.iter().filter(|profile| profile.meaning.is_evidence() && profile.filled > 0.02).collect();
     let (sample, scale) = sample(records);
+    drop_counters(records, &mut evidence, &mut left_out);
+    drop_equal(records, &mut evidence, &mut left_out);
     drop_composites(records, &mut evidence, &mut left_out);
     drop_repeated(records, &mut evidence, &mut left_out);
     drop_dependent(&sample, &mut evidence, &mut left_out);
@@ -130,6 +167,72 @@ pub fn propose(records: &Records, renamed: Vec<Renamed>) -> Result<Proposal, Lin
         must_not_differ: Vec::new(),
     };
     Ok(Proposal { model, profiles, left_out, costs })
+}
+
+/// Leaves out columns that number the records of each of two tables: everybody has another, and those who share one
+/// share nothing else more often than strangers do.
+fn drop_counters(records: &Records, evidence: &mut Vec<&Profile>, left_out: &mut Vec<(String, &'static str)>) {
+    if !records.is_link() || evidence.len() < 2 {
+        return;
+    }
+    let counts = |profile: &Profile| {
+        let column = &records.columns[profile.column];
+        if profile.meaning != Meaning::Code || !is_unique_per_table(records, column) {
+            return false;
+        }
+        let rows = column.rows_by_value();
+        let pairs: Vec<(usize, usize)> = rows
+            .windows(2)
+            .filter(|two| two[0].0 == two[1].0)
+            .map(|two| (two[0].1 as usize, two[1].1 as usize))
+            .take(STRANGERS_MAX)
+            .collect();
+        let says_so = |other: &&Profile| {
+            let ids = &records.columns[other.column].ids;
+            let known = pairs.iter().filter(|(a, b)| ids[*a] != MISSING && ids[*b] != MISSING);
+            let (mut all, mut same) = (0.0, 0.0);
+            for (a, b) in known {
+                all += 1.0;
+                same += f64::from(u8::from(ids[*a] == ids[*b]));
+            }
+            let first = records.columns[other.column].counts(0..records.first);
+            let second = records.columns[other.column].counts(records.first..records.rows);
+            let sum = |counts: &[u32]| counts.iter().map(|&count| f64::from(count)).sum::<f64>().max(1.0);
+            let shared: f64 = first.iter().zip(&second).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum();
+            let by_chance = shared / sum(&first) / sum(&second);
+            // Four standard deviations, and a pair or two that happen to be.
+            same > all * by_chance + 4.0 * (all * by_chance).sqrt() + 3.0
+        };
+        pairs.len() as u32 >= STRANGERS_MIN
+            && !evidence.iter().filter(|other| other.column != profile.column).any(says_so)
+    };
+    let counters: Vec<String> =
+        evidence.iter().filter(|profile| counts(profile)).map(|profile| profile.name.clone()).collect();
+    if counters.len() < evidence.len() {
+        evidence.retain(|profile| !counters.contains(&profile.name));
+        left_out.extend(counters.into_iter().map(|name| (name, "numbers the records of each table")));
+    }
+}
+
+/// Leaves out columns that say what another says, record by record.
+fn drop_equal(records: &Records, evidence: &mut Vec<&Profile>, left_out: &mut Vec<(String, &'static str)>) {
+    let step = records.rows.div_ceil(ROWS_COMPARED).max(1);
+    let is_equal = |a: &Profile, b: &Profile| {
+        let (mut said, mut same) = (0_u32, 0_u32);
+        for row in (0..records.rows).step_by(step) {
+            let (left, right) = (records.columns[a.column].value(row), records.columns[b.column].value(row));
+            said += u32::from(left.is_some() || right.is_some());
+            same += u32::from(left.is_some() && left == right);
+        }
+        said > 0 && f64::from(same) >= EQUAL * f64::from(said)
+    };
+    let mut equal: Vec<String> = Vec::new();
+    for (at, profile) in evidence.iter().enumerate() {
+        let first = evidence[..at].iter().find(|first| !equal.contains(&first.name) && is_equal(first, profile));
+        equal.extend(first.map(|_| profile.name.clone()));
+    }
+    evidence.retain(|profile| !equal.contains(&profile.name));
+    left_out.extend(equal.into_iter().map(|name| (name, "says what another column says")));
 }
 
 /// Leaves out columns that only put others together: `full_name` beside `first_name` and `surname`.

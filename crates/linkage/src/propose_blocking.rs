@@ -15,6 +15,8 @@ const PAIRS_PER_RECORD: f64 = 100.0;
 const PAIRS_ALWAYS: f64 = 1e6;
 /// Most rules that are proposed.
 const RULES_MAX: usize = 24;
+/// Share of records that have a value, below which a column is one that few records say.
+const SELDOM_FILLED: f64 = 0.3;
 /// Rules below which three columns are tried together, and how many of those are.
 const RULES_FEW: usize = 10;
 
@@ -103,7 +105,8 @@ pub(crate) fn blocking(
             alone.push((rule, cost));
         }
     }
-    alone.sort_by(|a, b| a.1.pairs.total_cmp(&b.1.pairs));
+    let order = |a: &(Rule, Cost), b: &(Rule, Cost)| order(evidence, a, b);
+    alone.sort_by(order);
     let mut spent = 0.0;
     for (rule, cost) in alone {
         if chosen.len() < RULES_MAX / 2 && spent + cost.pairs <= budget * 0.6 {
@@ -152,7 +155,7 @@ pub(crate) fn blocking(
             together.extend(kept);
         }
     }
-    together.sort_by(|a, b| a.1.pairs.total_cmp(&b.1.pairs));
+    together.sort_by(order);
     for (rule, cost) in together {
         if chosen.len() < RULES_MAX && spent + cost.pairs <= budget {
             spent += cost.pairs;
@@ -163,6 +166,15 @@ pub(crate) fn blocking(
         three_together(records, &atoms, &atom_pairs, &cost, budget - spent, &mut chosen);
     }
     chosen.into_iter().unzip()
+}
+
+/// The cheapest first; but what few records say at all takes no place of what most say.
+fn order(evidence: &[&Profile], a: &(Rule, Cost), b: &(Rule, Cost)) -> std::cmp::Ordering {
+    let is_seldom = |rule: &Rule| {
+        let of = |key: &Key| evidence.iter().find(|profile| profile.name == key.column);
+        rule.keys.iter().filter_map(of).any(|profile| profile.filled < SELDOM_FILLED)
+    };
+    is_seldom(&a.0).cmp(&is_seldom(&b.0)).then(a.1.pairs.total_cmp(&b.1.pairs))
 }
 
 /// The columns that atoms are parts of, each read once.

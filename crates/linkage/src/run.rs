@@ -116,7 +116,7 @@ pub fn run(model: &Model, records: &Records, options: &Options, progress: Progre
         let marginals = if every_pair && records.possible_pairs() <= train::COUNTED_MAX {
             marginals::marginals_of_all(model, &comparer, records, &counts)
         } else {
-            marginals::marginals(model, &comparer, records)
+            marginals::marginals(model, &comparer, records, &counts)
         };
         (train::maximise(model, records, &marginals, &counts, &judged), compared)
     } else {

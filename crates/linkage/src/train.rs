@@ -54,6 +54,8 @@ const TOGETHER: f64 = 0.55;
 const TOGETHER_MIN: f64 = 20.0;
 /// Largest share of pairs of the same thing that moved.
 const MOVED_MAX: f64 = 0.35;
+/// Bits by which a class of pairs must be likelier than strangers, on average, to be one.
+const TOLD_APART: f64 = 2.0;
 /// Pairs of related things for each pair of the same thing from which they are a class of their own.
 const KIN_MIN: f64 = 0.03;
 /// Rounds after which every pattern is looked at again; between them those are left out of which fewer pairs than this
@@ -173,20 +175,56 @@ pub fn maximise(
     counts: &Counts,
     labels: &ByPattern,
 ) -> Parameters {
-    let climb = |kin, stage| climb(model, records, marginals, (counts, labels), kin, stage);
-    let mut with_kin = climb(true, Stage::Rough);
+    let climb = |relatives, stage| climb(model, records, marginals, (counts, labels), relatives, stage);
+    let mut with_kin = climb(Relatives::Any, Stage::Rough);
     if is_kin(model, &with_kin) {
         // The rough part took relatives for the same, as where nearly every pair shares an address and few share a
         // name: without it the two classes stay apart.
-        let finer = climb(true, Stage::Fine);
+        let finer = climb(Relatives::Any, Stage::Fine);
         if !is_kin(model, &finer) {
             with_kin = finer;
         }
     }
+    if !is_told_apart(&with_kin, marginals) {
+        with_kin = climb(Relatives::Close, Stage::Rough);
+    }
     match &with_kin.kin {
-        Some(kin) if kin.prior < KIN_MIN * with_kin.prior => climb(false, Stage::Rough),
+        Some(kin) if kin.prior < KIN_MIN * with_kin.prior || !is_told_apart(&with_kin, marginals) => {
+            climb(Relatives::Unknown, Stage::Rough)
+        }
         _ => with_kin,
     }
+}
+
+/// What is believed of relatives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Relatives {
+    /// There are none.
+    Unknown,
+    /// They share whatever they share.
+    Any,
+    /// They disagree on nothing more often than records of the same thing may.
+    Close,
+}
+
+/// Whether related things can be told from strangers, and are less alike than the same thing. A class of which that is
+/// not so (shops of one town) only says that columns of strangers depend on each other.
+fn is_told_apart(parameters: &Parameters, marginals: &Marginals) -> bool {
+    let Some(kin) = &parameters.kin else { return true };
+    let sum = |bits: Vec<f64>| -> f64 { bits.iter().sum() };
+    // Not every pair says everything.
+    let said = |bits: Vec<f64>| -> f64 { bits.iter().zip(&marginals.known).map(|(bits, known)| bits * known).sum() };
+    let is_class = kin.prior.log2() + sum(told(&kin.k, parameters)) >= TOLD_APART;
+    // Fewer and more alike than the same thing: the two have changed places.
+    let is_same =
+        kin.prior < parameters.prior && said(told(&kin.k, parameters)) > said(told(&parameters.m, parameters));
+    is_class && !is_same
+}
+
+/// Bits by which each comparison tells a class's pairs from strangers, on average over those that have both values.
+fn told(class: &[Vec<f64>], parameters: &Parameters) -> Vec<f64> {
+    let bits = |(k, u): (&Vec<f64>, &Vec<f64>)| -> f64 { k.iter().zip(u).map(|(k, u)| k * (k / u).log2()).sum() };
+    class.iter().zip(&parameters.u).map(bits).collect()
 }
 
 /// Whether what was learned of the same thing is that of relatives: on what is personal they disagree as often as
@@ -203,7 +241,7 @@ fn climb(
     records: &Records,
     marginals: &Marginals,
     (counts, labels): (&Counts, &ByPattern),
-    kin: bool,
+    relatives: Relatives,
     mut stage: Stage,
 ) -> Parameters {
     let possible = records.possible_pairs().max(1.0);
@@ -212,7 +250,7 @@ fn climb(
         counts.iter().map(|(&(pattern, learns), &count)| Seen { pattern, learns, count, idle: false }).collect();
     patterns.sort_unstable_by_key(|seen| (seen.pattern, seen.learns));
 
-    let mut parameters = first(model, records, marginals, kin);
+    let mut parameters = first(model, records, marginals, relatives);
     if model.comparisons.len() == 1 {
         // One column alone cannot tell how often it is wrong.
         return parameters;
@@ -220,7 +258,7 @@ fn climb(
     let mut rounds_left_out = 0;
     for _ in 0..2 * ROUNDS_MAX {
         let before = parameters.clone();
-        round(model, possible, (&mut patterns, labels), stage, rounds_left_out == 0, &mut parameters);
+        round(model, possible, (&mut patterns, labels), (stage, relatives), rounds_left_out == 0, &mut parameters);
         if stage == Stage::Fine {
             for at in 0..model.comparisons.len() {
                 correct(&mut parameters, marginals, at);
@@ -243,10 +281,10 @@ fn climb(
         }
     }
     if known_by_one_column(&parameters) {
-        parameters = first(model, records, marginals, kin);
+        parameters = first(model, records, marginals, relatives);
         for _ in 0..ROUNDS_MAX {
             let before = parameters.prior;
-            round(model, possible, (&mut patterns, labels), Stage::PriorOnly, true, &mut parameters);
+            round(model, possible, (&mut patterns, labels), (Stage::PriorOnly, relatives), true, &mut parameters);
             if (before.ln() - parameters.prior.ln()).abs() < NEARLY_CONVERGED {
                 break;
             }
@@ -278,12 +316,14 @@ enum Stage {
     PriorOnly,
 }
 
-fn first(model: &Model, records: &Records, marginals: &Marginals, kin: bool) -> Parameters {
+fn first(model: &Model, records: &Records, marginals: &Marginals, relatives: Relatives) -> Parameters {
     let possible = records.possible_pairs().max(1.0);
     let smaller = records.first.min(if records.is_link() { records.rows - records.first } else { records.rows }) as f64;
     let prior = (0.3 * smaller / possible).clamp(1e-12, 0.3);
     let guess = || model.comparisons.iter().map(|comparison| first_guess(comparison.levels.len())).collect();
-    let kin = kin && model.comparisons.len() > 1 && model.comparisons.iter().any(|comparison| comparison.personal);
+    let kin = relatives != Relatives::Unknown
+        && model.comparisons.len() > 1
+        && model.comparisons.iter().any(|comparison| comparison.personal);
     let mut parameters = Parameters {
         prior,
         m: guess(),
@@ -292,6 +332,9 @@ fn first(model: &Model, records: &Records, marginals: &Marginals, kin: bool) -> 
         kin: kin.then(|| Kin { prior, k: guess() }),
         moves: None,
     };
+    for at in 0..model.comparisons.len() {
+        hold_chance(&mut parameters, marginals, at);
+    }
     chance_of_kin(model, &mut parameters);
     parameters
 }
@@ -300,7 +343,7 @@ fn round(
     model: &Model,
     possible: f64,
     (patterns, labels): (&mut [Seen], &ByPattern),
-    stage: Stage,
+    (stage, relatives): (Stage, Relatives),
     all: bool,
     parameters: &mut Parameters,
 ) {
@@ -349,10 +392,11 @@ fn round(
         };
         let most = if comparison.personal { OTHER_MAX_PERSONAL } else { OTHER_MAX };
         keep_other_within(&mut parameters.m[at], least, most);
-        if let Some(kin) = &mut parameters.kin
-            && !comparison.personal
-        {
+        if let Some(kin) = &mut parameters.kin {
             kin.k[at] = related.shares(at);
+            if relatives == Relatives::Close && !comparison.personal {
+                keep_other_within(&mut kin.k[at], 0.0, OTHER_MAX);
+            }
         }
     }
 }
@@ -405,12 +449,7 @@ fn together(parameters: &Parameters, model: &Model, patterns: &[Seen]) -> Option
 
 /// Whether only one column sets the pairs of the same thing apart from strangers.
 fn known_by_one_column(parameters: &Parameters) -> bool {
-    let mut bits: Vec<f64> = parameters
-        .m
-        .iter()
-        .zip(&parameters.u)
-        .map(|(m, u)| m.iter().zip(u).map(|(m, u)| m * (m / u).log2()).sum())
-        .collect();
+    let mut bits = told(&parameters.m, parameters);
     bits.sort_by(|a, b| b.total_cmp(a));
     bits.get(1).is_some_and(|second| *second < SECOND_MIN)
 }
@@ -431,11 +470,16 @@ const SAME_SURNAME: f64 = 0.7;
 /// Share of relatives that agree on something personal although it is not by chance: twins, namesakes.
 const NAMESAKES: f64 = 0.004;
 
+/// Cosine below which two texts only share their topic: relatives' texts may, as papers of one author and goods of one
+/// maker do.
+const TOPIC_BELOW: f64 = 0.7;
+
 /// What relatives agree on by chance follows from `u`.
 fn chance_of_kin(model: &Model, parameters: &mut Parameters) {
     let Some(kin) = &mut parameters.kin else { return };
     for (at, comparison) in model.comparisons.iter().enumerate().filter(|(_, comparison)| comparison.personal) {
         let u = &parameters.u[at];
+        let learned = &kin.k[at];
         let surname = comparison.levels.iter().position(|level| level.when == Test::Surname);
         let within: f64 = surname.map_or(0.0, |surname| u[..=surname].iter().sum());
         let extra = NAMESAKES / u.len() as f64;
@@ -448,7 +492,10 @@ fn chance_of_kin(model: &Model, parameters: &mut Parameters) {
                     Some(_) => (1.0 - SAME_SURNAME) * u,
                     None => u,
                 };
-                (1.0 - NAMESAKES) * chance + extra
+                let chance = (1.0 - NAMESAKES) * chance + extra;
+                let is_topic = comparison.levels[index].when == Test::Cosine
+                    && comparison.levels[index].at_least.is_some_and(|bound| bound < TOPIC_BELOW);
+                if is_topic { learned[index].max(chance) } else { chance }
             })
             .collect();
         let total: f64 = kin.k[at].iter().sum();
@@ -471,7 +518,18 @@ fn correct(parameters: &mut Parameters, marginals: &Marginals, at: usize) {
         .collect();
     let total: f64 = u.iter().sum();
     parameters.u[at] = u.into_iter().map(|u| u / total).collect();
-    parameters.chance[at] = (parameters.u[at][0] / share[0].max(1e-12)).min(1.0);
+    hold_chance(parameters, marginals, at);
+}
+
+/// Holds what strangers share of a column to what they can; the other levels keep their proportions.
+fn hold_chance(parameters: &mut Parameters, marginals: &Marginals, at: usize) {
+    let u = &mut parameters.u[at];
+    if u[0] > marginals.chance_max[at] {
+        let scale = (1.0 - marginals.chance_max[at]) / (1.0 - u[0]).max(1e-12);
+        u[1..].iter_mut().for_each(|u| *u *= scale);
+        u[0] = marginals.chance_max[at];
+    }
+    parameters.chance[at] = (u[0] / marginals.share[at][0].max(1e-12)).min(1.0);
 }
 
 fn change(before: &Parameters, after: &Parameters) -> f64 {

@@ -29,7 +29,7 @@ pub fn canonical(written: &str, reads: Reads) -> Option<Cow<'_, str>> {
             let day = read_written(written)?;
             format!("{:04}-{:02}-{:02}", day.year, day.month, day.day).into()
         }
-        Reads::Number => written.parse::<f64>().ok().filter(|number| number.is_finite())?.to_string().into(),
+        Reads::Number => number(written)?.to_string().into(),
         // Either has fifteen characters at least.
         Reads::CitizenId | Reads::CreditCode if written.len() < 15 => return None,
         Reads::CitizenId => CitizenId::read(&written.to_ascii_uppercase()).ok()?.as_str().to_owned().into(),
@@ -39,6 +39,20 @@ pub fn canonical(written: &str, reads: Reads) -> Option<Cow<'_, str>> {
         Reads::Point => return None,
     };
     (!value.is_empty()).then_some(value)
+}
+
+/// A number as people write it: with a sign of currency or 元 beside it, and commas between thousands.
+#[must_use]
+pub fn number(written: &str) -> Option<f64> {
+    let plain = |text: &str| text.parse::<f64>().ok().filter(|number| number.is_finite());
+    plain(written).or_else(|| {
+        let bare = written.trim_start_matches(['$', '€', '£', '¥', '￥']).trim_end_matches(['€', '元']).trim();
+        let mut groups = bare.split(',');
+        let whole = groups.next()?;
+        let in_thousands = groups.all(|group| group.split('.').next().is_some_and(|digits| digits.len() == 3));
+        let starts = whole.trim_start_matches('-').starts_with(|one: char| one.is_ascii_digit());
+        if in_thousands && starts { plain(&bare.replace(',', "")) } else { None }
+    })
 }
 
 /// Text without marks: what stands between words is one space.
@@ -137,5 +151,27 @@ pub fn write_sound(value: &str, sound: &mut String) {
             sound.push(group);
         }
         last = group.or(last);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_read_as_people_write_them() {
+        for (written, value) in [
+            ("44", 44.0),
+            ("$1,299.00", 1299.0),
+            ("¥88.5", 88.5),
+            ("12,000元", 12000.0),
+            ("-3.5", -3.5),
+            ("1e3", 1000.0),
+        ] {
+            assert_eq!(number(written), Some(value), "{written}");
+        }
+        for written in ["1,29", "12,0000", "a", "", "$", "元", "1,2,3", "inf", "$nan"] {
+            assert_eq!(number(written), None, "{written}");
+        }
     }
 }
