@@ -91,9 +91,5 @@ impl Exchange {
 
 /// A key in the one spelling in which registries keep it.
 fn spelled(text: &str) -> String {
-    let mut number = [0; 18];
-    if citizen_id::normalise_into(text, &mut number) {
-        return number.iter().map(|byte| char::from(*byte)).collect();
-    }
-    normalise_key(text).into_owned()
+    citizen_id::normalise(text).unwrap_or_else(|| normalise_key(text).into_owned())
 }

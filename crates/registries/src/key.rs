@@ -22,11 +22,7 @@ use yihe_vocabulary::{
 #[must_use]
 pub fn usable(kind: EntityKind, text: &str) -> Option<Cow<'_, str>> {
     match kind {
-        EntityKind::Person => {
-            let mut number = [0; 18];
-            citizen_id::normalise_into(text, &mut number)
-                .then(|| Cow::Owned(number.iter().map(|byte| char::from(*byte)).collect()))
-        }
+        EntityKind::Person => citizen_id::normalise(text).map(Cow::Owned),
         EntityKind::Organisation => {
             let code = normalise_key(text);
             credit_code::is_valid(code.as_bytes()).then_some(code)

@@ -304,11 +304,17 @@ impl FromStr for CitizenId {
     }
 }
 
-/// Normalises one key of the population registry without allocating, into `number`.
+/// One key of the population registry in its one spelling; `None` where it is unusable.
 ///
-/// The same law as [`CitizenId::read`], for loops over whole columns. Returns whether the key is usable.
+/// The same law as [`CitizenId::read`], for loops over whole columns.
 #[must_use]
-pub fn normalise_into(text: &str, number: &mut [u8; 18]) -> bool {
+pub fn normalise(text: &str) -> Option<String> {
+    let mut number = [0; 18];
+    normalise_into(text, &mut number).then(|| ascii(&number).to_owned())
+}
+
+/// Returns whether the key is usable, and then it is in `number`.
+fn normalise_into(text: &str, number: &mut [u8; 18]) -> bool {
     let text = trim(text);
     let mut folded = [0_u8; 18];
     let mut length = 0;

@@ -23,14 +23,7 @@ pub const PART_LENGTH_MAX: usize = 128;
 #[must_use]
 pub fn credit_record(party: &str, document: &str) -> Option<String> {
     let code = normalise_key(party);
-    let mut number = [0; 18];
-    let party = if credit_code::is_valid(code.as_bytes()) {
-        code
-    } else if citizen_id::normalise_into(party, &mut number) {
-        number.iter().map(|byte| char::from(*byte)).collect::<String>().into()
-    } else {
-        return None;
-    };
+    let party = if credit_code::is_valid(code.as_bytes()) { code } else { citizen_id::normalise(party)?.into() };
     Some(format!("{party}{BETWEEN}{}", word(document)?))
 }
 

@@ -491,10 +491,7 @@ fn key_of(keys: &[StringArray], row: usize) -> Option<String> {
 /// The key of the entity as registries write it; `parts` has one text for each column of the member's key.
 fn entity_key(kind: EntityKind, parts: &[String]) -> Option<String> {
     match (kind, parts) {
-        (EntityKind::Person, [text]) => {
-            let mut number = [0; 18];
-            citizen_id::normalise_into(text, &mut number).then(|| number.iter().map(|byte| char::from(*byte)).collect())
-        }
+        (EntityKind::Person, [text]) => citizen_id::normalise(text),
         (EntityKind::Organisation | EntityKind::Place | EntityKind::Certificate, [text]) => {
             Some(normalise_key(text).into_owned())
         }
