@@ -27,6 +27,24 @@ pub struct Tally {
     pub lost: BTreeMap<(String, String), u64>,
 }
 
+impl Tally {
+    /// Values of a field that were taken, from any dataset.
+    #[must_use]
+    pub fn filled(&self, field: &str) -> u64 {
+        of_field(&self.taken, field)
+    }
+
+    /// Values of a field that lost, of any dataset.
+    #[must_use]
+    pub fn conflicts(&self, field: &str) -> u64 {
+        of_field(&self.lost, field)
+    }
+}
+
+fn of_field(counts: &BTreeMap<(String, String), u64>, field: &str) -> u64 {
+    counts.iter().filter(|((name, _), _)| name == field).map(|(_, number)| number).sum()
+}
+
 /// Counts the golden table and the conflicts as they are now; reads one column for each field.
 ///
 /// # Errors

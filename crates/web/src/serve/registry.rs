@@ -187,16 +187,13 @@ fn field_line(pack: &Pack, known: &Registry, field: &yihe_definitions::Field, ta
             SourceLine { dataset: title, department, rank, taken }
         })
         .collect();
-    let sum = |counts: &BTreeMap<(String, String), u64>| {
-        counts.iter().filter(|((name, _), _)| *name == field.name).map(|(_, number)| number).sum()
-    };
     FieldLine {
         name: field.name.clone(),
         title: field.title.clone(),
         standard: field.standard.clone(),
         group: field.group.clone(),
-        filled: sum(&tally.taken),
-        conflicts: sum(&tally.lost),
+        filled: tally.filled(&field.name),
+        conflicts: tally.conflicts(&field.name),
         sources,
     }
 }

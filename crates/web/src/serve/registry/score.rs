@@ -1,6 +1,6 @@
 //! How good golden records and themes are: by their own values where they tell, else by the datasets behind them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use yihe_definitions::{Dimension, Pack, Registry, Theme, ThemeSource};
 use yihe_quality::{Score, Scoring, overview::Overview, score::measured};
@@ -29,12 +29,9 @@ pub async fn of_registry(
     let (Some(entities), Some(tally)) = (entities, tally) else {
         return Ok(score_view(&scheme, &scheme.together(&[])));
     };
-    let sum = |counts: &BTreeMap<(String, String), u64>, field: &str| -> u64 {
-        counts.iter().filter(|((name, _), _)| name == field).map(|(_, number)| number).sum()
-    };
     let mut own = Vec::new();
     for field in &known.fields {
-        let (filled, lost) = (sum(&tally.taken, &field.name), sum(&tally.lost, &field.name));
+        let (filled, lost) = (tally.filled(&field.name), tally.conflicts(&field.name));
         // That somebody did not die is no gap.
         if known.standing.fields().all(|(_, standing)| standing != field.name) {
             own.push(measured(field.name.clone(), Dimension::Completeness, entities, entities.saturating_sub(filled)));
