@@ -2,49 +2,20 @@
 //! nightly round.
 
 use std::{
-    io::{BufRead as _, BufReader, Read as _, Write as _},
+    io::{Read as _, Write as _},
     net::TcpListener,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::Command,
     thread,
     time::{Duration, Instant},
 };
 
 use serde_json::Value;
 
-use crate::program::{json, parsed, said, yihe};
-
-/// A program that serves; killed when the test ends, however it ends.
-struct Serving {
-    child: Child,
-    told: Value,
-}
-
-impl Serving {
-    fn start(mut command: Command) -> Self {
-        let mut child = command.arg("--json").stdout(Stdio::piped()).spawn().expect("it starts");
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("it speaks");
-        Self { child, told: serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}")) }
-    }
-
-    fn address(&self) -> &str {
-        self.told["address"].as_str().expect("an address")
-    }
-
-    /// Ends it as an operator does, and says whether it ended well.
-    fn stop(mut self) -> bool {
-        let asked = Command::new("kill").arg(self.child.id().to_string()).status().expect("kill runs");
-        asked.success() && self.child.wait().expect("it ends").success()
-    }
-}
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+use crate::{
+    program::{json, parsed, said, yihe},
+    serving::Serving,
+};
 
 /// A data folder with the demonstration city's definitions published: a few dozen entries.
 fn city(data: &Path) {
@@ -376,7 +347,7 @@ fn keys_are_rotated_with_an_entry_old_proofs_stay_good_and_a_serving_process_is_
     let object = format!("entry:{}", announced(&data));
     let old = json(&data, &["ledger", "prove", &object, "--out", &word(&folder.path().join("old"))]);
     let before = log_lines(&data);
-    let server = Serving::start(yihe(&data, &["serve", "--listen", "127.0.0.1:0"]));
+    let server = Serving::folder(&data);
     let refused = yihe(&data, &["ledger", "rotate-key"]).output().expect("it runs");
     assert_eq!(refused.status.code(), Some(3), "{}", said(&refused));
     assert!(said(&refused).contains("stop yihe serve"), "{}", said(&refused));
@@ -415,7 +386,7 @@ async fn the_nightly_round_names_what_was_changed_and_an_alarm_waits_for_the_aut
     let store = data.join("store").join("yihe.sqlite");
     let changed = Command::new("python3").args(["-c", change]).arg(&store).arg(&code).status().expect("python3 runs");
     assert!(changed.success());
-    let server = Serving::start(yihe(&data, &["serve", "--listen", "127.0.0.1:0"]));
+    let server = Serving::folder(&data);
     let url = format!("{}/ledger?lang=en", server.address());
     let begun = Instant::now();
     let page = loop {

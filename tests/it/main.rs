@@ -15,6 +15,7 @@ mod program;
 mod protection;
 mod quality_loop;
 mod registries;
+mod serving;
 mod standing;
 mod themes;
 mod truth;

@@ -1,8 +1,8 @@
 //! Bring your own: one file, proposed, applied, checked, catalogued, shared by API and in the ledger.
 
-use std::{fs, io::BufRead, process::Stdio};
+use std::fs;
 
-use crate::program::{json, yihe};
+use crate::{program::json, serving::Serving};
 
 const FILE: &str = "\
 姓名,公民身份号码,出生日期,月收入,是否在册
@@ -32,22 +32,14 @@ async fn one_csv_is_shared_and_proven_with_the_commands_of_the_readme() {
     let shared = json(&data, &["share", "grant", &code, "--department", "partner"]);
     let token = shared["token"].as_str().expect("a token");
 
-    let mut server =
-        yihe(&data, &["serve", "--listen", "127.0.0.1:0", "--json"]).stdout(Stdio::piped()).spawn().expect("a server");
-    let mut line = String::new();
-    std::io::BufReader::new(server.stdout.take().expect("a pipe")).read_line(&mut line).expect("it speaks");
-    let address: serde_json::Value = serde_json::from_str(&line).expect("json");
-    let url =
-        format!("{}/api/v1/share/people/records/11010519491231002X", address["address"].as_str().expect("an address"));
-    let client = reqwest::Client::new();
-    let call = |token: String| client.get(&url).bearer_auth(token).header("X-Yihe-Case", "case-1").send();
-    let answer = call(token.to_owned()).await.expect("an answer");
+    let server = Serving::folder(&data);
+    let key = "11010519491231002X";
+    let answer = server.call("people", key, token).await;
     assert_eq!(answer.status(), 200);
     let body = answer.text().await.expect("a body");
     assert!(body.contains("张") && !body.contains("11010519491231002X"), "masked by default: {body}");
-    assert_eq!(call("yihe_wrong".to_owned()).await.expect("an answer").status(), 401);
-    let ended = std::process::Command::new("kill").arg(server.id().to_string()).status().expect("kill runs");
-    assert!(ended.success() && server.wait().expect("it ends").success(), "the server ends well");
+    assert_eq!(server.call("people", key, "yihe_wrong").await.status(), 401);
+    assert!(server.stop(), "the server ends well");
 
     let report = json(&data, &["ledger", "verify"]);
     assert_eq!(report["sound"], true, "{report}");

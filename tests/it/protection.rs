@@ -1,16 +1,11 @@
 //! A protected person is in no supply, from a base registry, a theme or a dataset, while the server runs; who answers
 //! for a theme is asked when a value of it is objected to.
 
-use std::{
-    fs,
-    io::BufRead,
-    path::Path,
-    process::{Child, Stdio},
-};
+use std::{fs, path::Path};
 
 use serde_json::Value;
 
-use crate::program::{json, yihe};
+use crate::{program::json, serving::Serving};
 
 const PACK: &str = r#"
 kind: department
@@ -140,44 +135,6 @@ fn prepare(data: &Path) -> [(&'static str, &'static str, String); 3] {
     })
 }
 
-struct Server {
-    child: Child,
-    address: String,
-}
-
-impl Server {
-    fn start(data: &Path) -> Self {
-        let mut child = yihe(data, &["serve", "--listen", "127.0.0.1:0", "--json"])
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("a server");
-        let mut first = String::new();
-        std::io::BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut first).expect("it speaks");
-        let said: Value = serde_json::from_str(&first).expect("json");
-        Self { child, address: said["address"].as_str().expect("an address").to_owned() }
-    }
-
-    /// The answer of one supply.
-    async fn asked(&self, source: &str, key: &str, token: &str) -> Value {
-        let answer = reqwest::Client::new()
-            .get(format!("{}/api/v1/share/{source}/records/{key}", self.address))
-            .bearer_auth(token)
-            .header("X-Yihe-Case", "case-1")
-            .send()
-            .await
-            .expect("an answer");
-        assert_eq!(answer.status(), 200, "{source}");
-        answer.json().await.expect("json")
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 fn records(answer: &Value) -> usize {
     answer["records"].as_array().expect("a list").len()
 }
@@ -187,10 +144,10 @@ async fn a_protected_person_is_in_no_supply_from_the_moment_it_is_noted() {
     let folder = tempfile::tempdir().expect("a folder");
     let data = folder.path();
     let grants = prepare(data);
-    let server = Server::start(data);
+    let server = Serving::folder(data);
     let mut receipt = String::new();
     for (source, key, token) in &grants {
-        let answer = server.asked(source, key, token).await;
+        let answer = server.supply(source, key, token).await;
         assert_eq!(records(&answer), 1, "{source}: {answer}");
         if *source == "theme_employed" {
             answer["receipt"].as_str().expect("a receipt").clone_into(&mut receipt);
@@ -202,9 +159,9 @@ async fn a_protected_person_is_in_no_supply_from_the_moment_it_is_noted() {
 
     json(data, &["registry", "protect", "population", ZHANG, "--basis", "证人保护"]);
     for (source, key, token) in &grants {
-        assert_eq!(records(&server.asked(source, key, token).await), 0, "{source}");
+        assert_eq!(records(&server.supply(source, key, token).await), 0, "{source}");
         let (other, bystander) = (if *source == "insured" { "C2" } else { LI }, token);
-        assert_eq!(records(&server.asked(source, other, bystander).await), 1, "{source}: nobody else is hidden");
+        assert_eq!(records(&server.supply(source, other, bystander).await), 1, "{source}: nobody else is hidden");
     }
     // Shown rows follow with the next build.
     json(data, &["registry", "build"]);
@@ -226,7 +183,7 @@ async fn a_protected_person_is_in_no_supply_from_the_moment_it_is_noted() {
     json(data, &["registry", "unprotect", "population", ZHANG]);
     json(data, &["registry", "build"]);
     for (source, key, token) in &grants {
-        assert_eq!(records(&server.asked(source, key, token).await), 1, "{source}: as before");
+        assert_eq!(records(&server.supply(source, key, token).await), 1, "{source}: as before");
     }
     drop(server);
     assert_eq!(json(data, &["ledger", "verify"])["sound"], true);

@@ -1,11 +1,12 @@
 //! 核验—反馈—更新: a fault becomes a ticket of its department, the source corrects, the next delivery proves it; what
 //! comes back is asked about again; a user objects, and everybody who had the old value is told and acknowledges.
 
-use std::{fs, io::BufRead, path::Path, process::Stdio};
+use std::{fs, path::Path};
 
 use serde_json::Value;
 
 use crate::program::{json, parsed, said, yihe};
+use crate::serving::Serving;
 
 /// Three pupils; two mobile numbers are wrong, one row lacks its school.
 const FIRST: &str = "\
@@ -315,27 +316,13 @@ async fn supplied(data: &Path, code: &str, departments: &[&str]) -> Vec<String> 
             tokens.insert(*department, shared["token"].as_str().expect("a token").to_owned());
         }
     }
-    let mut server =
-        yihe(data, &["serve", "--listen", "127.0.0.1:0", "--json"]).stdout(Stdio::piped()).spawn().expect("a server");
-    let mut first = String::new();
-    std::io::BufReader::new(server.stdout.take().expect("a pipe")).read_line(&mut first).expect("it speaks");
-    let address: Value = serde_json::from_str(&first).expect("json");
-    let url = format!("{}/api/v1/share/pupils/records/S001", address["address"].as_str().expect("an address"));
+    let server = Serving::folder(data);
     let mut receipts = Vec::new();
     for department in departments {
-        let answer = reqwest::Client::new()
-            .get(&url)
-            .bearer_auth(&tokens[department])
-            .header("X-Yihe-Case", "case-1")
-            .send()
-            .await
-            .expect("an answer");
-        assert_eq!(answer.status(), 200);
-        let body: Value = answer.json().await.expect("json");
+        let body = server.supply("pupils", "S001", &tokens[department]).await;
         receipts.push(body["receipt"].as_str().expect("a receipt").to_owned());
     }
-    let ended = std::process::Command::new("kill").arg(server.id().to_string()).status().expect("kill runs");
-    assert!(ended.success() && server.wait().expect("it ends").success(), "the server ends well");
+    assert!(server.stop(), "the server ends well");
     receipts
 }
 
