@@ -149,18 +149,8 @@ pub(crate) struct Beside {
 
 #[derive(Serialize, Deserialize)]
 struct Note {
-    files: Vec<FileNote>,
+    files: Vec<WrittenFile>,
     hidden: Vec<HiddenNote>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct FileNote {
-    path: String,
-    size: u64,
-    rows: u64,
-    bucket: Option<u32>,
-    sha256: String,
-    stats: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -190,18 +180,7 @@ impl Beside {
     /// Writes the note, durably, and returns the property that names it.
     pub(crate) fn write(&self, folder: &Path) -> Result<String, LakeError> {
         let note = Note {
-            files: self
-                .files
-                .iter()
-                .map(|file| FileNote {
-                    path: file.path.clone(),
-                    size: file.size,
-                    rows: file.rows,
-                    bucket: file.bucket,
-                    sha256: file.sha256.clone(),
-                    stats: file.stats.clone(),
-                })
-                .collect(),
+            files: self.files.clone(),
             hidden: self
                 .hidden
                 .iter()
@@ -244,14 +223,6 @@ impl Beside {
             return Err(wrong(format!("found SHA-256 {found}, the log says {expected}")));
         }
         let note: Note = serde_json::from_slice(&text).map_err(|source| failed(source.into()))?;
-        let files = note.files.into_iter().map(|file| WrittenFile {
-            path: file.path,
-            size: file.size,
-            rows: file.rows,
-            bucket: file.bucket,
-            sha256: file.sha256,
-            stats: file.stats,
-        });
         let hidden = note.hidden.into_iter().map(|hidden| {
             let places = hidden.steps.iter().scan(0_u32, |last, step| {
                 *last = last.saturating_add(*step);
@@ -259,7 +230,7 @@ impl Beside {
             });
             (hidden.path, Arc::new(places.collect()))
         });
-        Ok(Self { files: files.collect(), hidden: hidden.collect() })
+        Ok(Self { files: note.files, hidden: hidden.collect() })
     }
 
     /// The name of the note in a property.

@@ -178,8 +178,17 @@ impl Lake {
         Ok(None)
     }
 
-    /// Reads a commit of ours back from its log entry.
-    fn read_commit(&self, table: &TableName, version: i64) -> Result<Commit, LakeError> {
+    /// What a commit of ours changed; `None` when its log entry was cleaned away, or another engine wrote it.
+    pub(crate) fn changed_by(&self, table: &TableName, version: i64) -> Result<Option<Changed>, LakeError> {
+        if !self.log_file(table, version).exists() {
+            return Ok(None);
+        }
+        let actions = self.log_entry(table, version)?;
+        Ok(actions.iter().find_map(|action| action["commitInfo"].get(RECORD)).map(changed_in))
+    }
+
+    /// The actions of a log entry.
+    fn log_entry(&self, table: &TableName, version: i64) -> Result<Vec<Value>, LakeError> {
         let path = self.log_file(table, version);
         let length = fs::metadata(&path).map_err(|source| LakeError::file("read", &path, source))?.len();
         if length > LOG_ENTRY_BYTES_MAX {
@@ -190,6 +199,12 @@ impl Lake {
             return Err(LakeError::file("read", &path, source));
         }
         let text = fs::read_to_string(&path).map_err(|source| LakeError::file("read", &path, source))?;
+        let wrong = |source: serde_json::Error| LakeError::file("read", &path, source.into());
+        text.lines().map(|line| serde_json::from_str(line).map_err(wrong)).collect()
+    }
+
+    /// Reads a commit of ours back from its log entry.
+    fn read_commit(&self, table: &TableName, version: i64) -> Result<Commit, LakeError> {
         let mut commit = Commit {
             version,
             rows: 0,
@@ -199,13 +214,9 @@ impl Lake {
             meta: Map::new(),
             already_done: true,
         };
-        for line in text.lines() {
-            let action: Value = serde_json::from_str(line)
-                .map_err(|source| LakeError::file("read", &path, io::Error::new(io::ErrorKind::InvalidData, source)))?;
+        for action in self.log_entry(table, version)? {
             if let Some(record) = action["commitInfo"].get(RECORD) {
-                let count = |name: &str| record["changed"][name].as_u64().unwrap_or(0);
-                commit.changed =
-                    Changed { inserted: count("inserted"), updated: count("updated"), deleted: count("deleted") };
+                commit.changed = changed_in(record);
                 commit.meta = record["meta"].as_object().cloned().unwrap_or_default();
                 for file in record["beside"].as_array().into_iter().flatten() {
                     let file = FileRecord {
@@ -331,6 +342,12 @@ fn sync_log(lake: &Lake, table: &TableName, version: i64) -> Result<(), LakeErro
         sync(folder).map_err(|source| LakeError::file("write", folder, source))?;
     }
     Ok(())
+}
+
+/// What our record of a commit says that it changed.
+fn changed_in(record: &Value) -> Changed {
+    let count = |name: &str| record["changed"][name].as_u64().unwrap_or(0);
+    Changed { inserted: count("inserted"), updated: count("updated"), deleted: count("deleted") }
 }
 
 fn record(draft: &Draft) -> Value {

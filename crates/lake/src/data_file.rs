@@ -19,6 +19,7 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::metadata::{ParquetMetaData, SortingColumn};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
@@ -68,7 +69,7 @@ impl DataFile {
 }
 
 /// A data file that lies on disk and that no version lists yet.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct WrittenFile {
     pub path: String,
     pub size: u64,
@@ -186,14 +187,14 @@ fn properties(shape: &FileShape) -> WriterProperties {
         .set_write_batch_size(PAGE_ROWS)
         .set_statistics_enabled(EnabledStatistics::Page)
         .set_sorting_columns((!sorting.is_empty()).then_some(sorting));
-    for name in &shape.key {
+    for (at, name) in shape.key.iter().enumerate() {
         let column = ColumnPath::from(name.as_str());
         builder = builder
             .set_column_bloom_filter_enabled(column.clone(), true)
             .set_column_bloom_filter_fpp(column.clone(), 0.01)
             .set_column_bloom_filter_max_ndv(column.clone(), ROW_GROUP_ROWS as u64)
-            // Nearly every value of a key differs: a dictionary would be built and thrown away.
-            .set_column_dictionary_enabled(column, false);
+            // Nearly every first value of a key differs: a dictionary would be built and thrown away.
+            .set_column_dictionary_enabled(column, at > 0);
     }
     for name in &shape.found_by {
         let column = ColumnPath::from(name.as_str());

@@ -9,19 +9,15 @@ use arrow::array::{AsArray, RecordBatch, Scalar, StringArray};
 use arrow::compute::cast;
 use arrow::compute::kernels::cmp;
 use arrow::datatypes::DataType;
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{
-    ArrowPredicateFn, ArrowReaderMetadata, ParquetRecordBatchReaderBuilder, RowFilter, RowSelection,
-};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder, RowSelection};
 use parquet::bloom_filter::Sbbf;
 use parquet::errors::ParquetError;
 
 use crate::beside::push_live;
 use crate::error::LakeError;
 use crate::lake::{Lake, locked};
-use crate::merge::adapt;
+use crate::lookup::rows_where;
 use crate::name::TableName;
-use crate::table::Table;
 use crate::write::blocking;
 
 /// Memory for filters, in bytes: of about thirty million rows.
@@ -63,47 +59,18 @@ impl Lake {
                     }
                     first += rows;
                 }
-                if !groups.is_empty() {
-                    let selection = RowSelection::from(selectors);
-                    read(&table, &path, &footer, &column, &text, (groups, selection), &mut found).map_err(failed)?;
-                }
+                let sought = Scalar::new(StringArray::from(vec![text.clone()]));
+                let is_sought = move |batch: RecordBatch| {
+                    cmp::eq(cast(batch.column(0), &DataType::Utf8)?.as_string::<i32>(), &sought)
+                };
+                let chosen = (groups, RowSelection::from(selectors));
+                let rows = rows_where(&path, &footer, chosen, &[&column], &table.schema, is_sought);
+                found.extend(rows.map_err(failed)?);
             }
             Ok(found)
         })
         .await?
     }
-}
-
-fn read(
-    table: &Table,
-    path: &Path,
-    footer: &ArrowReaderMetadata,
-    column: &str,
-    text: &str,
-    (groups, selection): (Vec<usize>, RowSelection),
-    found: &mut Vec<RecordBatch>,
-) -> Result<(), ParquetError> {
-    let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(File::open(path)?, footer.clone());
-    let mask = ProjectionMask::columns(builder.parquet_schema(), [column]);
-    let all = table.schema.fields().iter().map(|field| field.name().as_str());
-    let all = ProjectionMask::columns(builder.parquet_schema(), all);
-    let sought = Scalar::new(StringArray::from(vec![text.to_owned()]));
-    let is_sought = ArrowPredicateFn::new(mask, move |batch| {
-        cmp::eq(cast(batch.column(0), &DataType::Utf8)?.as_string::<i32>(), &sought)
-    });
-    let reader = builder
-        .with_row_groups(groups)
-        .with_row_selection(selection)
-        .with_row_filter(RowFilter::new(vec![Box::new(is_sought)]))
-        .with_projection(all)
-        .build()?;
-    for batch in reader {
-        let batch = batch?;
-        if batch.num_rows() > 0 {
-            found.push(adapt(&batch, &table.schema)?);
-        }
-    }
-    Ok(())
 }
 
 /// For each row group the filter of one column; `None` where the file has none.

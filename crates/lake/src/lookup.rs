@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, Scalar, StringArray};
 use arrow::compute::kernels::cmp;
 use arrow::compute::{CastOptions, and_kleene, cast, cast_with_options};
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, SchemaRef};
 use arrow::error::ArrowError;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
@@ -27,6 +27,8 @@ use crate::pages::Bounds;
 use crate::table::Table;
 use crate::write::blocking;
 
+/// Rows read at a time.
+const BATCH_ROWS: usize = 8_192;
 /// Memory for Parquet footers with their page indexes, in bytes.
 const FOOTER_BYTES: usize = 256 << 20;
 
@@ -113,31 +115,10 @@ impl Sought {
         footer: &ArrowReaderMetadata,
         found: &mut Vec<RecordBatch>,
     ) -> Result<(), ParquetError> {
-        let (groups, selection) = self.candidates(hidden, footer)?;
-        if groups.is_empty() {
-            return Ok(());
-        }
-        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(File::open(path)?, footer.clone());
-        let descriptor = builder.parquet_schema();
-        let key_columns = self.parts.iter().map(|(name, _)| name.as_str());
-        let key_mask = ProjectionMask::columns(descriptor, key_columns);
-        let known = table.schema.fields().iter().map(|field| field.name().as_str());
-        let mask = ProjectionMask::columns(descriptor, known);
+        let chosen = self.candidates(hidden, footer)?;
+        let names: Vec<&str> = self.parts.iter().map(|(name, _)| name.as_str()).collect();
         let parts = self.parts.clone();
-        let is_sought = ArrowPredicateFn::new(key_mask, move |batch| equals(&batch, &parts));
-        let reader = builder
-            .with_row_groups(groups)
-            .with_row_selection(selection)
-            .with_row_filter(RowFilter::new(vec![Box::new(is_sought)]))
-            .with_projection(mask)
-            .with_batch_size(1024)
-            .build()?;
-        for batch in reader {
-            let batch = batch?;
-            if batch.num_rows() > 0 {
-                found.push(adapt(&batch, &table.schema)?);
-            }
-        }
+        found.extend(rows_where(path, footer, chosen, &names, &table.schema, move |batch| equals(&batch, &parts))?);
         Ok(())
     }
 
@@ -150,6 +131,40 @@ impl Sought {
         let (name, value) = &self.parts[0];
         Bounds::of(footer, name)?.select(hidden, |lows, highs| within(lows, highs, value))
     }
+}
+
+/// The rows of some row groups and pages of a file for which `is_wanted` is true of the columns `names`, with the
+/// columns of `schema`. The other columns are decoded of those rows only.
+pub(crate) fn rows_where(
+    path: &Path,
+    footer: &ArrowReaderMetadata,
+    (groups, selection): (Vec<usize>, RowSelection),
+    names: &[&str],
+    schema: &SchemaRef,
+    is_wanted: impl FnMut(RecordBatch) -> Result<BooleanArray, ArrowError> + Send + 'static,
+) -> Result<Vec<RecordBatch>, ParquetError> {
+    if groups.is_empty() {
+        return Ok(Vec::new());
+    }
+    let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(File::open(path)?, footer.clone());
+    let descriptor = builder.parquet_schema();
+    let asked = ProjectionMask::columns(descriptor, names.iter().copied());
+    let whole = ProjectionMask::columns(descriptor, schema.fields().iter().map(|field| field.name().as_str()));
+    let reader = builder
+        .with_row_groups(groups)
+        .with_row_selection(selection)
+        .with_row_filter(RowFilter::new(vec![Box::new(ArrowPredicateFn::new(asked, is_wanted))]))
+        .with_projection(whole)
+        .with_batch_size(BATCH_ROWS)
+        .build()?;
+    let mut found = Vec::new();
+    for batch in reader {
+        let batch = batch?;
+        if batch.num_rows() > 0 {
+            found.push(adapt(&batch, schema)?);
+        }
+    }
+    Ok(found)
 }
 
 /// True where `low <= value <= high`, and where a bound is unknown.

@@ -25,15 +25,6 @@ use crate::runs;
 /// Rows handled at a time.
 const BATCH_ROWS: usize = 8_192;
 
-/// What a new row does to the row that has its key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Effect {
-    /// Takes its place.
-    Put,
-    /// Removes it.
-    Delete,
-}
-
 /// All that merging one bucket needs.
 pub(crate) struct BucketMerge<'a> {
     pub table: &'a TableName,
@@ -41,11 +32,12 @@ pub(crate) struct BucketMerge<'a> {
     pub bucket: u32,
     /// Columns whose greatest value wins among new rows of one key.
     pub order: &'a [String],
-    pub effect: Effect,
     /// The bucket's files, each in key order; no key is in two of them.
     pub old: Vec<Arc<DataFile>>,
-    /// New rows in order of arrival. For [`Effect::Delete`] they have the key's columns only.
+    /// New rows in order of arrival; each takes the place of the old row that has its key.
     pub new: Vec<RecordBatch>,
+    /// Keys whose old rows go, unless a new row has the key.
+    pub gone: Vec<RecordBatch>,
     /// Path of the file to write, below the table's folder.
     pub path: String,
     /// Where the footers of old files are, when files that hold none of the new keys may stay as they are;
@@ -71,17 +63,17 @@ impl BucketMerge<'_> {
         let arranging = |source| LakeError::Arrow { action: "merge", table: self.table.clone(), source };
         let mut keys = KeyOrder::new(&self.shape.schema, &self.shape.key).map_err(arranging)?;
         let winners = Winners::choose(&mut keys, &self.new, self.order).map_err(arranging)?;
+        let gone = Winners::choose(&mut keys, &self.gone, &[]).map_err(arranging)?;
         let replaced = match self.beside {
-            Some(footers) if self.effect == Effect::Put && !self.old.is_empty() => {
-                let places: Vec<_> = (0..winners.len()).map(|at| winners.place(at, 0)).collect();
-                let sought = runs::Sought::new(self.shape, &self.new, &places).map_err(arranging)?;
+            Some(footers) if winners.len() > 0 && !self.old.is_empty() => {
+                let sought = keys_of(self.shape, &self.new, &self.gone).map_err(arranging)?;
                 runs::to_rewrite(&self.old, &self.shape.folder, footers, &sought)?
             }
             _ => self.old.clone(),
         };
         let mut changed = Changed::default();
         let mut writer = FileWriter::create(self.shape, self.path.clone(), Some(self.bucket))?;
-        let mut next = 0;
+        let (mut next, mut next_gone) = (0, 0);
         let mut readers = Vec::with_capacity(replaced.len());
         for file in &replaced {
             readers.push(SortedFile::open(&FileRows::live(&self.shape.folder, file), &self.shape.schema)?);
@@ -94,23 +86,22 @@ impl BucketMerge<'_> {
             for row in 0..batch.num_rows() {
                 let key = rows.row(row);
                 while next < winners.len() && winners.key(next) < key {
-                    if self.effect == Effect::Put {
-                        places.push(winners.place(next, 1));
-                        changed.inserted += 1;
-                        untouched = false;
-                    }
-                    next += 1;
-                }
-                if next < winners.len() && winners.key(next) == key {
-                    match self.effect {
-                        Effect::Put => {
-                            places.push(winners.place(next, 1));
-                            changed.updated += 1;
-                        }
-                        Effect::Delete => changed.deleted += 1,
-                    }
+                    places.push(winners.place(next, 1));
+                    changed.inserted += 1;
                     untouched = false;
                     next += 1;
+                }
+                while next_gone < gone.len() && gone.key(next_gone) < key {
+                    next_gone += 1;
+                }
+                if next < winners.len() && winners.key(next) == key {
+                    places.push(winners.place(next, 1));
+                    changed.updated += 1;
+                    untouched = false;
+                    next += 1;
+                } else if next_gone < gone.len() && gone.key(next_gone) == key {
+                    changed.deleted += 1;
+                    untouched = false;
                 } else {
                     places.push((0, row));
                 }
@@ -120,17 +111,13 @@ impl BucketMerge<'_> {
                 continue;
             }
             let mut sources = vec![&batch];
-            if self.effect == Effect::Put {
-                sources.extend(&self.new);
-            }
+            sources.extend(&self.new);
             write_places(&mut writer, &sources, &places, arranging)?;
         }
-        if self.effect == Effect::Put {
-            let sources: Vec<&RecordBatch> = self.new.iter().collect();
-            let rest: Vec<_> = (next..winners.len()).map(|at| winners.place(at, 0)).collect();
-            changed.inserted += rest.len() as u64;
-            write_places(&mut writer, &sources, &rest, arranging)?;
-        }
+        let sources: Vec<&RecordBatch> = self.new.iter().collect();
+        let rest: Vec<_> = (next..winners.len()).map(|at| winners.place(at, 0)).collect();
+        changed.inserted += rest.len() as u64;
+        write_places(&mut writer, &sources, &rest, arranging)?;
         if changed == Changed::default() && !self.anyway {
             return Ok(Merged::default());
         }
@@ -176,12 +163,22 @@ impl KeyOrder {
     }
 }
 
-/// The keys of new rows, each once, in order.
-pub(crate) fn keys_of(shape: &FileShape, new: &[RecordBatch], order: &[String]) -> Result<runs::Sought, ArrowError> {
+/// The keys of new rows and those whose rows go, each once, in order. A key that is both is a new row's.
+pub(crate) fn keys_of(
+    shape: &FileShape,
+    new: &[RecordBatch],
+    gone: &[RecordBatch],
+) -> Result<runs::Sought, ArrowError> {
     let mut keys = KeyOrder::new(&shape.schema, &shape.key)?;
-    let winners = Winners::choose(&mut keys, new, order)?;
+    let only_keys = |batch: &RecordBatch| {
+        let at = shape.key.iter().map(|name| batch.schema().index_of(name)).collect::<Result<Vec<_>, _>>()?;
+        batch.project(&at)
+    };
+    // Of one key the last counts.
+    let batches = gone.iter().chain(new).map(only_keys).collect::<Result<Vec<_>, ArrowError>>()?;
+    let winners = Winners::choose(&mut keys, &batches, &[])?;
     let places: Vec<_> = (0..winners.len()).map(|at| winners.place(at, 0)).collect();
-    runs::Sought::new(shape, new, &places)
+    runs::Sought::new(shape, &batches, &places, gone.len())
 }
 
 /// The one row of each key that counts, in key order.
@@ -430,7 +427,7 @@ impl SortedFile {
 }
 
 /// The columns by which every row group says that it is sorted, where we wrote the file.
-fn sorted_by(metadata: &ParquetMetaData) -> Vec<String> {
+pub(crate) fn sorted_by(metadata: &ParquetMetaData) -> Vec<String> {
     let ours = metadata.file_metadata().created_by().is_some_and(|by| by.starts_with(CREATED_BY));
     let columns = metadata.file_metadata().schema_descr();
     let names = |group: &RowGroupMetaData| -> Vec<String> {

@@ -1,37 +1,32 @@
 //! Some rows of a table: those with given keys, and those in which two versions differ.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::fs::File;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use arrow::array::{AsArray, BooleanArray, RecordBatch, StringArray, UInt32Array};
+use arrow::array::{AsArray, BooleanArray, BooleanBufferBuilder, RecordBatch, StringArray, UInt32Array};
 use arrow::compute::{cast, take_record_batch};
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
 use futures::stream::{self, StreamExt, TryStreamExt};
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{
-    ArrowPredicateFn, ArrowReaderMetadata, ParquetRecordBatchReaderBuilder, RowFilter, RowSelection,
-};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, RowSelection};
 use parquet::errors::ParquetError;
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::beside::{FileRows, live_selection, only_in_one};
+use crate::beside::{Chosen, FileRows, live_selection, only_in_one};
 use crate::data_file::DataFile;
 use crate::error::LakeError;
-use crate::lake::Lake;
+use crate::lake::{Lake, locked};
 use crate::layout::bucket_of;
-use crate::merge::{SortedFile, adapt};
+use crate::lookup::rows_where;
+use crate::merge::{SortedFile, sorted_by};
 use crate::name::TableName;
+use crate::ordered::{has, meet_in_order};
 use crate::pages::Bounds;
-use crate::runs::has;
 use crate::table::Table;
 use crate::write::blocking;
 
-/// Rows read at a time.
-const BATCH_ROWS: usize = 8_192;
 /// Between the texts of a key of several columns.
 const BETWEEN: &str = "\u{1f}";
 
@@ -42,6 +37,18 @@ pub struct Differing {
     pub gone: Vec<RecordBatch>,
     /// Rows of the newer version that the older has not.
     pub came: Vec<RecordBatch>,
+    /// Rows that went and were not read ([`Gone::Unreplaced`]): each has the key of one that came.
+    pub replaced: u64,
+}
+
+/// Which rows of the older version are to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gone {
+    /// All that the newer version has not.
+    All,
+    /// Those whose key the newer version may lack. The old form of a row that came again under its key is left out
+    /// where the log alone tells of it: they lie all over a large table, and to read them is most of the work.
+    Unreplaced,
 }
 
 impl Lake {
@@ -59,7 +66,7 @@ impl Lake {
         name: &TableName,
         version: Option<i64>,
         columns: &[String],
-        keys: HashSet<String>,
+        keys: impl IntoIterator<Item = String>,
     ) -> Result<Vec<RecordBatch>, LakeError> {
         let table = self.table(name, version).await?;
         if !table.layout.is_keyed() {
@@ -70,32 +77,16 @@ impl Lake {
             });
         }
         let schema = projected(&table, columns)?;
-        let mut wanted: BTreeMap<u32, HashSet<String>> = BTreeMap::new();
+        let mut wanted: BTreeMap<u32, Vec<String>> = BTreeMap::new();
         for key in keys {
             let parts: Vec<&str> = key.split(BETWEEN).collect();
             let bucket = bucket_of(&parts, table.layout.buckets);
-            wanted.entry(bucket).or_default().insert(key);
+            wanted.entry(bucket).or_default().push(key);
         }
-        let in_order = |keys: HashSet<String>| {
-            let mut keys: Vec<String> = keys.into_iter().collect();
-            keys.sort_unstable();
-            Arc::new(keys)
-        };
-        let wanted: BTreeMap<u32, Arc<Vec<String>>> =
-            wanted.into_iter().map(|(bucket, keys)| (bucket, in_order(keys))).collect();
         let mut tasks = Vec::new();
-        for file in &table.files {
-            let Some(keys) = file.bucket.and_then(|bucket| wanted.get(&bucket)) else { continue };
-            let (lake, table, schema, keys) = (self.clone(), Arc::clone(&table), Arc::clone(&schema), Arc::clone(keys));
-            let (path, file) = (table.folder.join(&file.path), Arc::clone(file));
-            tasks.push(async move {
-                blocking(move || {
-                    let footer = lake.inner.footers.get(&path)?;
-                    read_picked(&table, &schema, &path, &file.hidden, &footer, &keys)
-                        .map_err(|source| LakeError::parquet("read", &path, source))
-                })
-                .await?
-            });
+        for (bucket, keys) in wanted {
+            let (lake, table, schema) = (self.clone(), Arc::clone(&table), Arc::clone(&schema));
+            tasks.push(async move { blocking(move || pick_in(&lake, &table, &schema, bucket, keys)).await? });
         }
         let found: Vec<Vec<RecordBatch>> =
             stream::iter(tasks).buffered(self.inner.options.threads.max(1)).try_collect().await?;
@@ -114,29 +105,40 @@ impl Lake {
     pub async fn differing(
         &self,
         name: &TableName,
-        from: i64,
-        to: i64,
+        (from, to): (i64, i64),
         columns: &[String],
+        gone: Gone,
         rows_max: u64,
     ) -> Result<Option<Differing>, LakeError> {
+        let only_put = gone == Gone::Unreplaced && self.only_put(name, from, to)?;
         let old = self.table(name, Some(from)).await?;
         let new = self.table(name, Some(to)).await?;
         let schema = projected(&new, columns)?;
         let (before, after) = (by_bucket(&old), by_bucket(&new));
         let buckets: BTreeSet<Option<u32>> = before.keys().chain(after.keys()).copied().collect();
         let mut tasks = Vec::new();
+        let mut whole = Differing::default();
         let nothing = Vec::new();
         for bucket in buckets {
             let (old_files, new_files) =
                 (before.get(&bucket).unwrap_or(&nothing), after.get(&bucket).unwrap_or(&nothing));
-            let (gone, came) = only_in_one((&old.folder, old_files), (&new.folder, new_files));
+            let (mut gone, came) = only_in_one((&old.folder, old_files), (&new.folder, new_files));
+            if only_put {
+                // Rows that were hidden since; rows of files that are gone may be in others as they were.
+                gone.retain(|rows| match &rows.chosen {
+                    Chosen::Only(places) => {
+                        whole.replaced += places.len() as u64;
+                        false
+                    }
+                    Chosen::Except(_) => true,
+                });
+            }
             if gone.is_empty() && came.is_empty() {
                 continue;
             }
             let (schema, name) = (Arc::clone(&schema), name.clone());
             tasks.push(async move { blocking(move || differ(&name, &schema, &gone, &came, rows_max)).await? });
         }
-        let mut whole = Differing::default();
         let rows = |batches: &[RecordBatch]| batches.iter().map(|batch| batch.num_rows() as u64).sum::<u64>();
         let mut parts = stream::iter(tasks).buffered(self.inner.options.threads.max(1));
         while let Some(part) = parts.next().await {
@@ -148,6 +150,17 @@ impl Lake {
             }
         }
         Ok(Some(whole))
+    }
+
+    /// Whether every commit after `from` up to `to` is one of ours, at hand, and only put rows: then a row that is
+    /// hidden has a newer one of its key.
+    fn only_put(&self, name: &TableName, from: i64, to: i64) -> Result<bool, LakeError> {
+        for version in from.saturating_add(1)..=to {
+            if self.changed_by(name, version)?.is_none_or(|changed| changed.deleted > 0) {
+                return Ok(false);
+            }
+        }
+        Ok(from <= to)
     }
 }
 
@@ -167,6 +180,42 @@ fn by_bucket(table: &Table) -> BTreeMap<Option<u32>, Vec<Arc<DataFile>>> {
     found
 }
 
+/// The rows of one bucket with these keys.
+///
+/// The smallest files are asked first: they hold what changed last, and a key that was found is in no other file.
+fn pick_in(
+    lake: &Lake,
+    table: &Table,
+    schema: &SchemaRef,
+    bucket: u32,
+    mut keys: Vec<String>,
+) -> Result<Vec<RecordBatch>, LakeError> {
+    keys.sort_unstable();
+    keys.dedup();
+    let mut files: Vec<&Arc<DataFile>> = table.files.iter().filter(|file| file.bucket == Some(bucket)).collect();
+    files.sort_by_key(|file| file.rows);
+    let mut found = Vec::new();
+    for file in files {
+        if keys.is_empty() {
+            break;
+        }
+        let path = table.folder.join(&file.path);
+        let footer = lake.inner.footers.get(&path)?;
+        let picked = read_picked(table, schema, &path, &file.hidden, &footer, &Arc::new(keys))
+            .map_err(|source| LakeError::parquet("read", &path, source))?;
+        found.extend(picked.rows);
+        keys = picked.left;
+    }
+    Ok(found)
+}
+
+/// What one file had of the keys.
+struct Picked {
+    rows: Vec<RecordBatch>,
+    /// The keys that it did not have, in order.
+    left: Vec<String>,
+}
+
 fn read_picked(
     table: &Table,
     schema: &SchemaRef,
@@ -174,57 +223,75 @@ fn read_picked(
     hidden: &[u32],
     footer: &ArrowReaderMetadata,
     keys: &Arc<Vec<String>>,
-) -> Result<Vec<RecordBatch>, ParquetError> {
-    let (groups, selection) = candidates(table, hidden, footer, keys)?;
-    if groups.is_empty() {
-        return Ok(Vec::new());
-    }
-    let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(File::open(path)?, footer.clone());
-    let descriptor = builder.parquet_schema();
-    let key_mask = ProjectionMask::columns(descriptor, table.layout.key.iter().map(String::as_str));
-    let mask = ProjectionMask::columns(descriptor, schema.fields().iter().map(|field| field.name().as_str()));
-    let (names, keys) = (table.layout.key.clone(), Arc::clone(keys));
-    let mut at = 0;
-    let is_wanted = ArrowPredicateFn::new(key_mask, move |batch| among(&batch, &names, &keys, &mut at));
-    let reader = builder
-        .with_row_groups(groups)
-        .with_row_selection(selection)
-        .with_row_filter(RowFilter::new(vec![Box::new(is_wanted)]))
-        .with_projection(mask)
-        .with_batch_size(BATCH_ROWS)
-        .build()?;
-    let mut found = Vec::new();
-    for batch in reader {
-        let batch = batch?;
-        if batch.num_rows() > 0 {
-            found.push(adapt(&batch, schema)?);
-        }
-    }
-    Ok(found)
+) -> Result<Picked, ParquetError> {
+    let met = Arc::new(Mutex::new(vec![false; keys.len()]));
+    let mut among = Among {
+        names: table.layout.key.clone(),
+        keys: Arc::clone(keys),
+        in_order: sorted_by(footer.metadata()) == table.layout.key,
+        at: 0,
+        met: Arc::clone(&met),
+    };
+    let chosen = candidates(table, hidden, footer, keys)?;
+    let names: Vec<&str> = table.layout.key.iter().map(String::as_str).collect();
+    let rows = rows_where(path, footer, chosen, &names, schema, move |batch| among.rows_of(&batch))?;
+    let met = locked(&met);
+    let left = keys.iter().zip(met.iter()).filter(|(_, met)| !**met).map(|(key, _)| key.clone()).collect();
+    Ok(Picked { rows, left })
 }
 
-/// Which rows have one of the keys, which are in order; `at` is where the last one was found.
-fn among(batch: &RecordBatch, names: &[String], keys: &[String], at: &mut usize) -> Result<BooleanArray, ArrowError> {
-    let columns = names
-        .iter()
-        .map(|name| cast(batch.column(batch.schema().index_of(name)?), &DataType::Utf8))
-        .collect::<Result<Vec<_>, ArrowError>>()?;
-    let texts: Vec<&StringArray> = columns.iter().map(AsArray::as_string::<i32>).collect();
-    let mut joined = String::new();
-    let mut is_wanted = |row: usize| {
-        if let [only] = texts.as_slice() {
-            return has(keys, at, only.value(row));
+/// Tells which rows have one of the keys.
+struct Among {
+    /// The key's columns.
+    names: Vec<String>,
+    /// In order.
+    keys: Arc<Vec<String>>,
+    /// Whether the rows are, too.
+    in_order: bool,
+    /// Where the last key was found.
+    at: usize,
+    /// Which keys were found.
+    met: Arc<Mutex<Vec<bool>>>,
+}
+
+impl Among {
+    fn rows_of(&mut self, batch: &RecordBatch) -> Result<BooleanArray, ArrowError> {
+        let columns = self
+            .names
+            .iter()
+            .map(|name| Ok(batch.column(batch.schema().index_of(name)?)))
+            .collect::<Result<Vec<_>, ArrowError>>()?;
+        let mut wanted = BooleanBufferBuilder::new(batch.num_rows());
+        wanted.append_n(batch.num_rows(), false);
+        let mut met = locked(&self.met);
+        // Numbers lie in another order than their texts, and two parts in another than the joined text.
+        if let ([only], true) = (columns.as_slice(), self.in_order)
+            && let Some(texts) = only.as_string_opt::<i32>()
+        {
+            meet_in_order(&self.keys, texts, |row, key| {
+                wanted.set_bit(row, true);
+                met[key] = true;
+            });
+            return Ok(BooleanArray::new(wanted.finish(), None));
         }
-        joined.clear();
-        for (index, text) in texts.iter().enumerate() {
-            if index > 0 {
-                joined.push_str(BETWEEN);
+        let columns = columns.iter().map(|column| cast(column, &DataType::Utf8)).collect::<Result<Vec<_>, _>>()?;
+        let texts: Vec<&StringArray> = columns.iter().map(AsArray::as_string::<i32>).collect();
+        let mut joined = String::new();
+        for row in 0..batch.num_rows() {
+            joined.clear();
+            for (index, text) in texts.iter().enumerate() {
+                if index > 0 {
+                    joined.push_str(BETWEEN);
+                }
+                joined.push_str(text.value(row));
             }
-            joined.push_str(text.value(row));
+            if has(&self.keys, &mut self.at, &joined) {
+                wanted.set_bit(row, true);
+                met[self.at] = true;
+            }
         }
-        has(keys, at, &joined)
-    };
-    Ok((0..batch.num_rows()).map(|row| Some(is_wanted(row))).collect())
+        Ok(BooleanArray::new(wanted.finish(), None))
+    }
 }
 
 /// Row groups and, within them, pages whose bounds hold the first part of some key. No selection: all pages.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use serde_json::{Map, Value};
@@ -10,41 +11,59 @@ use uuid::Uuid;
 
 use crate::beside::{self, Beside};
 use crate::commit::{Base, Changed, Commit, Draft, Writing, write_operation};
-use crate::data_file::{DataFile, WrittenFile};
+use crate::data_file::DataFile;
 use crate::error::LakeError;
 use crate::lake::Lake;
 use crate::layout::BUCKET_COLUMN;
-use crate::merge::{BucketMerge, Effect, Merged, keys_of};
-use crate::runs;
+use crate::merge::{BucketMerge, Merged, keys_of};
+use crate::runs::{self, Met};
 use crate::spill::Buckets;
 use crate::table::Table;
 use crate::write::{Mode, Writer, blocking};
 
 /// How buckets are merged.
 struct How {
-    effect: Effect,
     order: Vec<String>,
     beside: bool,
 }
 
-/// The rows of one bucket that keys given are of.
-struct Met {
-    bucket: u32,
-    /// Different keys given.
-    keys: u64,
-    /// For each file that has some of them, their places.
-    places: Vec<(Arc<DataFile>, Vec<u32>)>,
+/// What was given, by bucket.
+pub(crate) struct Given {
+    /// Rows to put.
+    pub rows: Buckets,
+    /// Keys whose rows go, unless a row to put has the key.
+    pub gone: Buckets,
 }
 
-impl Met {
+impl Given {
+    /// The buckets that something was given for.
+    fn occupied(&self) -> BTreeSet<u32> {
+        self.rows.occupied.iter().chain(&self.gone.occupied).copied().collect()
+    }
+}
+
+/// The rows of one bucket that keys given are of.
+struct MetHere {
+    bucket: u32,
+    /// Different keys of rows to put.
+    new: u64,
+    /// For each file that has some of the keys, their places.
+    files: Vec<(Arc<DataFile>, Met)>,
+}
+
+impl MetHere {
     fn rows(&self) -> u64 {
-        self.places.iter().map(|(_, places)| places.len() as u64).sum()
+        self.files.iter().map(|(_, met)| met.places.len() as u64).sum()
+    }
+
+    fn gone(&self) -> u64 {
+        self.files.iter().map(|(_, met)| met.gone).sum()
     }
 }
 
 impl Writer {
     /// Puts or removes the rows given and commits.
-    pub(crate) async fn rewrite(&self, buckets: &Arc<Buckets>, meta: Map<String, Value>) -> Result<Commit, LakeError> {
+    pub(crate) async fn rewrite(&self, given: &Arc<Given>, meta: Map<String, Value>) -> Result<Commit, LakeError> {
         let name = &self.table.name;
         let writing = self.lake.writing(name).await?;
         let current = self.lake.table(name, None).await?;
@@ -52,18 +71,18 @@ impl Writer {
             return Ok(done);
         }
         let how = Arc::new(match &self.mode {
-            Mode::Upsert { order, beside } => How { effect: Effect::Put, order: order.clone(), beside: *beside },
-            Mode::Delete => How { effect: Effect::Delete, order: Vec::new(), beside: true },
-            Mode::Append | Mode::Replace => How { effect: Effect::Put, order: Vec::new(), beside: false },
+            Mode::Upsert { order, beside } => How { order: order.clone(), beside: *beside },
+            Mode::Delete => How { order: Vec::new(), beside: true },
+            Mode::Append | Mode::Replace => How { order: Vec::new(), beside: false },
         });
         let rows: u64 = current.files.iter().map(|file| file.live()).sum();
         if how.beside
             && rows >= self.lake.inner.options.beside_from
-            && let Some(commit) = self.put_beside(&writing, &current, buckets, &how, rows, &meta).await?
+            && let Some(commit) = self.put_beside(&writing, &current, given, &how, rows, &meta).await?
         {
             return Ok(commit);
         }
-        self.write_anew(&writing, &current, buckets, how, meta).await
+        self.write_anew(&writing, &current, given, how, meta).await
     }
 
     /// Leaves the buckets as they are. `None` when so much would lie beside them that they are better written anew,
@@ -72,7 +91,7 @@ impl Writer {
         &self,
         writing: &Writing,
         current: &Arc<Table>,
-        buckets: &Arc<Buckets>,
+        given: &Arc<Given>,
         how: &Arc<How>,
         rows: u64,
         meta: &Map<String, Value>,
@@ -83,19 +102,16 @@ impl Writer {
             return Ok(None);
         }
         let threads = self.lake.inner.options.threads.max(1);
-        let tasks = buckets.occupied.iter().map(|&bucket| {
-            let (lake, table, buckets, how) =
-                (self.lake.clone(), Arc::clone(current), Arc::clone(buckets), Arc::clone(how));
-            async move { blocking(move || meet(&lake, &table, &buckets, bucket, &how)).await? }
+        let tasks = given.occupied().into_iter().map(|bucket| {
+            let (lake, table, given) = (self.lake.clone(), Arc::clone(current), Arc::clone(given));
+            async move { blocking(move || meet(&lake, &table, &given, bucket)).await? }
         });
-        let met: Vec<Met> = stream::iter(tasks.collect::<Vec<_>>()).buffered(threads).try_collect().await?;
-        let keys: u64 = met.iter().map(|met| met.keys).sum();
-        let known: u64 = met.iter().map(Met::rows).sum();
-        let changed = match how.effect {
-            Effect::Put => Changed { inserted: keys - known.min(keys), updated: known, deleted: 0 },
-            Effect::Delete => Changed { deleted: known, ..Changed::default() },
-        };
-        let new = if how.effect == Effect::Put { keys } else { 0 };
+        let met: Vec<MetHere> = stream::iter(tasks.collect::<Vec<_>>()).buffered(threads).try_collect().await?;
+        let new: u64 = met.iter().map(|met| met.new).sum();
+        let known: u64 = met.iter().map(MetHere::rows).sum();
+        let deleted: u64 = met.iter().map(MetHere::gone).sum();
+        let updated = known - deleted;
+        let changed = Changed { inserted: new - updated.min(new), updated, deleted };
         if Beside::is_too_much(beside_now + new + known, rows, share)
             || (current.beside.is_empty() && known == 0 && new > 0)
         {
@@ -103,27 +119,25 @@ impl Writer {
         }
         let mut written = Vec::new();
         let mut absorbed = Vec::new();
-        if how.effect == Effect::Put {
-            let tasks = met.iter().map(|met| {
-                let (table, buckets, how) = (Arc::clone(current), Arc::clone(buckets), Arc::clone(how));
-                let (bucket, keys) = (met.bucket, met.keys);
-                async move { blocking(move || write_beside(&table, &buckets, bucket, keys, &how)).await? }
-            });
-            let outcomes: Vec<(Option<WrittenFile>, Vec<Arc<DataFile>>)> = stream::iter(tasks.collect::<Vec<_>>())
-                .buffered(threads)
-                .inspect_ok(|_| self.lake.fault("lake.after_data_file"))
-                .try_collect()
-                .await?;
-            for (file, gone) in outcomes {
-                written.extend(file);
-                absorbed.extend(gone);
-            }
+        let tasks = met.iter().filter(|met| met.new > 0).map(|met| {
+            let (table, given, how) = (Arc::clone(current), Arc::clone(given), Arc::clone(how));
+            let (bucket, new) = (met.bucket, met.new);
+            async move { blocking(move || write_beside(&table, &given, bucket, new, &how)).await? }
+        });
+        let outcomes: Vec<Merged> = stream::iter(tasks.collect::<Vec<_>>())
+            .buffered(threads)
+            .inspect_ok(|_| self.lake.fault("lake.after_data_file"))
+            .try_collect()
+            .await?;
+        for merged in outcomes {
+            written.extend(merged.written);
+            absorbed.extend(merged.replaced);
         }
         let mut beside = current.beside.without(&absorbed);
         let gone: BTreeSet<&str> = absorbed.iter().map(|file| file.path.as_str()).collect();
-        for (file, places) in met.into_iter().flat_map(|met| met.places) {
+        for (file, met) in met.into_iter().flat_map(|met| met.files) {
             if !gone.contains(file.path.as_str()) {
-                beside.hide(&file.path, places);
+                beside.hide(&file.path, met.places);
             }
         }
         beside.files.extend(written.iter().cloned());
@@ -152,13 +166,13 @@ impl Writer {
         &self,
         writing: &Writing,
         current: &Arc<Table>,
-        buckets: &Arc<Buckets>,
+        given: &Arc<Given>,
         how: Arc<How>,
         meta: Map<String, Value>,
     ) -> Result<Commit, LakeError> {
         let name = &self.table.name;
         let replacing = matches!(self.mode, Mode::Replace);
-        let mut touched: BTreeSet<u32> = buckets.occupied.iter().copied().collect();
+        let mut touched = given.occupied();
         let is_beside = |file: &Arc<DataFile>| file.beside || !file.hidden.is_empty();
         if !replacing {
             touched.extend(current.files.iter().filter(|file| is_beside(file)).filter_map(|file| file.bucket));
@@ -170,10 +184,10 @@ impl Writer {
             } else {
                 current.files.iter().filter(|file| file.bucket == Some(bucket)).cloned().collect()
             };
-            let (buckets, current, how) = (Arc::clone(buckets), Arc::clone(current), Arc::clone(&how));
+            let (given, current, how) = (Arc::clone(given), Arc::clone(current), Arc::clone(&how));
             let lake = self.lake.clone();
             tasks.push(
-                async move { blocking(move || rewrite_bucket(&lake, &current, &buckets, bucket, &how, old)).await? },
+                async move { blocking(move || rewrite_bucket(&lake, &current, &given, bucket, &how, old)).await? },
             );
         }
         let outcomes: Vec<Merged> = stream::iter(tasks)
@@ -226,67 +240,52 @@ impl Writer {
 }
 
 /// Finds the rows of a bucket that the keys given are of.
-fn meet(lake: &Lake, table: &Table, buckets: &Buckets, bucket: u32, how: &How) -> Result<Met, LakeError> {
+fn meet(lake: &Lake, table: &Table, given: &Given, bucket: u32) -> Result<MetHere, LakeError> {
     let failed = |source| LakeError::Arrow { action: "merge", table: table.name.clone(), source };
-    let shape = table.shape();
-    let new = buckets.read(bucket)?;
-    let sought = keys_of(&shape, &new, &how.order).map_err(failed)?;
-    let mut places = Vec::new();
+    let sought = keys_of(&table.shape(), &given.rows.read(bucket)?, &given.gone.read(bucket)?).map_err(failed)?;
+    let mut files = Vec::new();
     for file in table.files.iter().filter(|file| file.bucket == Some(bucket)) {
-        let found = runs::places_of(file, &table.folder, &lake.inner.footers, &sought)?;
-        if !found.is_empty() {
-            places.push((Arc::clone(file), found));
+        let met = runs::places_of(file, &table.folder, &lake.inner.footers, &sought)?;
+        if !met.places.is_empty() {
+            files.push((Arc::clone(file), met));
         }
     }
-    Ok(Met { bucket, keys: sought.len() as u64, places })
+    Ok(MetHere { bucket, new: sought.new_rows(), files })
 }
 
 /// Writes the rows given for a bucket to a file beside it, together with the files beside that are no larger.
-fn write_beside(
-    table: &Table,
-    buckets: &Buckets,
-    bucket: u32,
-    keys: u64,
-    how: &How,
-) -> Result<(Option<WrittenFile>, Vec<Arc<DataFile>>), LakeError> {
+fn write_beside(table: &Table, given: &Given, bucket: u32, keys: u64, how: &How) -> Result<Merged, LakeError> {
     let files: Vec<Arc<DataFile>> = table.files.iter().filter(|file| file.bucket == Some(bucket)).cloned().collect();
-    let old = runs::to_absorb(&files, keys);
     let shape = table.shape();
-    let merged = BucketMerge {
+    BucketMerge {
         table: &table.name,
         shape: &shape,
         bucket,
         order: &how.order,
-        effect: how.effect,
-        old,
-        new: rows_given(table, buckets, bucket, how)?,
+        old: runs::to_absorb(&files, keys),
+        new: rows_given(table, given, bucket)?,
+        gone: given.gone.read(bucket)?,
         path: format!("{}/part-{}.parquet", beside::FOLDER, Uuid::now_v7()),
         beside: None,
         anyway: false,
-    };
-    let merged = merged.run()?;
-    Ok((merged.written, merged.replaced))
+    }
+    .run()
 }
 
 /// The rows given for a bucket, with the table's columns as they are now.
-fn rows_given(
-    table: &Table,
-    buckets: &Buckets,
-    bucket: u32,
-    how: &How,
-) -> Result<Vec<arrow::array::RecordBatch>, LakeError> {
-    let new = buckets.read(bucket)?;
-    if how.effect == Effect::Put && buckets.schema() != table.schema {
-        // Columns were added since the writer was opened.
-        return new.iter().map(|batch| table.fit(batch)).collect();
+fn rows_given(table: &Table, given: &Given, bucket: u32) -> Result<Vec<RecordBatch>, LakeError> {
+    let rows = given.rows.read(bucket)?;
+    if given.rows.schema() == table.schema {
+        return Ok(rows);
     }
-    Ok(new)
+    // Columns were added since the writer was opened.
+    rows.iter().map(|batch| table.fit(batch)).collect()
 }
 
 fn rewrite_bucket(
     lake: &Lake,
     table: &Table,
-    buckets: &Buckets,
+    given: &Given,
     bucket: u32,
     how: &How,
     old: Vec<Arc<DataFile>>,
@@ -298,9 +297,9 @@ fn rewrite_bucket(
         shape: &shape,
         bucket,
         order: &how.order,
-        effect: how.effect,
         old,
-        new: rows_given(table, buckets, bucket, how)?,
+        new: rows_given(table, given, bucket)?,
+        gone: given.gone.read(bucket)?,
         path: format!("{BUCKET_COLUMN}={bucket}/part-{}.parquet", Uuid::now_v7()),
         // A bucket that rows lie beside becomes one file again.
         beside: (how.beside && !is_beside).then_some(&lake.inner.footers),

@@ -7,46 +7,67 @@
 //! Whether a file holds a key is asked of row groups' bounds, then of their bloom filters, then of the pages in
 //! which the keys left over could lie. Keys that are new cost no more than the filters.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::fs::File;
 use std::ops::Range;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, Scalar, StringArray, UInt64Array};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, BooleanBufferBuilder, RecordBatch, Scalar, StringArray, UInt64Array,
+};
 use arrow::compute::kernels::cmp;
-use arrow::compute::{and_kleene, interleave, take, take_record_batch};
+use arrow::compute::{and_kleene, interleave, take};
 use arrow::datatypes::{DataType, Date32Type, Int32Type, Int64Type, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder, RowSelection, RowSelector};
+use parquet::arrow::arrow_reader::{
+    ArrowPredicateFn, ArrowReaderMetadata, ParquetRecordBatchReaderBuilder, RowFilter, RowSelection, RowSelector,
+};
 use parquet::bloom_filter::Sbbf;
 use parquet::errors::ParquetError;
 
 use crate::data_file::{DataFile, FileShape};
 use crate::error::LakeError;
+use crate::lake::locked;
 use crate::lookup::FooterCache;
-use crate::merge::{KeyOrder, adapt};
+use crate::merge::{KeyOrder, adapt, sorted_by};
+use crate::ordered::{has, meet_in_order};
 use crate::pages::Bounds;
 
+/// Rows read at a time.
+const BATCH_ROWS: usize = 8_192;
 /// Most files of one bucket: a look-up asks each.
 const FILES_MAX: usize = 16;
 
-/// The keys of new rows.
+/// The keys of new rows, and those whose rows go.
 pub(crate) struct Sought {
     names: Vec<String>,
     /// The key's columns alone.
     schema: SchemaRef,
     /// The key's columns, a row for each key.
     columns: Vec<ArrayRef>,
+    /// Whether the key's row goes and no new row has it.
+    gone: Vec<bool>,
+}
+
+/// The rows of a file that keys sought are of, and that count.
+#[derive(Debug, Default)]
+pub(crate) struct Met {
+    /// Their places, ascending.
+    pub places: Vec<u32>,
+    /// How many of them have a key whose row goes.
+    pub gone: u64,
 }
 
 impl Sought {
-    /// The keys at `places` (batch, row) of `batches`, which are in the order of the key.
+    /// The keys at `places` (batch, row) of `batches`, which are in the order of the key. The first `gone` batches are
+    /// keys whose rows go.
     pub(crate) fn new(
         shape: &FileShape,
         batches: &[RecordBatch],
         places: &[(usize, usize)],
+        gone: usize,
     ) -> Result<Self, ArrowError> {
         let mut fields = Vec::with_capacity(shape.key.len());
         let mut columns = Vec::with_capacity(shape.key.len());
@@ -59,7 +80,13 @@ impl Sought {
                 .collect::<Result<Vec<&dyn Array>, ArrowError>>()?;
             columns.push(interleave(&sources, places)?);
         }
-        Ok(Self { names: shape.key.clone(), schema: Arc::new(Schema::new(fields)), columns })
+        let gone = places.iter().map(|(batch, _)| *batch < gone).collect();
+        Ok(Self { names: shape.key.clone(), schema: Arc::new(Schema::new(fields)), columns, gone })
+    }
+
+    /// How many of the keys are of new rows.
+    pub(crate) fn new_rows(&self) -> u64 {
+        self.gone.iter().filter(|gone| !**gone).count() as u64
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -91,7 +118,7 @@ pub(crate) fn to_rewrite(
     take_small(&mut left, &mut rows);
     let mut at = 0;
     while at < left.len() {
-        if places_of(left[at], folder, footers, sought)?.is_empty() {
+        if places_of(left[at], folder, footers, sought)?.places.is_empty() {
             at += 1;
         } else {
             // Being first of `left` and no larger than `rows`, it is the next to be taken.
@@ -120,7 +147,7 @@ pub(crate) fn to_absorb(files: &[Arc<DataFile>], rows: u64) -> Vec<Arc<DataFile>
     chosen
 }
 
-/// The places of the rows of a file that count and have one of the keys, ascending.
+/// The rows of a file that count and have one of the keys.
 ///
 /// # Errors
 /// The file cannot be read.
@@ -129,16 +156,22 @@ pub(crate) fn places_of(
     folder: &Path,
     footers: &FooterCache,
     sought: &Sought,
-) -> Result<Vec<u32>, LakeError> {
+) -> Result<Met, LakeError> {
     let path = folder.join(&file.path);
     let footer = footers.get(&path)?;
-    let mut found = find(&path, &footer, sought).map_err(|source| LakeError::parquet("read", &path, source))?;
-    found.retain(|place| file.hidden.binary_search(place).is_err());
-    Ok(found)
+    let found = find(&path, &footer, sought).map_err(|source| LakeError::parquet("read", &path, source))?;
+    let mut met = Met::default();
+    for (place, key) in found {
+        if file.hidden.binary_search(&place).is_err() {
+            met.places.push(place);
+            met.gone += u64::from(sought.gone[key]);
+        }
+    }
+    Ok(met)
 }
 
-/// The places of rows that have one of the keys, whether they count or not.
-fn find(path: &Path, footer: &ArrowReaderMetadata, sought: &Sought) -> Result<Vec<u32>, ParquetError> {
+/// The places of rows that have one of the keys, whether they count or not, and which key, ascending.
+fn find(path: &Path, footer: &ArrowReaderMetadata, sought: &Sought) -> Result<Vec<(u32, usize)>, ParquetError> {
     let keys = &sought.columns[0];
     let bounds = Bounds::of(footer, &sought.names[0])?;
     let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(File::open(path)?, footer.clone());
@@ -175,28 +208,61 @@ fn find(path: &Path, footer: &ArrowReaderMetadata, sought: &Sought) -> Result<Ve
     if chosen.is_empty() {
         return Ok(Vec::new());
     }
-    let mask = ProjectionMask::columns(footer.parquet_schema(), sought.names.iter().map(String::as_str));
-    let reader = builder
-        .with_row_groups(chosen)
-        .with_row_selection(RowSelection::from(selectors))
-        .with_projection(mask)
-        .build()?;
     likely_ever.sort_unstable();
     likely_ever.dedup();
-    let mut known = Known::new(sought, &likely_ever)?;
-    let mut places = ranges.into_iter().flatten();
-    let mut found = Vec::new();
-    for batch in reader {
+    let in_order = sorted_by(footer.metadata()).first() == sought.names.first();
+    let mut known = Known::new(sought, &likely_ever, in_order)?;
+    let mut reader = builder.with_row_groups(chosen).with_row_selection(RowSelection::from(selectors));
+    let first_met = Arc::new(Mutex::new(Vec::new()));
+    let columns = footer.parquet_schema();
+    if let Some(firsts) = known.firsts.take_if(|_| sought.names.len() > 1) {
+        // Most rows differ in the first column: the others are decoded of those that do not.
+        let mask = ProjectionMask::columns(columns, [sought.names[0].as_str()]);
+        let (mut firsts, met, mut seen) = (firsts, Arc::clone(&first_met), 0);
+        let is_met = ArrowPredicateFn::new(mask, move |batch| {
+            let mut met = locked(&met);
+            let begin = met.len();
+            firsts.rows_of(batch.column(0).as_string::<i32>(), |row, _| met.push(seen + row));
+            let rows = met[begin..].iter().map(|row| row - seen);
+            let selected = rows_as_mask(rows, batch.num_rows());
+            seen += batch.num_rows();
+            Ok(selected)
+        });
+        reader = reader.with_row_filter(RowFilter::new(vec![Box::new(is_met)]));
+    }
+    let is_filtered = known.firsts.is_none() && sought.names.len() > 1 && keys.as_string_opt::<i32>().is_some();
+    let mask = ProjectionMask::columns(columns, sought.names.iter().map(String::as_str));
+    let mut found: Vec<(usize, usize)> = Vec::new();
+    let mut seen = 0;
+    for batch in reader.with_projection(mask).with_batch_size(BATCH_ROWS).build()? {
         let batch = adapt(&batch?, &sought.schema)?;
-        let mut has = known.rows_of(&batch)?.into_iter().peekable();
-        for row in 0..batch.num_rows() {
-            let Some(place) = places.next() else { break };
-            if has.next_if_eq(&row).is_some() {
-                found.push(u32::try_from(place).map_err(|error| ParquetError::External(Box::new(error)))?);
-            }
+        known.rows_of(&batch, |row, key| found.push((seen + row, key)))?;
+        seen += batch.num_rows();
+    }
+    if is_filtered {
+        let met = locked(&first_met);
+        for (row, _) in &mut found {
+            *row = met[*row];
         }
     }
-    Ok(found)
+    let mut places = ranges.into_iter().flatten();
+    let mut passed = 0;
+    let place = |(row, key): (usize, usize)| {
+        let place = places.nth(row - passed).unwrap_or(usize::MAX);
+        passed = row + 1;
+        Ok((u32::try_from(place).map_err(|error| ParquetError::External(Box::new(error)))?, key))
+    };
+    found.into_iter().map(place).collect()
+}
+
+/// The rows, ascending, as a mask of `count` rows.
+fn rows_as_mask(rows: impl Iterator<Item = usize>, count: usize) -> BooleanArray {
+    let mut mask = BooleanBufferBuilder::new(count);
+    mask.append_n(count, false);
+    for row in rows {
+        mask.set_bit(row, true);
+    }
+    BooleanArray::new(mask.finish(), None)
 }
 
 /// The keys, which are in order, that lie between the bounds at `place`; all do where a bound is unknown.
@@ -239,85 +305,80 @@ fn likely_in(
 /// Keys that are looked for in one batch after the other.
 struct Known<'a> {
     /// The first column's texts, where it is one.
-    firsts: Option<Ordered<'a>>,
+    firsts: Option<Firsts>,
     order: KeyOrder,
-    /// Whole keys as bytes.
-    whole: HashSet<Vec<u8>>,
-    /// The first text is all there is of a key.
-    is_one_text: bool,
+    /// Whole keys as bytes, and which they are; empty where the first text is all there is of a key.
+    whole: HashMap<Vec<u8>, usize>,
+    sought: &'a Sought,
 }
 
 impl<'a> Known<'a> {
-    fn new(sought: &'a Sought, rows: &[usize]) -> Result<Self, ArrowError> {
+    /// Of the keys those at `rows`, ascending; `in_order`: the batches are in the order of the first column.
+    fn new(sought: &'a Sought, rows: &[usize], in_order: bool) -> Result<Self, ArrowError> {
         let mut order = KeyOrder::new(&sought.schema, &sought.names)?;
-        let firsts = sought.columns[0].as_string_opt::<i32>();
-        let is_one_text = firsts.is_some() && sought.columns.len() == 1;
-        let mut whole = HashSet::new();
-        if !is_one_text {
+        let texts = sought.columns[0].as_string_opt::<i32>();
+        let mut whole = HashMap::new();
+        if texts.is_none() || sought.columns.len() > 1 {
             let keys = order.rows(&RecordBatch::try_new(Arc::clone(&sought.schema), sought.columns.clone())?)?;
-            whole.extend(rows.iter().map(|row| keys.row(*row).data().to_vec()));
+            whole.extend(rows.iter().map(|row| (keys.row(*row).data().to_vec(), *row)));
         }
-        let firsts = firsts.map(|texts| Ordered::new(rows.iter().map(|row| texts.value(*row)).collect()));
-        Ok(Self { firsts, order, whole, is_one_text })
+        let firsts = texts.map(|texts| Firsts::new(texts, rows, in_order));
+        Ok(Self { firsts, order, whole, sought })
     }
 
-    /// The rows of a batch that have one of the keys, ascending.
-    fn rows_of(&mut self, batch: &RecordBatch) -> Result<Vec<usize>, ArrowError> {
-        let rows: Vec<usize> = match &mut self.firsts {
-            Some(firsts) => {
-                let texts = batch.column(0).as_string::<i32>();
-                (0..texts.len()).filter(|row| firsts.has(texts.value(*row))).collect()
-            }
-            None => (0..batch.num_rows()).collect(),
-        };
-        if self.is_one_text || rows.is_empty() {
-            return Ok(rows);
+    /// Calls `found` with the rows of a batch that have one of the keys, ascending, and which key.
+    fn rows_of(&mut self, batch: &RecordBatch, mut found: impl FnMut(usize, usize)) -> Result<(), ArrowError> {
+        if let (Some(firsts), [only]) = (&mut self.firsts, batch.columns()) {
+            firsts.rows_of(only.as_string::<i32>(), found);
+            return Ok(());
         }
-        let places = UInt64Array::from_iter_values(rows.iter().map(|row| *row as u64));
-        let keys = self.order.rows(&take_record_batch(batch, &places)?)?;
-        Ok(rows
-            .into_iter()
-            .enumerate()
-            .filter(|(at, _)| self.whole.contains(keys.row(*at).data()))
-            .map(|(_, row)| row)
-            .collect())
+        debug_assert_eq!(batch.num_columns(), self.sought.names.len(), "a key's columns");
+        for (row, key) in self.order.rows(batch)?.iter().enumerate() {
+            if let Some(key) = self.whole.get(key.data()) {
+                found(row, *key);
+            }
+        }
+        Ok(())
     }
 }
 
-/// Texts that are asked for one after the other.
-struct Ordered<'a> {
-    texts: Vec<&'a str>,
+/// The first texts of keys, which are looked for in one batch after the other.
+struct Firsts {
+    /// In order, each once.
+    texts: Vec<String>,
+    /// For each the first key that begins with it.
+    keys: Vec<usize>,
+    /// Whether the batches are in order, too.
+    in_order: bool,
+    /// Where the last text was found.
     at: usize,
 }
 
-impl<'a> Ordered<'a> {
-    fn new(mut texts: Vec<&'a str>) -> Self {
-        texts.sort_unstable();
-        texts.dedup();
-        Self { texts, at: 0 }
-    }
-
-    fn has(&mut self, text: &str) -> bool {
-        has(&self.texts, &mut self.at, text)
-    }
-}
-
-/// Whether a text is among `texts`, which are in order. `at` is where the last one was looked for: when they are asked
-/// for in order, too, an answer is near the one before.
-pub(crate) fn has<T: AsRef<str>>(texts: &[T], at: &mut usize, text: &str) -> bool {
-    let is_before = |place: usize| texts.get(place).is_some_and(|next| next.as_ref() < text);
-    if is_before(*at) {
-        let (mut low, mut step) = (*at, 1);
-        while is_before(low + step) {
-            low += step;
-            step *= 2;
+impl Firsts {
+    /// Of the keys at `rows`, ascending.
+    fn new(texts: &StringArray, rows: &[usize], in_order: bool) -> Self {
+        let mut firsts = Self { texts: Vec::with_capacity(rows.len()), keys: Vec::new(), in_order, at: 0 };
+        for row in rows {
+            if firsts.texts.last().is_none_or(|last| last != texts.value(*row)) {
+                firsts.texts.push(texts.value(*row).to_owned());
+                firsts.keys.push(*row);
+            }
         }
-        let high = texts.len().min(low + step);
-        *at = low + texts[low..high].partition_point(|next| next.as_ref() < text);
-    } else if *at > 0 && !is_before(*at - 1) {
-        *at = texts[..*at].partition_point(|next| next.as_ref() < text);
+        firsts
     }
-    texts.get(*at).is_some_and(|next| next.as_ref() == text)
+
+    /// Calls `found` with the rows that begin with one of the texts, ascending, and the first key that does.
+    fn rows_of(&mut self, rows: &StringArray, mut found: impl FnMut(usize, usize)) {
+        if self.in_order {
+            meet_in_order(&self.texts, rows, |row, at| found(row, self.keys[at]));
+            return;
+        }
+        for row in 0..rows.len() {
+            if has(&self.texts, &mut self.at, rows.value(row)) {
+                found(row, self.keys[self.at]);
+            }
+        }
+    }
 }
 
 /// Of texts in order, those between the bounds at `place`; all where a bound is unknown.
@@ -356,25 +417,5 @@ fn may_hold(bloom: &Sbbf, column: &ArrayRef, row: usize) -> bool {
         DataType::Int32 => bloom.check(&column.as_primitive::<Int32Type>().value(row)),
         DataType::Date32 => bloom.check(&column.as_primitive::<Date32Type>().value(row)),
         _ => true,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_text_is_found_in_whatever_order_texts_are_asked_for() {
-        let texts: Vec<String> = (0..200).map(|number| format!("{:04}", number * 3)).collect();
-        let mut ordered = Ordered::new(texts.iter().rev().map(String::as_str).collect());
-        let mut asked: Vec<u32> = (0..620).collect();
-        for turn in 0..4_usize {
-            for (at, number) in asked.iter().enumerate() {
-                let is_there = number.is_multiple_of(3) && *number < 600;
-                assert_eq!(ordered.has(&format!("{number:04}")), is_there, "turn {turn}, question {at}: {number}");
-            }
-            asked = (0..620).map(|at| asked[(at * 37 + turn) % 620]).collect();
-        }
-        assert!(!Ordered::new(Vec::new()).has("x"));
     }
 }

@@ -14,6 +14,7 @@ use crate::error::LakeError;
 use crate::lake::Lake;
 use crate::layout::buckets_of;
 use crate::name::{CommitKey, TableName};
+use crate::rewrite::Given;
 use crate::spill::Spill;
 use crate::table::{Table, fit_to};
 
@@ -32,8 +33,6 @@ pub struct Writer {
     done: Option<Commit>,
     rows: u64,
     stage: Stage,
-    /// Columns expected of a batch: the table's, or the key's for a delete.
-    schema: SchemaRef,
 }
 
 #[derive(Debug, Clone)]
@@ -53,9 +52,15 @@ enum Stage {
     /// In files, as they came: tables without a key.
     Plain(Plain),
     /// By bucket: keyed tables.
-    Keyed(Spill),
+    Keyed(Box<Keyed>),
     /// Lost with a write that failed or was cancelled.
     Broken,
+}
+
+/// Rows to put, and keys whose rows go.
+struct Keyed {
+    rows: Spill,
+    gone: Spill,
 }
 
 #[derive(Default)]
@@ -127,7 +132,7 @@ impl Lake {
         let table = self.table(name, None).await?;
         let keyed = table.layout.is_keyed();
         let refused = |operation, reason| Err(LakeError::NotAllowed { table: name.clone(), operation, reason });
-        let mut schema = Arc::clone(&table.schema);
+        let schema = Arc::clone(&table.schema);
         match &mode {
             Mode::Append if keyed => return refused("append", "its rows have a key: upsert them"),
             Mode::Upsert { .. } if !keyed => return refused("upsert", "its rows have no key"),
@@ -137,16 +142,16 @@ impl Lake {
                     return Err(LakeError::NoColumn { table: name.clone(), column: absent.clone() });
                 }
             }
-            Mode::Delete => schema = key_schema(&table)?,
-            Mode::Append | Mode::Replace => {}
+            Mode::Append | Mode::Replace | Mode::Delete => {}
         }
         let done = self.committed_in(&table, &key).await?;
+        let spill = |schema| Spill::new(&self.inner.options, name, schema, table.layout.buckets);
         let stage = if keyed {
-            Stage::Keyed(Spill::new(&self.inner.options, name, Arc::clone(&schema), table.layout.buckets))
+            Stage::Keyed(Box::new(Keyed { rows: spill(schema), gone: spill(key_schema(&table)?) }))
         } else {
             Stage::Plain(Plain::default())
         };
-        Ok(Writer { lake: self.clone(), table, key, mode, done, rows: 0, stage, schema })
+        Ok(Writer { lake: self.clone(), table, key, mode, done, rows: 0, stage })
     }
 }
 
@@ -180,37 +185,74 @@ impl Writer {
         self.rows
     }
 
-    /// Takes rows. Columns go by name; nullable ones may be left out.
+    /// Takes rows. Columns go by name; nullable ones may be left out. Of a deleter, takes keys, as [`Writer::remove`].
     ///
     /// # Errors
     /// [`LakeError::Rows`] when the batch does not fit the table, among them rows of a keyed table
     /// that lack a part of their key; [`LakeError::StorageFull`], [`LakeError::File`].
     pub async fn write(&mut self, batch: RecordBatch) -> Result<(), LakeError> {
+        if matches!(self.mode, Mode::Delete) {
+            return self.remove(batch).await;
+        }
         if self.done.is_some() || batch.num_rows() == 0 {
             return Ok(());
         }
-        let batch = fit_to(&self.table.name, &self.schema, &batch)?;
-        let layout = &self.table.layout;
-        let buckets = if layout.is_keyed() {
-            buckets_of(&self.table.name, &batch, &layout.key, layout.buckets)?
-        } else {
-            Vec::new()
-        };
-        if self.rows == 0 {
-            self.lake.fault("lake.before_write");
-        }
-        let rows = batch.num_rows() as u64;
+        let batch = fit_to(&self.table.name, &self.table.schema, &batch)?;
+        let rows = self.begin(&batch);
         // Should what follows fail or be cancelled, the writer stays broken.
         self.stage = match std::mem::replace(&mut self.stage, Stage::Broken) {
             Stage::Plain(plain) => Stage::Plain(self.write_plain(plain, batch).await?),
-            Stage::Keyed(spill) => Stage::Keyed(self.write_keyed(spill, batch, buckets).await?),
+            Stage::Keyed(keyed) => {
+                let Keyed { rows, gone } = *keyed;
+                Stage::Keyed(Box::new(Keyed { rows: self.write_keyed(rows, batch).await?, gone }))
+            }
             Stage::Broken => return Err(LakeError::Broken),
         };
         self.rows += rows;
         Ok(())
     }
 
-    async fn write_keyed(&self, mut spill: Spill, batch: RecordBatch, buckets: Vec<u32>) -> Result<Spill, LakeError> {
+    /// Takes keys of a keyed table whose rows go; batches have the key's columns. A key that a row is given for, too,
+    /// stays with that row, whichever was given first.
+    ///
+    /// # Errors
+    /// As [`Writer::write`]; [`LakeError::NotAllowed`] for a table without a key, and when all rows are replaced.
+    pub async fn remove(&mut self, keys: RecordBatch) -> Result<(), LakeError> {
+        let refused =
+            |reason| LakeError::NotAllowed { table: self.table.name.clone(), operation: "remove by key", reason };
+        if matches!(self.mode, Mode::Replace) {
+            return Err(refused("all of its rows are replaced"));
+        }
+        if self.done.is_some() || keys.num_rows() == 0 {
+            return Ok(());
+        }
+        if matches!(self.stage, Stage::Plain(_)) {
+            return Err(refused("its rows have no key"));
+        }
+        let keys = fit_to(&self.table.name, &key_schema(&self.table)?, &keys)?;
+        let count = self.begin(&keys);
+        self.stage = match std::mem::replace(&mut self.stage, Stage::Broken) {
+            Stage::Keyed(keyed) => {
+                let Keyed { rows, gone } = *keyed;
+                Stage::Keyed(Box::new(Keyed { rows, gone: self.write_keyed(gone, keys).await? }))
+            }
+            Stage::Plain(_) | Stage::Broken => return Err(LakeError::Broken),
+        };
+        self.rows += count;
+        Ok(())
+    }
+
+    /// The rows of a batch that is about to be taken.
+    fn begin(&self, batch: &RecordBatch) -> u64 {
+        if self.rows == 0 {
+            self.lake.fault("lake.before_write");
+        }
+        batch.num_rows() as u64
+    }
+
+    async fn write_keyed(&self, mut spill: Spill, batch: RecordBatch) -> Result<Spill, LakeError> {
+        let layout = &self.table.layout;
+        let buckets = buckets_of(&self.table.name, &batch, &layout.key, layout.buckets)?;
         spill.push(batch, buckets);
         if !spill.is_full() {
             return Ok(spill);
@@ -257,19 +299,19 @@ impl Writer {
         if let Some(done) = self.done.take() {
             return Ok(done);
         }
-        let spill = match std::mem::replace(&mut self.stage, Stage::Broken) {
+        let Keyed { rows, gone } = *match std::mem::replace(&mut self.stage, Stage::Broken) {
             Stage::Plain(mut plain) => {
                 self.close_plain(&mut plain).await?;
                 return self.commit_plain(plain.written, meta).await;
             }
-            Stage::Keyed(spill) => spill,
+            Stage::Keyed(keyed) => keyed,
             Stage::Broken => return Err(LakeError::Broken),
         };
-        let buckets = Arc::new(blocking(move || spill.finish()).await??);
+        let given = Arc::new(blocking(move || Ok(Given { rows: rows.finish()?, gone: gone.finish()? })).await??);
         let mut attempt = 0;
         loop {
             attempt += 1;
-            let outcome = self.rewrite(&buckets, meta.clone()).await;
+            let outcome = self.rewrite(&given, meta.clone()).await;
             match outcome {
                 Err(LakeError::Contended { .. }) if attempt < REWRITES_MAX => {
                     tracing::warn!(table = %self.table.name, attempt, "rewriting once more");

@@ -10,7 +10,7 @@ use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use proptest::prelude::*;
 use serde_json::Map;
-use yihe_lake::{CHANGE_COLUMN, Commit, Lake, Layout, Scan, TableName, Zone};
+use yihe_lake::{CHANGE_COLUMN, Commit, Gone, Lake, Layout, Scan, TableName, Zone};
 
 use crate::support::{TestLake, collect, key, keyed, many, persons, rows, scan_rows, scores, table, upsert};
 
@@ -133,7 +133,6 @@ async fn changes_between_versions_are_the_new_rows() {
 
 #[tokio::test]
 async fn keys_of_every_type_are_recognised() {
-    let test = TestLake::open();
     let schema = Arc::new(Schema::new(vec![
         Field::new("text", DataType::Utf8, false),
         Field::new("day", DataType::Date32, false),
@@ -160,21 +159,33 @@ async fn keys_of_every_type_are_recognised() {
         ];
         RecordBatch::try_new(Arc::clone(&schema), columns).expect("columns fit")
     };
-    for (name, columns) in [
-        ("text_and_day", vec!["text", "day"]),
-        ("small", vec!["small"]),
-        ("large", vec!["large"]),
-        ("amount", vec!["amount"]),
-        ("all", vec!["amount", "text", "small", "day", "large"]),
-    ] {
-        let target = table(Zone::Checked, name);
-        test.lake.create(&target, Arc::clone(&schema), Layout::keyed(columns, 2)).await.expect("creates");
-        upsert(&test.lake, &target, "u:1", some(0..5_000, 1)).await;
-        let added = grow(&test.lake, &target, "u:2", some(5_000..5_100, 1)).await;
-        assert_eq!((added.rows, added.changed.inserted), (100, 100), "{name}");
-        let both = grow(&test.lake, &target, "u:3", some(4_990..5_010, 2)).await;
-        assert_eq!((both.changed.inserted, both.changed.updated), (0, 20), "{name}");
-        assert_eq!(test.lake.count(&target, None).await.expect("counts"), 5_100, "{name}");
+    for beside_from in [0, u64::MAX] {
+        let test = TestLake::open_with(|options| options.beside_from = beside_from);
+        for (name, columns) in [
+            ("text_and_day", vec!["text", "day"]),
+            ("small", vec!["small"]),
+            ("large", vec!["large"]),
+            ("amount", vec!["amount"]),
+            ("all", vec!["amount", "text", "small", "day", "large"]),
+        ] {
+            let target = table(Zone::Checked, name);
+            test.lake.create(&target, Arc::clone(&schema), Layout::keyed(columns, 2)).await.expect("creates");
+            upsert(&test.lake, &target, "u:1", some(0..5_000, 1)).await;
+            let added = grow(&test.lake, &target, "u:2", some(5_000..5_100, 1)).await;
+            assert_eq!((added.rows, added.changed.inserted), (100, 100), "{name}");
+            let both = grow(&test.lake, &target, "u:3", some(4_990..5_110, 2)).await;
+            assert_eq!((both.changed.inserted, both.changed.updated), (10, 110), "{name}");
+            assert_eq!(test.lake.count(&target, None).await.expect("counts"), 5_110, "{name}");
+            let scan =
+                Scan { filter_sql: Some("value = 2".into()), columns: Some(vec!["large".into()]), ..Scan::default() };
+            let mut changed: Vec<i64> = scan_rows(&test.lake, &target, scan)
+                .await
+                .iter()
+                .map(|row| row[0].parse().expect("a number"))
+                .collect();
+            changed.sort_unstable();
+            assert_eq!(changed, (4_990..5_110).collect::<Vec<_>>(), "{name}: the rows given are those that changed");
+        }
     }
 }
 
@@ -194,15 +205,32 @@ async fn compare(lake: &Lake, table: &TableName, old: Known<'_>, new: Known<'_>)
     }
     assert_eq!(turned.into_iter().collect::<Vec<_>>(), *new.1, "from {} to {}", old.0, new.0);
     let columns = ["id".to_owned(), "score".to_owned()];
-    let differing = lake.differing(table, old.0, new.0, &columns, 10_000).await.expect("compares").expect("few");
+    let differing =
+        lake.differing(table, (old.0, new.0), &columns, Gone::All, 10_000).await.expect("compares").expect("few");
     let mut turned: BTreeSet<(String, i64)> = old.1.iter().cloned().collect();
     for row in rows(&differing.gone) {
         assert!(turned.remove(&read(&row)), "{row:?} was there");
     }
+    // Where old forms of rows that came again may be left out, nothing else is.
+    let unreplaced = lake.differing(table, (old.0, new.0), &columns, Gone::Unreplaced, 10_000).await;
+    let unreplaced = unreplaced.expect("compares").expect("few");
+    let all: BTreeSet<_> = rows(&differing.gone).iter().map(|row| read(row)).collect();
+    let left: BTreeSet<_> = rows(&unreplaced.gone).iter().map(|row| read(row)).collect();
+    assert!(left.is_subset(&all));
+    let came: BTreeSet<String> = rows(&unreplaced.came).into_iter().map(|row| row[0].clone()).collect();
+    assert!(all.difference(&left).all(|(id, _)| came.contains(id)), "each has the key of one that came");
+    assert!(rows(&differing.came).iter().all(|row| came.contains(&row[0])));
+    assert!(unreplaced.replaced as usize >= all.len() - left.len());
     for row in rows(&differing.came) {
         assert!(turned.insert(read(&row)), "{row:?} was not there");
     }
     assert_eq!(turned.into_iter().collect::<Vec<_>>(), *new.1, "from {} to {}", old.0, new.0);
+}
+
+/// The keys of these persons.
+fn ids(numbers: &[u32]) -> RecordBatch {
+    let ids: StringArray = numbers.iter().map(|number| Some(format!("{number:06}"))).collect();
+    RecordBatch::try_from_iter([("id", Arc::new(ids) as ArrayRef)]).expect("a batch")
 }
 
 /// A step of a table's life.
@@ -211,6 +239,8 @@ enum Step {
     Grow(Vec<u32>),
     Upsert(Vec<u32>),
     Delete(Vec<u32>),
+    /// Rows to put and keys to remove, by a grower and by an upserter.
+    Both(Vec<u32>, Vec<u32>, bool),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -221,6 +251,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => many().prop_map(Step::Grow),
         1 => few().prop_map(Step::Upsert),
         2 => few().prop_map(Step::Delete),
+        3 => (few(), few(), any::<bool>()).prop_map(|(put, gone, grows)| Step::Both(put, gone, grows)),
     ];
     proptest::collection::vec(step, 1..25)
 }
@@ -254,10 +285,26 @@ proptest! {
                     }
                     Step::Delete(numbers) => {
                         model.retain(|number, _| !numbers.contains(number));
-                        let ids: Vec<String> = numbers.iter().map(|number| format!("{number:06}")).collect();
-                        let batch = RecordBatch::try_from_iter([("id", Arc::new(StringArray::from(ids)) as ArrayRef)]);
                         let mut writer = test.lake.deleter(&checked, key(&commit)).await.expect("a deleter");
-                        writer.write(batch.expect("a batch")).await.expect("fits");
+                        writer.write(ids(numbers)).await.expect("fits");
+                        writer.commit(Map::new()).await.expect("commits")
+                    }
+                    Step::Both(put, gone, grows) => {
+                        model.retain(|number, _| !gone.contains(number));
+                        model.extend(put.iter().map(|number| (*number, at)));
+                        let mut writer = if *grows {
+                            test.lake.grower(&checked, key(&commit), &[]).await.expect("a grower")
+                        } else {
+                            test.lake.upserter(&checked, key(&commit), &["score"]).await.expect("an upserter")
+                        };
+                        // In whichever order they are given, a row that is put is there.
+                        if at % 2 == 0 {
+                            writer.remove(ids(gone)).await.expect("fits");
+                        }
+                        writer.write(persons(&given(put))).await.expect("fits");
+                        if at % 2 != 0 {
+                            writer.remove(ids(gone)).await.expect("fits");
+                        }
                         writer.commit(Map::new()).await.expect("commits")
                     }
                 };
