@@ -1,10 +1,11 @@
 //! The population registry at size:
-//! `cargo run --release -p yihe-registries --example bench_registries -- PEOPLE FOLDER [prepare|build]`.
+//! `cargo run --release -p yihe-registries --example bench_registries -- PEOPLE FOLDER [prepare|build|changes|spread]`.
 //!
 //! Six departments know every person; a twentieth of the values differ. `prepare` writes their checked tables; `build`,
 //! in a process of its own, builds the registry from nothing, then from changes: of one person in a hundred in every
-//! department; of one record in a hundred of each department, other people in each; of one record. Without a
-//! third argument it does both. Prints seconds, processor seconds (user and system), rows per second and the process's
+//! department; of one record in a hundred of each department, other people in each; of one record. `changes` leaves out
+//! the build from nothing, of a folder where one was made, and `spread` the first of the changes, too. Without a third
+//! argument it does all. Prints seconds, processor seconds (user and system), rows per second and the process's
 //! greatest memory.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a tool for developers")]
@@ -213,14 +214,16 @@ async fn main() {
     let folder = arguments.next().unwrap_or_else(|| "/tmp/bench-registries".to_owned());
     let part = arguments.next().unwrap_or_default();
     let folder = Path::new(&folder);
+    // Of a folder where a build was made.
+    let again = part == "changes" || part == "spread";
     let lake = Lake::open(&folder.join("lake"), LakeOptions::new(folder.join("spill"))).unwrap();
-    if part != "build" {
+    if part.is_empty() || part == "prepare" {
         prepare(&lake, people).await;
     }
     if part == "prepare" {
         return;
     }
-    let store = Store::open_file(&folder.join("yihe.sqlite"), SeededIdentity::new(1)).await.unwrap();
+    let store = Store::open_file(&folder.join("yihe.sqlite"), SeededIdentity::new(1 + u64::from(again))).await.unwrap();
     let registry = registry();
     let builder = Builder {
         lake: lake.clone(),
@@ -231,16 +234,20 @@ async fn main() {
         holder: "bench".to_owned(),
         faults: Arc::new(|_| {}),
     };
-    build(&builder, &registry, "build from nothing", people * MEMBERS as u64).await;
-    look_up(&lake, &store, &registry, people).await;
-
-    let same: Vec<u64> = (0..people).filter(|person| mixed(*person, 999).is_multiple_of(100)).collect();
-    let step = Step::begin();
-    for member in 0..MEMBERS {
-        deliver(&lake, member, &same, "b2", 1).await;
+    if !again {
+        build(&builder, &registry, "build from nothing", people * MEMBERS as u64).await;
+        look_up(&lake, &store, &registry, people).await;
     }
-    step.say("delivering 1 % of the people in every dataset", (same.len() * MEMBERS) as u64);
-    build(&builder, &registry, "build from 1 % of the people", (same.len() * MEMBERS) as u64).await;
+
+    if part != "spread" {
+        let same: Vec<u64> = (0..people).filter(|person| mixed(*person, 999).is_multiple_of(100)).collect();
+        let step = Step::begin();
+        for member in 0..MEMBERS {
+            deliver(&lake, member, &same, "b2", 1).await;
+        }
+        step.say("delivering 1 % of the people in every dataset", (same.len() * MEMBERS) as u64);
+        build(&builder, &registry, "build from 1 % of the people", (same.len() * MEMBERS) as u64).await;
+    }
 
     let step = Step::begin();
     for member in 0..MEMBERS {

@@ -20,7 +20,7 @@ use futures::StreamExt;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use yihe_definitions::{EntityKind, Registry};
-use yihe_lake::{Differing, LakeError, Scan, TableName};
+use yihe_lake::{Differing, Gone, LakeError, Scan, TableName};
 use yihe_linkage::{
     document,
     labels::prior_shift,
@@ -248,7 +248,7 @@ impl Builder {
         let mut columns = vec![registry.key.clone()];
         columns.extend(registry.fields.iter().map(|field| field.name.clone()));
         let bound = (entities / SHARE).max(ALWAYS);
-        let differing = match self.lake.differing(golden, then, now, &columns, bound).await {
+        let differing = match self.lake.differing(golden, (then, now), &columns, Gone::All, bound).await {
             Ok(differing) => differing,
             Err(LakeError::File { .. } | LakeError::NoVersion { .. } | LakeError::NoColumn { .. }) => return Ok(None),
             Err(source) => {
@@ -256,7 +256,7 @@ impl Builder {
                 return Err(RegistryError::Lake { action, registry: registry.id.clone(), source });
             }
         };
-        let Some(Differing { gone, came }) = differing else { return Ok(None) };
+        let Some(Differing { gone, came, .. }) = differing else { return Ok(None) };
         let mut changed = HashSet::new();
         for batch in gone.iter().chain(&came) {
             let keys = text(registry, batch, &registry.key)?;

@@ -4,16 +4,17 @@
 //! Which entities: those that changed rows were and are of, and those that changed decisions named and name. Which
 //! records: those the entities were made of, those that changed, and those that changed decisions name.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use arrow::{
     array::{Array, ArrayRef, AsArray, RecordBatch, StringArray},
     error::ArrowError,
 };
+use foldhash::fast::RandomState;
 use futures::StreamExt;
 use serde_json::Map;
-use yihe_lake::{CommitKey, Differing, LakeError, Param, QueryTable, TableName};
+use yihe_lake::{Differing, Gone, LakeError, Param, QueryTable, TableName};
 
 use crate::{
     build::{Build, BuildReport, FAULT_POINT_CHANGES, How, Why, asks_for_age, report},
@@ -23,6 +24,7 @@ use crate::{
     links::{Links, Standing},
     record::{self, KeyColumns},
     resolve::{Resolved, resolve},
+    sources::{conflicts_to_remove, source_lines},
     state::{self, Figures, State},
 };
 
@@ -35,14 +37,17 @@ const MOST: u64 = 2_000_000;
 /// Times that entities may lead to further ones; one is enough for every case that is known.
 const ROUNDS: usize = 8;
 
+/// A set of texts. There are hundreds of thousands of them, asked for again and again.
+type Texts = HashSet<String, RandomState>;
+
 /// Records by member: their business keys within this room.
-type Wanted = Vec<HashSet<String>>;
+type Wanted = Vec<Texts>;
 
 /// What changed, and whom it is about.
 #[derive(Default)]
 struct Affected {
     /// Entities, by the key they had or have.
-    keys: HashSet<String>,
+    keys: Texts,
     /// Records to read.
     records: Wanted,
     /// Records that may have been unlinked before.
@@ -66,7 +71,7 @@ impl Build<'_> {
             Err(error) => return Err(self.failed("read decisions")(error)),
         };
         let before = Links::new(self.registry(), &self.rules.secret, &decided);
-        let mut affected = Affected { records: vec![HashSet::new(); self.inputs.len()], ..Affected::default() };
+        let mut affected = Affected { records: vec![Texts::default(); self.inputs.len()], ..Affected::default() };
         if let Err(why) = self.rows_that_changed(known, &before, &mut affected).await? {
             return Ok(Err(why));
         }
@@ -99,20 +104,20 @@ impl Build<'_> {
         if self.inputs.iter().zip(&self.rules.keys).any(|((_, version), key)| version.is_some() && key.is_empty()) {
             return Ok(Err(Why::NoKey));
         }
-        let gone = gone_key(&self.state.commit);
         for table in self.tables.others() {
             if !self.lake().exists(table) {
                 return Ok(Err(Why::BrokeOff));
             }
+            // Written by no later build than the last one, or by this one before it was killed.
+            let then = self.then(known, table);
+            let now = self.lake().version(table).await.map_err(self.failed("read versions"))?;
+            if now == then {
+                continue;
+            }
             let mark = state::last_mark(self.lake(), table).await.map_err(self.failed("look for an earlier build"))?;
-            let sound = |mark: &String| *mark == known.commit || *mark == self.state.commit || *mark == gone;
-            if !mark.as_ref().is_some_and(sound) {
+            if !mark.is_some_and(|(mark, at)| at <= then || mark == self.state.commit) {
                 return Ok(Err(Why::BrokeOff));
             }
-        }
-        let left = state::last_gone(self.lake(), &self.tables.golden).await;
-        if left.map_err(self.failed("look for an earlier build"))?.is_some_and(|left| left != gone) {
-            return Ok(Err(Why::BrokeOff));
         }
         if asks_for_age(self.registry()) && self.newest_now().await? != known.newest {
             return Ok(Err(Why::Age));
@@ -175,18 +180,23 @@ impl Build<'_> {
                     columns.push(column.clone());
                 }
             }
-            let differing = match self.lake().differing(table, then, now, &columns, bound).await {
+            // Where a record's business key tells of whom it is, the old form is of whom the new one was.
+            let says_whose = member.key.columns().iter().all(|column| self.rules.keys[index].contains(column));
+            let gone = if says_whose { Gone::Unreplaced } else { Gone::All };
+            let differing = match self.lake().differing(table, (then, now), &columns, gone, bound).await {
                 Ok(differing) => differing,
                 Err(LakeError::File { .. } | LakeError::NoVersion { .. } | LakeError::NoColumn { .. }) => {
                     return Ok(Err(Why::Vacuumed));
                 }
                 Err(error) => return Err(self.failed("compare versions of a member")(error)),
             };
-            let Some(Differing { gone, came }) = differing else { return Ok(Err(Why::TooMuch)) };
-            for (batches, links) in [(&gone, before), (&came, &self.rules.links)] {
-                for batch in batches {
-                    affected.changed_records += batch.num_rows() as u64;
-                    self.note(index, batch, links, affected).map_err(self.spool_failed())?;
+            let Some(Differing { gone, came, replaced }) = differing else { return Ok(Err(Why::TooMuch)) };
+            affected.changed_records += replaced;
+            for batch in gone.iter().chain(&came) {
+                affected.changed_records += batch.num_rows() as u64;
+                self.note(index, batch, &self.rules.links, affected).map_err(self.spool_failed())?;
+                if known.decisions != self.state.decisions {
+                    self.note(index, batch, before, affected).map_err(self.spool_failed())?;
                 }
             }
             if affected.changed_records > 2 * bound {
@@ -211,6 +221,7 @@ impl Build<'_> {
             business.write(row, &mut text);
             let own = found.is_valid(row).then(|| key::usable(self.registry().entity, found.value(row))).flatten();
             match links.assign(member, &text, own.as_deref()) {
+                Some(assigned) if affected.keys.contains(assigned.key) => {}
                 Some(assigned) => {
                     affected.keys.insert(assigned.key.to_owned());
                 }
@@ -218,7 +229,9 @@ impl Build<'_> {
                     affected.was_unlinked.insert((member, text.clone()));
                 }
             }
-            affected.records[member].insert(text.clone());
+            if !affected.records[member].contains(&text) {
+                affected.records[member].insert(text.clone());
+            }
         }
         Ok(())
     }
@@ -232,7 +245,7 @@ impl Build<'_> {
     ) -> Result<Result<(), Why>, RegistryError> {
         let (old, new): (BTreeSet<&Standing>, BTreeSet<&Standing>) =
             (decided.iter().collect(), self.standing.iter().collect());
-        let mut named: Wanted = vec![HashSet::new(); self.inputs.len()];
+        let mut named: Wanted = vec![Texts::default(); self.inputs.len()];
         for one in old.symmetric_difference(&new) {
             affected.changed_decisions += 1;
             let keys = [&one.entity_key, &one.other_key];
@@ -269,9 +282,9 @@ impl Build<'_> {
         known: &State,
         affected: &mut Affected,
     ) -> Result<Option<(Part, Vec<RecordBatch>)>, RegistryError> {
-        let mut asked: HashSet<String> = HashSet::new();
+        let mut asked = Texts::default();
         for _ in 0..ROUNDS {
-            let fresh: HashSet<String> = affected.keys.difference(&asked).cloned().collect();
+            let fresh: Vec<String> = affected.keys.difference(&asked).cloned().collect();
             if fresh.is_empty() {
                 break;
             }
@@ -284,10 +297,13 @@ impl Build<'_> {
                 let had = keys.iter().zip(losses).filter_map(|(key, lost)| Some((key?.to_owned(), lost?.to_owned())));
                 affected.had.extend(had);
                 let lines = batch.column(1).as_string::<i32>();
-                for (dataset, record, _) in lines.iter().flatten().flat_map(source_lines) {
-                    let member = self.registry().members.iter().position(|member| member.dataset == dataset);
+                for line in keys.iter().flatten().zip(lines.iter().flatten()).flat_map(source_lines) {
+                    let member = self.registry().members.iter().position(|member| member.dataset == line.dataset);
                     if let Some(member) = member {
-                        affected.records[member].insert(record::read(record));
+                        let records = &mut affected.records[member];
+                        if !records.contains(line.record.as_ref()) {
+                            records.insert(line.record.into_owned());
+                        }
                     }
                 }
             }
@@ -296,9 +312,10 @@ impl Build<'_> {
             }
             let (part, unlinked) = self.read(&affected.records).await?;
             for batch in &part.members {
-                let keys = batch.column(0).as_string::<i32>();
-                for key in keys.iter().flatten().filter(|key| !affected.keys.contains(*key)).collect::<BTreeSet<_>>() {
-                    affected.keys.insert(key.to_owned());
+                for key in batch.column(0).as_string::<i32>().iter().flatten() {
+                    if !affected.keys.contains(key) {
+                        affected.keys.insert(key.to_owned());
+                    }
                 }
             }
             if affected.keys.len() == asked.len() {
@@ -326,7 +343,7 @@ impl Build<'_> {
             let (table, version) = &self.inputs[index];
             if version.is_some() && !records.is_empty() {
                 let columns = columns_of(self.registry(), member, &self.rules.keys[index]);
-                let batches = self.lake().pick(table, *version, &columns, records.clone()).await;
+                let batches = self.lake().pick(table, *version, &columns, records.iter().cloned()).await;
                 let mut splitter = Splitter::new(Arc::clone(&self.rules), index, Arc::clone(&numbers));
                 for batch in batches.map_err(self.failed("read records"))? {
                     let split = splitter.split(&batch).map_err(self.spool_failed())?;
@@ -381,12 +398,13 @@ impl Build<'_> {
         self.put(&self.tables.unlinked, lost, unlinked, state::mark(&self.state.commit)).await?;
         self.fault("build.after_unlinked");
 
-        let settled = conflicts_to_remove(&affected.had, &resolved).map_err(self.spool_failed())?;
+        let now: Vec<&RecordBatch> = resolved.iter().map(|part| &part.sources).collect();
+        let settled = conflicts_to_remove(&affected.had, &now).map_err(self.spool_failed())?;
         let conflicts: Vec<RecordBatch> = resolved.iter().map(|part| part.conflicts.clone()).collect();
         self.put(&self.tables.conflicts, settled, conflicts, state::mark(&self.state.commit)).await?;
         self.fault("build.after_conflicts");
 
-        let there: HashSet<&str> =
+        let there: HashSet<&str, RandomState> =
             resolved.iter().flat_map(|part| part.golden.column(0).as_string::<i32>().iter().flatten()).collect();
         let mut gone: Vec<&str> = affected.keys.iter().map(String::as_str).filter(|key| !there.contains(key)).collect();
         gone.sort_unstable();
@@ -399,7 +417,9 @@ impl Build<'_> {
         let sources: Vec<RecordBatch> = resolved.iter().map(|part| part.sources.clone()).collect();
         self.put(&self.tables.sources, no_sources, sources, state::mark(&self.state.commit)).await?;
         self.fault("build.after_sources");
-        self.write_decisions().await?;
+        if self.state.decisions != known.decisions {
+            self.write_decisions().await?;
+        }
 
         let lake = self.lake();
         let count = |table: TableName| async move { lake.count(&table, None).await };
@@ -423,7 +443,8 @@ impl Build<'_> {
         Ok(report(self.registry(), figures, version, How::Changes { records, decisions, entities }))
     }
 
-    /// Removes rows by key, then puts rows; the second commit tells that both are done.
+    /// Removes rows by key and puts rows, in one commit. A table of which nothing changes keeps its version, but for the
+    /// golden one, whose commit tells that all is done.
     async fn put(
         &self,
         table: &TableName,
@@ -432,16 +453,14 @@ impl Build<'_> {
         meta: Map<String, serde_json::Value>,
     ) -> Result<i64, RegistryError> {
         let lake = self.lake();
-        if let Some(gone) = gone.filter(|gone| gone.num_rows() > 0) {
-            let name = gone_key(&self.state.commit);
-            let key = CommitKey::new(name.as_str()).map_err(self.failed("name the build"))?;
-            let mut deleter = lake.deleter(table, key).await.map_err(self.failed("remove rows"))?;
-            deleter.write(gone).await.map_err(self.failed("remove rows"))?;
-            // The golden table's state is that of its last whole build.
-            let meta = if *table == self.tables.golden { state::gone(&name) } else { state::mark(&name) };
-            deleter.commit(meta).await.map_err(self.failed("remove rows"))?;
+        let changes = gone.iter().chain(&rows).any(|batch| batch.num_rows() > 0);
+        if !changes && *table != self.tables.golden {
+            return lake.version(table).await.map_err(self.failed("read versions"));
         }
         let mut writer = lake.grower(table, self.key()?, &[]).await.map_err(self.failed("write rows"))?;
+        if let Some(gone) = gone {
+            writer.remove(gone).await.map_err(self.failed("write rows"))?;
+        }
         for batch in rows {
             writer.write(batch).await.map_err(self.failed("write rows"))?;
         }
@@ -472,45 +491,4 @@ impl Build<'_> {
         let records: ArrayRef = Arc::new(StringArray::from_iter_values(gone.iter().map(|(_, record)| record)));
         RecordBatch::try_from_iter([("dataset", datasets), ("record_key", records)]).map(Some)
     }
-}
-
-/// Keys of conflicts that affected entities had and have no more.
-fn conflicts_to_remove(had: &[(String, String)], now: &[Resolved]) -> Result<Option<RecordBatch>, ArrowError> {
-    let mut has: HashMap<&str, &str> = HashMap::new();
-    for sources in now.iter().map(|part| &part.sources) {
-        let (keys, losses) = (sources.column(0).as_string::<i32>(), sources.column(2).as_string::<i32>());
-        has.extend(keys.iter().zip(losses).filter_map(|(key, lost)| key.zip(lost)));
-    }
-    let mut gone: Vec<[&str; 3]> = Vec::new();
-    for (entity, before) in had {
-        let now = has.get(entity.as_str()).copied().unwrap_or_default();
-        if now == before {
-            continue;
-        }
-        for line in before.lines().filter(|line| !now.lines().any(|still| still == *line)) {
-            if let Some((field, dataset)) = line.split_once('\t') {
-                gone.push([entity, field, dataset]);
-            }
-        }
-    }
-    if gone.is_empty() {
-        return Ok(None);
-    }
-    gone.sort_unstable();
-    let column = |at: usize| -> ArrayRef { Arc::new(StringArray::from_iter_values(gone.iter().map(|key| key[at]))) };
-    let columns = ["entity", "field", "lost_from"];
-    RecordBatch::try_from_iter(columns.into_iter().zip((0..3).map(column))).map(Some)
-}
-
-/// The key of the commit that removes what a build removes.
-fn gone_key(commit: &str) -> String {
-    format!("{commit}:gone")
-}
-
-/// The lines of an entity's sources: dataset, business key as spelled outside, decision.
-pub(crate) fn source_lines(text: &str) -> impl Iterator<Item = (&str, &str, Option<&str>)> {
-    text.lines().filter_map(|line| {
-        let mut parts = line.split('\t');
-        Some((parts.next()?, parts.next()?, parts.next()))
-    })
 }

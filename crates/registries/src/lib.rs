@@ -16,7 +16,7 @@
 //! Themes (主题库) are tables of their own over golden and checked tables ([`theme`]).
 //!
 //! Reading order: [`key`] → [`identity`] → [`record`] → [`decide`] → [`links`] → [`shape`] → [`gather`] →
-//! [`resolve`] → [`build`] → [`increment`] → [`state`] → [`why`] → [`what_if`] → [`candidates`] →
+//! [`resolve`] → [`sources`] → [`build`] → [`increment`] → [`state`] → [`why`] → [`what_if`] → [`candidates`] →
 //! [`duplicates`] → [`review`] → [`sight`] → [`tally`] → [`losers`] → [`theme`].
 //!
 //! # Recipe: a new kind of entity
@@ -47,6 +47,7 @@ mod increment;
 mod lease;
 mod links;
 mod resolve;
+mod sources;
 mod state;
 
 pub use build::{BuildReport, Builder, FAULT_POINT_CHANGES, FAULT_POINTS, How, Why};

@@ -23,7 +23,7 @@ use yihe_definitions::Registry;
 use crate::{
     gather::{LEADING, Part, Rules},
     identity::is_entity_id,
-    record, shape,
+    shape, sources,
 };
 
 /// What one partition came to.
@@ -73,9 +73,14 @@ impl<'a> Leads<'a> {
         self.rows.value(row)
     }
 
+    /// The business key within this room, where it is another than the entity's.
+    pub fn own_record(&self, row: usize) -> Option<&str> {
+        self.records.is_valid(row).then(|| self.records.value(row))
+    }
+
     /// The business key within this room.
     pub fn record(&self, row: usize) -> &str {
-        if self.records.is_valid(row) { self.records.value(row) } else { self.keys.value(row) }
+        self.own_record(row).unwrap_or_else(|| self.keys.value(row))
     }
 
     /// The decision that gave the record to its entity.
@@ -427,7 +432,8 @@ impl<'a> Output<'a> {
         self.source_keys.append_value(key);
         for entry in run {
             let (member, row) = (entry.member as usize, entry.row as usize);
-            write_source(&mut self.sources, &registry.members[member].dataset, &leads[member], row);
+            let lead = &leads[member];
+            sources::write(&mut self.sources, &registry.members[member].dataset, lead.own_record(row), lead.by(row));
         }
         self.sources.append_value("");
         if conflicts == 0 {
@@ -475,20 +481,4 @@ impl<'a> Output<'a> {
             sources: RecordBatch::try_new(shape::sources_schema(), sources)?,
         })
     }
-}
-
-/// One line of the sources; see [`shape::sources_schema`].
-fn write_source(into: &mut StringBuilder, dataset: &str, lead: &Leads<'_>, row: usize) {
-    let text = lead.record(row);
-    let plain = text.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\') && !text.starts_with('#');
-    // Writing to a builder in memory cannot fail.
-    let _ = if plain {
-        write!(into, "{dataset}\t[\"{text}\"]")
-    } else {
-        write!(into, "{dataset}\t{}", record::spell(text))
-    };
-    let _ = match lead.by(row) {
-        Some(decision) => writeln!(into, "\t{decision}"),
-        None => writeln!(into),
-    };
 }

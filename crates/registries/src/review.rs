@@ -260,7 +260,7 @@ pub async fn list(
     // Only the pairs of the page are read whole, with their weights.
     let failed = |source| RegistryError::Lake { action: "read candidates", registry: registry.id.clone(), source };
     let name = |dataset: &str, record: &str, entity: &str| format!("{dataset}\u{1f}{record}\u{1f}{entity}");
-    let keys = page.iter().map(|pair| name(&pair.dataset, &pair.record_key, &pair.entity)).collect();
+    let keys = page.iter().map(|pair| name(&pair.dataset, &pair.record_key, &pair.entity));
     let schema = lake.schema(&table).await.map_err(failed)?;
     let columns: Vec<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
     let mut whole: HashMap<String, Pair> = HashMap::new();

@@ -146,9 +146,9 @@ pub fn keys_schema() -> SchemaRef {
     Arc::new(Schema::new(texts(&["key", "entity", "survivor_key", "why"])))
 }
 
-/// Schema of the sources: the entity's key; its records, a line for each with dataset, business key and the
-/// decision that gave it to the entity if its own key did not, separated by tabs; its conflicts, a line for each with
-/// the field and the dataset that lost, separated by a tab.
+/// Schema of the sources: the entity's key; its records, a line for each with dataset, business key where it is another
+/// than the entity's, and the decision that gave it to the entity if its own key did not, separated by tabs; its
+/// conflicts, a line for each with the field and the dataset that lost, separated by a tab.
 #[must_use]
 pub fn sources_schema() -> SchemaRef {
     let mut fields = texts(&["key", "records"]);

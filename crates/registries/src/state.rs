@@ -16,7 +16,7 @@ use yihe_lake::{Lake, LakeError, Scan, TableName};
 use crate::{identity::EntitySecret, links::Standing, shape};
 
 /// Grows when the same inputs come out differently under a later release.
-const RELEASE: u32 = 3;
+const RELEASE: u32 = 4;
 /// The member of a commit's record that holds the state.
 pub(crate) const MEMBER: &str = "state";
 /// Versions looked through for the last build.
@@ -99,23 +99,6 @@ pub(crate) fn mark(commit: &str) -> Map<String, Value> {
     meta
 }
 
-/// The member of a golden commit's record that tells of rows removed for a build that is not done yet.
-const GONE: &str = "gone";
-
-/// What is written with the golden table's commit that removes rows, ahead of the one that ends the build.
-pub(crate) fn gone(commit: &str) -> Map<String, Value> {
-    let mut meta = Map::new();
-    meta.insert(GONE.to_owned(), json!(commit));
-    meta
-}
-
-/// The removal from a golden table that no whole build has followed.
-pub(crate) async fn last_gone(lake: &Lake, golden: &TableName) -> Result<Option<String>, LakeError> {
-    let whole = lake.newest_with(golden, MEMBER, DEPTH).await?.map_or(-1, |commit| commit.version);
-    let gone = lake.newest_with(golden, GONE, DEPTH).await?.filter(|commit| commit.version > whole);
-    Ok(gone.and_then(|commit| commit.meta.get(GONE).and_then(Value::as_str).map(str::to_owned)))
-}
-
 /// The counts of a build.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Figures {
@@ -144,10 +127,10 @@ pub(crate) async fn last(lake: &Lake, golden: &TableName) -> Result<Option<(Stat
     Ok(Some((state, figures, commit.version)))
 }
 
-/// The commit that last wrote one of the other tables.
-pub(crate) async fn last_mark(lake: &Lake, table: &TableName) -> Result<Option<String>, LakeError> {
-    let commit = lake.newest_with(table, MEMBER, DEPTH).await?;
-    Ok(commit.and_then(|commit| commit.meta.get(MEMBER).and_then(Value::as_str).map(str::to_owned)))
+/// The commit that last wrote one of the other tables, and the version it made.
+pub(crate) async fn last_mark(lake: &Lake, table: &TableName) -> Result<Option<(String, i64)>, LakeError> {
+    let Some(commit) = lake.newest_with(table, MEMBER, DEPTH).await? else { return Ok(None) };
+    Ok(commit.meta.get(MEMBER).and_then(Value::as_str).map(|mark| (mark.to_owned(), commit.version)))
 }
 
 /// Decisions as rows of their table.

@@ -21,12 +21,13 @@ use crate::{
     error::RegistryError,
     gather::{Newest, Numbers, Part, Rules, Splitter, columns_of},
     identity::{EntitySecret, is_entity_id},
-    increment::source_lines,
     key,
     links::Links,
     record,
     resolve::{Leads, Plans},
-    shape, state,
+    shape,
+    sources::source_lines,
+    state,
 };
 
 pub use crate::candidates::pair;
@@ -329,9 +330,10 @@ async fn gathered(
     let mut wanted: Vec<HashMap<String, Option<String>>> = vec![HashMap::new(); registry.members.len()];
     if lake.exists(&sources) {
         for batch in lake.lookup(&sources, &[key]).await.map_err(failed)? {
-            for (dataset, record, by) in batch.column(1).as_string::<i32>().iter().flatten().flat_map(source_lines) {
-                if let Some(member) = registry.members.iter().position(|member| member.dataset == dataset) {
-                    wanted[member].insert(record::read(record), by.map(str::to_owned));
+            let lines = batch.column(1).as_string::<i32>().iter().flatten().map(|text| (key, text));
+            for line in lines.flat_map(source_lines) {
+                if let Some(member) = registry.members.iter().position(|member| member.dataset == line.dataset) {
+                    wanted[member].insert(line.record.into_owned(), line.by.map(str::to_owned));
                 }
             }
         }
@@ -434,7 +436,7 @@ async fn read(
         }
         return Ok(found);
     }
-    let keys = || given.keys().cloned().collect::<HashSet<_>>();
+    let keys = || given.keys().cloned();
     match lake.pick(table, version, columns, keys()).await {
         Err(LakeError::File { .. } | LakeError::NoVersion { .. }) => lake.pick(table, None, columns, keys()).await,
         found => found,
