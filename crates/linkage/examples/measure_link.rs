@@ -12,6 +12,12 @@ use yihe_linkage::{
     write,
 };
 
+/// Seconds that the main thread ran: with one thread, what other work on the machine does not change.
+fn on_processor() -> f64 {
+    let read = std::fs::read_to_string("/proc/self/schedstat").unwrap_or_default();
+    read.split_whitespace().next().and_then(|text| text.parse::<f64>().ok()).unwrap_or(0.0) / 1e9
+}
+
 fn main() -> Result<(), Box<dyn Error>> {
     let mut options = Options::default();
     let mut files = Vec::new();
@@ -70,7 +76,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         if let Ok(mut stage) = stage.lock()
             && stage.0 != Some(now)
         {
-            println!("  {:?} after {:.3} s", now, stage.1.elapsed().as_secs_f64());
+            println!(
+                "  {:?} after {:.3} s, {:.3} s of processor",
+                now,
+                stage.1.elapsed().as_secs_f64(),
+                on_processor()
+            );
             stage.0 = Some(now);
         }
     })?;

@@ -12,7 +12,11 @@ use std::{collections::HashMap, path::Path, sync::Arc};
 use jiff::civil::Date;
 use yihe_vocabulary::{Division, DivisionCode, DivisionLevel, DivisionTree, Resolution, parse_day};
 
-use crate::{error::LinkageError, read, records::MISSING};
+use crate::{
+    error::{LinkageError, Reason},
+    read,
+    records::MISSING,
+};
 
 /// Words for kinds of divisions, by level, the longer first.
 const KINDS: [&[&str]; 5] = [
@@ -67,18 +71,22 @@ impl Divisions {
     /// # Errors
     /// The file is no such list; the reason names the row.
     pub fn read(path: &Path, on: Date) -> Result<Self, LinkageError> {
-        let failed = |reason: String| LinkageError::Input { path: path.to_owned(), reason };
+        let failed = |reason: Reason| LinkageError::Input { path: path.to_owned(), reason };
         let table = read::read(path)?;
         let column = |name: &str| table.columns.iter().find(|column| column.name == name);
-        let needed = |name: &str| column(name).ok_or_else(|| failed(format!("found no column `{name}`")));
+        let needed = |name: &str| {
+            column(name)
+                .ok_or_else(|| failed(Reason::new(format!("found no column `{name}`"), format!("没有列“{name}”"))))
+        };
         let (codes, names, levels) = (needed("code")?, needed("name")?, needed("level")?);
         let mut divisions = Vec::with_capacity(table.rows);
         for row in 0..table.rows {
-            let at = |what: String| failed(format!("row {}: {what}", row + 1));
-            let code = |text: &str| text.parse::<DivisionCode>().map_err(|error| at(error.to_string()));
+            let at = |what: Reason| failed(what.at(&format!("row {}", row + 1), &format!("第 {} 行", row + 1)));
+            let code =
+                |text: &str| text.parse::<DivisionCode>().map_err(|error| at(Reason::of("code", "代码", &error)));
             let day = |name: &str| {
                 let written = column(name).and_then(|column| column.value(row));
-                written.map(|text| parse_day(text).map_err(|error| at(error.to_string()))).transpose()
+                written.map(|text| parse_day(text).map_err(|error| at(Reason::of("day", "日期", &error)))).transpose()
             };
             let level = match levels.value(row).unwrap_or("") {
                 "1" => DivisionLevel::Province,
@@ -86,11 +94,11 @@ impl Divisions {
                 "3" => DivisionLevel::County,
                 "4" => DivisionLevel::Town,
                 "5" => DivisionLevel::Village,
-                other => return Err(at(format!("found level `{other}`, expected 1 to 5"))),
+                other => return Err(at(Reason::found(&format!("level `{other}`"), &"1 to 5"))),
             };
             divisions.push(Division {
                 code: code(codes.value(row).unwrap_or(""))?,
-                name: names.value(row).ok_or_else(|| at("found no name".to_owned()))?.to_owned(),
+                name: names.value(row).ok_or_else(|| at(Reason::new("found no name", "没有名称")))?.to_owned(),
                 parent: column("parent").and_then(|column| column.value(row)).map(code).transpose()?,
                 level,
                 kind: String::new(),
@@ -98,7 +106,7 @@ impl Divisions {
                 valid_to: day("valid_to")?,
             });
         }
-        let tree = DivisionTree::new(divisions).map_err(|error| failed(error.to_string()))?;
+        let tree = DivisionTree::new(divisions).map_err(|error| failed(Reason::of("divisions", "区划", &error)))?;
         Ok(Self::new(tree, on))
     }
 }

@@ -68,7 +68,7 @@ fn meaning(profile: &Profile) -> &'static str {
 /// # Errors
 /// The file cannot be written.
 pub fn save(path: &Path, text: &str) -> Result<(), LinkageError> {
-    let failed = |error: std::io::Error| LinkageError::Output { path: path.to_owned(), reason: error.to_string() };
+    let failed = |error: std::io::Error| LinkageError::Output { path: path.to_owned(), reason: error.into() };
     let aside = Aside::create(path).map_err(failed)?;
     aside.file().write_all(text.as_bytes()).map_err(failed)?;
     aside.put().map_err(failed)

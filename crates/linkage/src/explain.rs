@@ -2,7 +2,7 @@
 
 use crate::{
     compare::{Comparer, Pattern, level},
-    error::LinkageError,
+    error::{LinkageError, Reason},
     model::Model,
     records::Records,
     run,
@@ -63,7 +63,10 @@ pub fn explain_each(
     mut each: impl FnMut(Waterfall),
 ) -> Result<(), LinkageError> {
     if !model.is_trained() {
-        let reason = "the model has no m and u yet; train it with `link run --save-model`".to_owned();
+        let reason = Reason::new(
+            "the model has no m and u yet; train it with `link run --save-model`",
+            "模型还没有 m 与 u，请先以 `link run --save-model` 训练",
+        );
         return Err(LinkageError::NothingToCompare { reason });
     }
     let comparer = Comparer::new(model, records)?;

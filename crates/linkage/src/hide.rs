@@ -10,10 +10,10 @@ use arrow::{
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::{
-    error::LinkageError,
+    error::{LinkageError, Reason},
     hash::{Hasher, Hide},
-    read::{csv_text, is_parquet},
-    write::WholeFile,
+    read::{column_failed, csv_text, is_parquet, not_csv, not_parquet},
+    write::{WholeFile, output_failed},
 };
 
 /// Rows of a batch.
@@ -43,20 +43,20 @@ pub fn file(
     columns: &[(String, Hide)],
     leave_out_others: bool,
 ) -> Result<Vec<Hidden>, LinkageError> {
-    let unreadable = |reason: String| LinkageError::Input { path: input.to_owned(), reason };
-    let parquet = is_parquet(input).map_err(|error| unreadable(error.to_string()))?;
+    let unreadable = |reason: Reason| LinkageError::Input { path: input.to_owned(), reason };
+    let parquet = is_parquet(input).map_err(|error| unreadable(error.into()))?;
     if parquet {
-        let opened = File::open(input).map_err(|error| unreadable(error.to_string()))?;
+        let opened = File::open(input).map_err(|error| unreadable(error.into()))?;
         let builder =
-            ParquetRecordBatchReaderBuilder::try_new(opened).map_err(|error| unreadable(error.to_string()))?;
+            ParquetRecordBatchReaderBuilder::try_new(opened).map_err(|error| unreadable(not_parquet(error)))?;
         let schema = builder.schema().clone();
-        let batches = builder.with_batch_size(BATCH).build().map_err(|error| unreadable(error.to_string()))?;
-        let batches = batches.map(|batch| batch.map_err(|error| error.to_string()));
+        let batches = builder.with_batch_size(BATCH).build().map_err(|error| unreadable(not_parquet(error)))?;
+        let batches = batches.map(|batch| batch.map_err(not_parquet));
         return write(input, output, &schema, batches, hasher, columns, leave_out_others);
     }
     let (text, delimiter) = csv_text(input).map_err(unreadable)?;
     let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).from_reader(text.as_bytes());
-    let headers = reader.headers().map_err(|error| unreadable(error.to_string()))?.clone();
+    let headers = reader.headers().map_err(|error| unreadable(not_csv(&error)))?.clone();
     let fields: Vec<Field> = headers.iter().map(|name| Field::new(name.trim(), DataType::Utf8, true)).collect();
     let schema = Arc::new(Schema::new(fields));
     let of_batch = schema.clone();
@@ -64,13 +64,13 @@ pub fn file(
     write(input, output, &schema, batches, hasher, columns, leave_out_others)
 }
 
-fn csv_batch(reader: &mut csv::Reader<&[u8]>, schema: &SchemaRef) -> Option<Result<RecordBatch, String>> {
+fn csv_batch(reader: &mut csv::Reader<&[u8]>, schema: &SchemaRef) -> Option<Result<RecordBatch, Reason>> {
     let mut columns: Vec<StringBuilder> = schema.fields().iter().map(|_| StringBuilder::new()).collect();
     let mut record = csv::StringRecord::new();
     let mut rows = 0;
     while rows < BATCH {
         match reader.read_record(&mut record) {
-            Err(error) => return Some(Err(error.to_string())),
+            Err(error) => return Some(Err(not_csv(&error))),
             Ok(false) => break,
             Ok(true) => {
                 for (column, value) in columns.iter_mut().zip(&record) {
@@ -84,14 +84,14 @@ fn csv_batch(reader: &mut csv::Reader<&[u8]>, schema: &SchemaRef) -> Option<Resu
         return None;
     }
     let arrays = columns.iter_mut().map(|column| Arc::new(column.finish()) as ArrayRef).collect();
-    Some(RecordBatch::try_new(schema.clone(), arrays).map_err(|error| error.to_string()))
+    Some(RecordBatch::try_new(schema.clone(), arrays).map_err(|error| Reason::of("not a table", "不是表", &error)))
 }
 
 fn write(
     input: &Path,
     output: &Path,
     schema: &SchemaRef,
-    batches: impl Iterator<Item = Result<RecordBatch, String>>,
+    batches: impl Iterator<Item = Result<RecordBatch, Reason>>,
     hasher: &mut Hasher,
     columns: &[(String, Hide)],
     leave_out_others: bool,
@@ -132,7 +132,7 @@ fn write(
                     let hide = hidden[which].hide;
                     let text = cast(array, &DataType::Utf8).map_err(|error| LinkageError::Input {
                         path: input.to_owned(),
-                        reason: format!("column `{}`: {error}", schema.field(at).name()),
+                        reason: column_failed(schema.field(at).name(), &error),
                     })?;
                     let mut tokens = StringBuilder::new();
                     for value in text.as_string::<i32>() {
@@ -144,8 +144,7 @@ fn write(
                 }
             }
         }
-        let batch = RecordBatch::try_new(out_schema.clone(), arrays)
-            .map_err(|error| LinkageError::Output { path: output.to_owned(), reason: error.to_string() })?;
+        let batch = RecordBatch::try_new(out_schema.clone(), arrays).map_err(|error| output_failed(output, &error))?;
         file.write(&batch)?;
     }
     file.finish()?;

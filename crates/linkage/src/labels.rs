@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     compare::Pattern,
-    error::LinkageError,
+    error::{LinkageError, Reason},
     read,
     records::Records,
     weights::{Posterior, probability},
@@ -50,14 +50,17 @@ pub struct Labels {
 /// # Errors
 /// The file is no table of three columns, or a judgement is neither of the two.
 pub fn read_labels(path: &Path, names: &Names, records: &Records) -> Result<Labels, LinkageError> {
-    let failed = |reason: String| LinkageError::Input { path: path.to_owned(), reason };
+    let failed = |reason: Reason| LinkageError::Input { path: path.to_owned(), reason };
     let table = read::read(path)?;
     if table.columns.len() < 3 {
         let found = table.columns.len();
-        return Err(failed(format!("found {found} columns, expected left_id, right_id and label")));
+        return Err(failed(Reason::new(
+            format!("found {found} columns, expected left_id, right_id and label"),
+            format!("有 {found} 列，应有 left_id、right_id 与 label"),
+        )));
     }
     if table.rows > LABELS_MAX {
-        return Err(failed(format!("found {} labels, expected at most {LABELS_MAX}", table.rows)));
+        return Err(failed(Reason::too_many(&table.rows, &LABELS_MAX, "labels", "条判定")));
     }
     let column = |known: &[&str], at: usize| {
         table
@@ -83,7 +86,10 @@ pub fn read_labels(path: &Path, names: &Names, records: &Records) -> Result<Labe
             "different" | "0" | "0.0" | "false" | "no" | "n" | "distinct" | "不同" | "非同一" | "否" => false,
             "unsure" | "不确定" | "" => continue,
             other => {
-                return Err(failed(format!("row {}: found `{other}`, expected same or different", row + 1)));
+                return Err(failed(Reason::new(
+                    format!("row {}: found `{other}`, expected same or different", row + 1),
+                    format!("第 {} 行：现为“{other}”，应为 same（同一）或 different（不同）", row + 1),
+                )));
             }
         };
         let find = |rows: &HashMap<String, u32>, id: Option<&str>| id.and_then(|id| rows.get(id)).copied();

@@ -58,4 +58,4 @@ mod personal;
 mod propose_blocking;
 mod sums;
 
-pub use error::LinkageError;
+pub use error::{LinkageError, Reason};

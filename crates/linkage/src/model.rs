@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::LinkageError;
+use crate::error::{LinkageError, Reason};
 
 /// Most comparisons of a model: four bits of a 64-bit pattern each.
 pub const COMPARISONS_MAX: usize = 16;
@@ -379,12 +379,12 @@ impl Model {
     /// # Errors
     /// The file cannot be read, is not a model, or asks for what cannot be done; the reason names the place.
     pub fn read(path: &Path) -> Result<Self, LinkageError> {
-        let failed = |reason: String| LinkageError::Model { path: path.to_owned(), reason };
-        let size = std::fs::metadata(path).map_err(|error| failed(error.to_string()))?.len();
+        let failed = |reason: Reason| LinkageError::Model { path: path.to_owned(), reason };
+        let size = std::fs::metadata(path).map_err(|error| failed(error.into()))?.len();
         if size > FILE_MAX {
-            return Err(failed(format!("found {size} bytes, expected at most {FILE_MAX}")));
+            return Err(failed(Reason::too_many(&size, &FILE_MAX, "bytes", "字节")));
         }
-        let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
+        let text = std::fs::read_to_string(path).map_err(|error| failed(error.into()))?;
         Self::parse(&text).map_err(failed)
     }
 
@@ -392,15 +392,23 @@ impl Model {
     ///
     /// # Errors
     /// One sentence: what is wrong, and where.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let model: Self = serde_saphyr::from_str(text).map_err(|error| error.to_string())?;
+    pub fn parse(text: &str) -> Result<Self, Reason> {
+        let model: Self =
+            serde_saphyr::from_str(text).map_err(|error| Reason::of("not a model", "不合模型的格式", &error))?;
         model.check()?;
         Ok(model)
     }
 
-    fn check(&self) -> Result<(), String> {
+    fn check(&self) -> Result<(), Reason> {
         let within = |name: &str, value: f64| {
-            if (0.0..=1.0).contains(&value) { Ok(()) } else { Err(format!("{name} is {value}, expected 0 to 1")) }
+            if (0.0..=1.0).contains(&value) {
+                Ok(())
+            } else {
+                Err(Reason::new(
+                    format!("{name} is {value}, expected 0 to 1"),
+                    format!("{name} 为 {value}，应在 0 与 1 之间"),
+                ))
+            }
         };
         within("threshold", self.threshold)?;
         within("prior", self.prior.unwrap_or(0.5))?;
@@ -409,42 +417,62 @@ impl Model {
         within("moves.kin_share", self.moves.as_ref().map_or(0.5, |moves| moves.kin_share))?;
         if self.comparisons.is_empty() || self.comparisons.len() > COMPARISONS_MAX {
             let found = self.comparisons.len();
-            return Err(format!("found {found} comparisons, expected 1 to {COMPARISONS_MAX}"));
+            return Err(Reason::new(
+                format!("found {found} comparisons, expected 1 to {COMPARISONS_MAX}"),
+                format!("有 {found} 项比较，应有 1 至 {COMPARISONS_MAX} 项"),
+            ));
         }
         if self.blocking.is_empty() || self.blocking.len() > RULES_MAX {
-            return Err(format!("found {} blocking rules, expected 1 to {RULES_MAX}", self.blocking.len()));
+            let found = self.blocking.len();
+            return Err(Reason::new(
+                format!("found {found} blocking rules, expected 1 to {RULES_MAX}"),
+                format!("有 {found} 条分块规则，应有 1 至 {RULES_MAX} 条"),
+            ));
         }
         for (index, rule) in self.blocking.iter().enumerate() {
+            let number = index + 1;
+            let in_rule =
+                |what: Reason| what.at(&format!("blocking rule {number}"), &format!("第 {number} 条分块规则"));
             let several = rule.keys.iter().filter(|key| key.part.is_many()).count();
             if rule.keys.len() > 8 {
-                return Err(format!("blocking rule {}: found {} keys, expected at most 8", index + 1, rule.keys.len()));
+                return Err(in_rule(Reason::too_many(&rule.keys.len(), &8, "keys", "个键")));
             }
             if several > 2 {
-                let what = "at most two keys of part word, magnitude, week or field";
-                return Err(format!("blocking rule {}: found {several}, expected {what}", index + 1));
+                let english = "keys of part word, magnitude, week or field";
+                let chinese = "个 word、magnitude、week 或 field 部分的键";
+                return Err(in_rule(Reason::too_many(&several, &2, english, chinese)));
             }
         }
         for comparison in &self.comparisons {
-            let at = |what: String| format!("comparison of `{}`: {what}", comparison.column);
+            let column = &comparison.column;
+            let at = |what: Reason| what.at(&format!("comparison of `{column}`"), &format!("“{column}”的比较"));
             let levels = &comparison.levels;
             if levels.len() < 2 || levels.len() > LEVELS_MAX {
-                return Err(at(format!("found {} levels, expected 2 to {LEVELS_MAX}", levels.len())));
+                let found = levels.len();
+                return Err(at(Reason::new(
+                    format!("found {found} levels, expected 2 to {LEVELS_MAX}"),
+                    format!("有 {found} 级，应有 2 至 {LEVELS_MAX} 级"),
+                )));
             }
             if levels.last().map(|level| level.when) != Some(Test::Other) {
-                return Err(at("the last level must be `other`".to_owned()));
+                return Err(at(Reason::new("the last level must be `other`", "最后一级须为 other")));
             }
             if levels.iter().filter(|level| level.when == Test::Other).count() > 1 {
-                return Err(at("found `other` before the last level, which then cannot be reached".to_owned()));
+                return Err(at(Reason::new(
+                    "found `other` before the last level, which then cannot be reached",
+                    "other 在最后一级之前，其后的级别无法达到",
+                )));
             }
             for level in levels {
                 let name = format!("{:?}", level.when);
+                let needs = |what: &str| Reason::new(format!("{name} needs {what}"), format!("{name} 需要 {what}"));
                 match level.when.bound() {
-                    Some(true) if level.at_least.is_none() => return Err(at(format!("{name} needs at_least"))),
-                    Some(false) if level.at_most.is_none() => return Err(at(format!("{name} needs at_most"))),
+                    Some(true) if level.at_least.is_none() => return Err(at(needs("at_least"))),
+                    Some(false) if level.at_most.is_none() => return Err(at(needs("at_most"))),
                     _ => {}
                 }
                 if let Some(reads) = level.when.needs(comparison.reads) {
-                    return Err(at(format!("{name} needs `reads: {reads}`")));
+                    return Err(at(needs(&format!("`reads: {reads}`"))));
                 }
                 within("m", level.m.unwrap_or(0.5)).map_err(at)?;
                 within("u", level.u.unwrap_or(0.5)).map_err(at)?;
@@ -452,7 +480,7 @@ impl Model {
             }
             let needs_with = comparison.reads == Reads::Point || levels.iter().any(|level| level.when == Test::Swapped);
             if needs_with && comparison.with.is_none() {
-                return Err(at("needs `with`: the other column".to_owned()));
+                return Err(at(Reason::new("needs `with`: the other column", "需要 `with`：另一列")));
             }
         }
         Ok(())

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::{
     block::Cost,
-    error::LinkageError,
+    error::{LinkageError, Reason},
     model::{COMPARISONS_MAX, Comparison, Level, Model, Renamed, Test},
     personal::{is_family_name, is_given_name, personal},
     profile::{Meaning, Profile, is_unique_per_table, of_column, profile},
@@ -144,12 +144,18 @@ pub fn propose(records: &Records, renamed: Vec<Renamed>) -> Result<Proposal, Lin
         evidence.iter().filter_map(|profile| comparison(profile, &evidence, &personal, records)).collect();
     if comparisons.iter().all(|comparison| comparison.levels.len() < 2) {
         let found = profiles.iter().map(|profile| profile.name.as_str()).collect::<Vec<_>>().join(", ");
-        let reason = format!("no column tells records apart; found: {found}");
+        let reason = Reason::new(
+            format!("no column tells records apart; found: {found}"),
+            format!("没有哪一列能区分记录，现有：{found}"),
+        );
         return Err(LinkageError::NothingToCompare { reason });
     }
     let (blocking, costs) = blocking(records, &sample, scale, &evidence);
     if blocking.is_empty() {
-        let reason = "no column is rare enough to say which pairs to compare".to_owned();
+        let reason = Reason::new(
+            "no column is rare enough to say which pairs to compare",
+            "没有哪一列的值少见得足以决定比较哪些对",
+        );
         return Err(LinkageError::NothingToCompare { reason });
     }
     let id = profiles.iter().find(|profile| profile.meaning == Meaning::RecordId).map(|profile| profile.name.clone());

@@ -15,7 +15,7 @@
 use std::{borrow::Cow, collections::HashMap};
 
 use crate::{
-    error::LinkageError,
+    error::{LinkageError, Reason},
     explain::{Waterfall, waterfall},
     field::{Field, point},
     marginals::equal_share,
@@ -98,11 +98,17 @@ impl Index {
     /// A model that is not trained, a column that the records do not have, a rule without keys.
     pub fn build(model: &Model, mut records: Records) -> Result<Self, LinkageError> {
         if !model.is_trained() {
-            let reason = "the model has no m and u yet; train it with `link run --save-model`".to_owned();
+            let reason = Reason::new(
+                "the model has no m and u yet; train it with `link run --save-model`",
+                "模型还没有 m 与 u，请先以 `link run --save-model` 训练",
+            );
             return Err(LinkageError::NothingToCompare { reason });
         }
         if model.blocking.iter().any(|rule| rule.keys.is_empty()) {
-            let reason = "the model compares every pair; a look-up needs blocking rules with keys".to_owned();
+            let reason = Reason::new(
+                "the model compares every pair; a look-up needs blocking rules with keys",
+                "模型比较所有的对；检索需要有键的分块规则",
+            );
             return Err(LinkageError::NothingToCompare { reason });
         }
         let (sources, of_comparisons, of_keys) = sources(model);

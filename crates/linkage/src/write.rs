@@ -17,7 +17,14 @@ use parquet::{
     file::properties::WriterProperties,
 };
 
-use crate::{aside::Aside, compare::level, error::LinkageError, model::Model, records::Records, run::Outcome};
+use crate::{
+    aside::Aside,
+    compare::level,
+    error::{LinkageError, Reason},
+    model::Model,
+    records::Records,
+    run::Outcome,
+};
 
 /// Rows that are written at a time.
 const BATCH: usize = 1 << 16;
@@ -138,8 +145,17 @@ fn write(
     file.finish()
 }
 
-fn output_failed(path: &Path, error: &dyn std::fmt::Display) -> LinkageError {
-    LinkageError::Output { path: path.to_owned(), reason: error.to_string() }
+/// What the writer of Parquet said; of a fault of the disk, what the system said.
+pub(crate) fn output_failed(path: &Path, error: &(dyn std::error::Error + 'static)) -> LinkageError {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(io) = error.downcast_ref::<std::io::Error>() {
+            let reason = std::io::Error::new(io.kind(), io.to_string()).into();
+            return LinkageError::Output { path: path.to_owned(), reason };
+        }
+        cause = error.source();
+    }
+    LinkageError::Output { path: path.to_owned(), reason: Reason::of("Parquet", "Parquet", &error) }
 }
 
 /// A Parquet file that is put in its place when it is whole.
@@ -152,7 +168,7 @@ pub(crate) struct WholeFile {
 impl WholeFile {
     /// Begins the file.
     pub(crate) fn create(path: &Path, schema: &SchemaRef) -> Result<Self, LinkageError> {
-        let failed = |error: &dyn std::fmt::Display| output_failed(path, error);
+        let failed = |error: &(dyn std::error::Error + 'static)| output_failed(path, error);
         let aside = Aside::create(path).map_err(|error| failed(&error))?;
         let properties = WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default())).build();
         let file = aside.file().try_clone().map_err(|error| failed(&error))?;

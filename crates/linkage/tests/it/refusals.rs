@@ -33,7 +33,8 @@ fn a_model_that_asks_for_what_cannot_be_is_refused_with_the_place() {
         ("blocking: [{keys: [{column: 姓名, reads: chinese_name}]}]", "blocking: []", "found 0 blocking rules"),
     ] {
         let refusal = Model::parse(&GOOD.replace(from, to)).unwrap_err();
-        assert!(refusal.contains(expected), "{to}: {refusal}");
+        assert!(refusal.to_string().contains(expected), "{to}: {refusal}");
+        assert!(refusal.chinese().chars().any(|one| ('一'..='龥').contains(&one)), "{to}: {}", refusal.chinese());
     }
 }
 
@@ -56,15 +57,16 @@ fn files_that_are_no_tables_are_refused() {
         std::fs::write(&path, bytes).unwrap();
         path
     };
-    for (path, expected) in [
-        (folder.path().join("absent.csv"), "No such file"),
-        (write("empty.csv", b""), "the file is empty"),
-        (write("broken.parquet", b"PAR1 and nothing more"), "arquet"),
-        (write("binary.csv", &[0xff, 0x00, 0x81, 0xff, 0xfe, 0x0a]), "neither UTF-8 nor GB 18030"),
-        (write("ragged.csv", b"a,b\n1,2\n3\n"), "record 2"),
+    for (path, english, chinese) in [
+        (folder.path().join("absent.csv"), "No such file", "文件或文件夹不存在"),
+        (write("empty.csv", b""), "the file is empty", "文件为空，应有标题行"),
+        (write("broken.parquet", b"PAR1 and nothing more"), "not whole Parquet", "不是完整的 Parquet"),
+        (write("binary.csv", &[0xff, 0x00, 0x81, 0xff, 0xfe, 0x0a]), "neither UTF-8 nor GB 18030", "既不是 UTF-8"),
+        (write("ragged.csv", b"a,b\n1,2\n3\n"), "found 1 cells, expected 2", "有 1 个单元格，应有 2 个"),
     ] {
-        let refusal = read(&path).unwrap_err().to_string();
-        assert!(refusal.contains(expected), "{}: {refusal}", path.display());
+        let refusal = read(&path).unwrap_err();
+        assert!(refusal.to_string().contains(english), "{}: {refusal}", path.display());
+        assert!(refusal.chinese().contains(chinese), "{}: {}", path.display(), refusal.chinese());
     }
 }
 
