@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use yihe_registries::{Decision, Proposal};
 use yihe_store::{DecisionFilter, ObjectKind, Role};
 
 use crate::{
@@ -206,6 +207,17 @@ async fn a_record_is_shown_in_clear_for_a_reason_that_is_on_the_ledger_first() {
     let page = house.read(&keeper, &path).await;
     assert!(page.contains("受保护人员"), "{page}");
     assert_masked(&page);
+
+    // So is who bears the number that another was merged with, from the moment that other is protected.
+    let survivor = found(&house, &keeper, 6).await;
+    let merge = Decision::Merge { survivor: number(6), merged: number(7) };
+    let builder = &house.state.desk.builder;
+    builder.decide(registry, merge, "同一人换发新号", &Proposal::default(), &actor).await.expect("decided");
+    let shown = house.send(&keeper, &format!("{survivor}/clear"), &[reason]).await;
+    assert_eq!(shown.status(), 200, "nobody is protected yet");
+    builder.protect(registry, &number(7), "证人保护", None, &actor).await.expect("noted");
+    let refused = house.send(&keeper, &format!("{survivor}/clear"), &[reason]).await;
+    assert_eq!(refused.status(), 403);
 }
 
 #[tokio::test]

@@ -19,7 +19,6 @@ use yihe_registries::{
     duplicates::ENTITY_SIDE,
     review::{self, Answer as Said, Pair, Verdict},
     sight::{Standing, key_sensitivity},
-    why,
 };
 use yihe_store::{DecisionFilter, DecisionRow, LabelRow, PAGE_ROWS_MAX};
 
@@ -292,7 +291,7 @@ async fn answer(
     };
     // Who judges in clear goes on in clear, for the same reason; each pair is an entry of its own.
     if !fields.one("reason", yihe_registries::sight::REASON_CHARACTERS_MAX)?.is_empty()
-        && !is_protected(state, known, &next).await?
+        && !is_protected(state, &next).await?
     {
         let said = Asked { said: Some(word), ..Asked::default() }.said(known);
         return in_clear(state, visit, pack, known, &next, fields, said).await;
@@ -310,7 +309,7 @@ async fn in_clear(
     fields: &Fields,
     said: Option<Text>,
 ) -> Answer {
-    if is_protected(state, known, pair).await? {
+    if is_protected(state, pair).await? {
         return Err(protected());
     }
     let frame = visit.frame(state, Part::Registries).await?;
@@ -344,14 +343,9 @@ pub async fn find(state: &AppState, known: &Registry, name: &str) -> Result<Pair
     found.map_err(refused)?.ok_or_else(gone)
 }
 
-async fn is_protected(state: &AppState, known: &Registry, pair: &Pair) -> Result<bool, Problem> {
+async fn is_protected(state: &AppState, pair: &Pair) -> Result<bool, Problem> {
     for key in [Some(pair.entity.clone()), pair.merged()].into_iter().flatten() {
-        if super::record::is_protected(state, known, &key).await? {
-            return Ok(true);
-        }
-        // Protected under a number that was merged into this one.
-        let found = why::golden(&state.lake, &state.store, known, &key).await.map_err(refused)?;
-        if found.is_some_and(|found| found.protected) {
+        if super::record::is_protected(state, &key).await? {
             return Ok(true);
         }
     }
@@ -415,7 +409,7 @@ pub async fn view(
         moved: waterfall.map_or(0.0, |waterfall| waterfall.moved),
         kin: waterfall.map_or(0.0, |waterfall| waterfall.kin),
         probability: pair.probability,
-        is_protected: is_protected(state, known, pair).await?,
+        is_protected: is_protected(state, pair).await?,
         is_keeper,
         answered: labels.iter().find(mine).and_then(|label| Verdict::parse(&label.answer)),
         said: None,

@@ -132,16 +132,17 @@ pub async fn find(state: &AppState, known: &Registry, entity: &str) -> Result<Go
     }
     let found = why::golden(&state.lake, &state.store, known, entity).await.map_err(refused)?;
     let mut found = found.ok_or(Kind::NotFound)?;
-    found.protected |= is_protected(state, known, &found.key).await?;
+    found.protected |= is_protected(state, &found.key).await?;
     Ok(found)
 }
 
-/// Whether an entity is protected from this moment on, whether or not the registry was built since.
+/// Whether an entity is protected from this moment on, under this number or one that was merged with it, whether or
+/// not the registry was built since.
 ///
 /// # Errors
 /// The store failed.
-pub async fn is_protected(state: &AppState, known: &Registry, key: &str) -> Result<bool, Problem> {
-    Ok(state.store.protection_find_standing(&known.id, key).await.map_err(internal)?.is_some())
+pub async fn is_protected(state: &AppState, key: &str) -> Result<bool, Problem> {
+    state.store.protection_stands_for(key).await.map_err(internal)
 }
 
 /// Why a protected person is not shown in clear.
