@@ -7,6 +7,7 @@ mod crash;
 mod embargo;
 mod foreign_tables;
 mod full_disk;
+mod hashed;
 mod ledger;
 mod linking;
 mod main_line;

@@ -10,7 +10,7 @@ use yihe_quality::{
     tickets::Tickets,
     walk::{CheckReport, Walk},
 };
-use yihe_registries::{BuildReport, Builder, EntitySecret};
+use yihe_registries::{BuildReport, Builder, EntitySecret, HashKeys};
 use yihe_store::{Actor, SeededIdentity, Store};
 use yihe_vocabulary::{Clock, FixedClock, WorkingCalendar, WorkingYear};
 
@@ -89,6 +89,7 @@ impl City {
 
     pub fn builder(&self) -> Builder {
         Builder {
+            hash_keys: HashKeys::in_folder("keys".into()),
             lake: self.lake.clone(),
             store: self.store.clone(),
             secret: EntitySecret::new(&[7; 32]),

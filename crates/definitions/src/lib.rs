@@ -41,7 +41,9 @@ pub use dataset::{
 pub use department::Department;
 pub use division::{Division, DivisionList};
 pub use pack::{Document, Fault, Pack, PackError};
-pub use registry::{EntityKind, Field, KEY_PARTS_BETWEEN, Member, MemberKey, Registry, Review, Standing};
+pub use registry::{
+    EntityKind, Field, HashAlgorithm, Hashed, KEY_PARTS_BETWEEN, Member, MemberKey, Registry, Review, Standing,
+};
 pub use registry_shape::{RegistryEntry, RegistryShape, RegistryUse, ShapeField};
 pub use release::{Release, Releases};
 pub use rule::{Dimension, Rule, RuleKind, Severity};

@@ -212,11 +212,34 @@ pub struct Member {
     pub dataset: String,
     /// Columns that hold the entity's key.
     pub key: MemberKey,
+    /// The key's column holds keyed hashes of the number, for a department that may not show it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hashed: Option<Hashed>,
     /// Column with the day of the record's last change; later wins within one dataset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changed_on: Option<String>,
     /// Golden field → column.
     pub fields: std::collections::BTreeMap<String, String>,
+}
+
+/// How a member hides its numbers: as `yihe link hash` does, under a key that the platform holds too.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hashed {
+    /// Which hash.
+    pub algorithm: HashAlgorithm,
+    /// Name of the key. The platform finds the key itself, which no definition holds.
+    pub key: String,
+}
+
+/// A keyed hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HashAlgorithm {
+    /// HMAC with SM3 (GB/T 32905).
+    Sm3,
+    /// HMAC with SHA-256 (FIPS 180-4).
+    Sha256,
 }
 
 /// A field of the golden record.

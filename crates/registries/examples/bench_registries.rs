@@ -18,7 +18,7 @@ use arrow::{
 };
 use yihe_definitions::Registry;
 use yihe_lake::{CommitKey, Lake, LakeOptions, Layout, TableName, Zone};
-use yihe_registries::{Builder, EntitySecret, shape, why};
+use yihe_registries::{Builder, EntitySecret, HashKeys, shape, why};
 use yihe_store::{Actor, SeededIdentity, Store};
 use yihe_vocabulary::FixedClock;
 
@@ -226,6 +226,7 @@ async fn main() {
     let store = Store::open_file(&folder.join("yihe.sqlite"), SeededIdentity::new(1 + u64::from(again))).await.unwrap();
     let registry = registry();
     let builder = Builder {
+        hash_keys: HashKeys::in_folder("keys".into()),
         lake: lake.clone(),
         store: store.clone(),
         secret: EntitySecret::new(&[7; 32]),

@@ -16,6 +16,7 @@ use yihe_vocabulary::Clock;
 use crate::{
     error::RegistryError,
     gather::{Gathered, Rules, gather},
+    hashed::{self, HashKeys, HashedCount},
     identity::EntitySecret,
     lease::Leased,
     links::{self, Links, Standing},
@@ -50,6 +51,8 @@ pub struct Builder {
     pub store: Store,
     /// From what entities' names follow.
     pub secret: EntitySecret,
+    /// Where the keys are under which members hash their numbers.
+    pub hash_keys: HashKeys,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Who builds.
@@ -145,6 +148,8 @@ pub struct BuildReport {
     pub unchanged: bool,
     /// How it was made.
     pub how: How,
+    /// Of each member that delivers hashes, how many are of a known number.
+    pub hashed: Vec<HashedCount>,
 }
 
 /// Whether a build may start from what changed.
@@ -191,6 +196,12 @@ impl Builder {
     }
 
     async fn work(&self, registry: &Registry, from: From) -> Result<BuildReport, RegistryError> {
+        let mut report = self.built(registry, from).await?;
+        report.hashed = self.hashed_counts(registry).await?;
+        Ok(report)
+    }
+
+    async fn built(&self, registry: &Registry, from: From) -> Result<BuildReport, RegistryError> {
         let failed =
             |action| move |source: LakeError| RegistryError::Lake { action, registry: registry.id.clone(), source };
         let store_failed = |source: StoreError| RegistryError::Store { registry: registry.id.clone(), source };
@@ -198,7 +209,8 @@ impl Builder {
         let tables = Tables::of(registry).map_err(failed("name tables"))?;
         let inputs = self.inputs(registry).await.map_err(failed("read versions"))?;
         let standing = links::standing(&self.store, &registry.id).await.map_err(store_failed)?;
-        let mut state = State::of(registry, &self.secret, &inputs, &standing);
+        let hashed = hashed::hashed_members(&self.hash_keys, registry)?;
+        let mut state = State::of(registry, &self.secret, &hashed::marks(&hashed), &inputs, &standing);
         let last = state::last(&self.lake, &tables.golden).await.map_err(failed("look for an earlier build"))?;
         let before = last.as_ref().map_or(-1, |(_, _, version)| *version);
         state.commit = format!("build:{}:{before}:{}", registry.id, state.digest);
@@ -211,14 +223,9 @@ impl Builder {
         if from == From::Nothing {
             state.commit.push_str(":anew");
         }
-        let build = Build {
-            builder: self,
-            rules: Arc::new(self.rules(registry, &inputs, &standing).await.map_err(failed("read the layout"))?),
-            tables,
-            inputs,
-            standing,
-            state,
-        };
+        let rules = self.rules(registry, &inputs, &standing).await.map_err(failed("read the layout"))?;
+        let build =
+            Build { builder: self, rules: Arc::new(Rules { hashed, ..rules }), tables, inputs, standing, state };
         let why = match (&last, from) {
             (_, From::Nothing) => Why::Asked,
             (None, From::Changes) => Why::First,
@@ -249,6 +256,7 @@ impl Builder {
             links: Links::new(registry, &self.secret, standing),
             secret: self.secret.clone(),
             keys,
+            hashed: vec![None; registry.members.len()],
         })
     }
 
@@ -261,7 +269,8 @@ impl Builder {
         let store_failed = |source: StoreError| RegistryError::Store { registry: registry.id.clone(), source };
         let standing = links::standing(&self.store, &registry.id).await.map_err(store_failed)?;
         let rules = self.rules(registry, inputs, &standing).await;
-        rules.map_err(|source| RegistryError::Lake { action: "read the layout", registry: registry.id.clone(), source })
+        let failed = |source| RegistryError::Lake { action: "read the layout", registry: registry.id.clone(), source };
+        Ok(Rules { hashed: hashed::hashed_members(&self.hash_keys, registry)?, ..rules.map_err(failed)? })
     }
 
     /// Each member's checked table and its version; `None` where nothing was delivered yet.
@@ -518,5 +527,6 @@ pub(crate) fn report(registry: &Registry, figures: Figures, version: i64, how: H
         version,
         unchanged: how == How::Unchanged,
         how,
+        hashed: Vec::new(),
     }
 }

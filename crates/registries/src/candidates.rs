@@ -313,12 +313,18 @@ impl Builder {
         let mut places = Vec::new();
         let inputs = self.inputs(registry).await.map_err(failed("read versions"))?;
         let rules = self.rules_now(registry, &inputs).await?;
+        // A hash is of a known number or not as the last build found it.
+        let unlinked = shape::unlinked_table(registry).map_err(failed("name tables"))?;
         let mut name = String::new();
         for (index, (member, (table, version))) in registry.members.iter().zip(&inputs).enumerate() {
             if version.is_none() {
                 continue;
             }
             let wanted = columns_of(registry, member, &rules.keys[index]);
+            let lost_hashes = match &member.hashed {
+                Some(_) => self.unlinked_of(registry, &unlinked, &member.dataset).await?,
+                None => HashSet::new(),
+            };
             let scan = Scan { version: *version, columns: Some(wanted), ordered: true, ..Scan::default() };
             let mut stream = self.lake.scan(table, scan).await.map_err(failed("read a member"))?;
             while let Some(batch) = stream.next().await {
@@ -329,6 +335,7 @@ impl Builder {
                     Ok(cast(column, &DataType::Utf8)?.as_string::<i32>().clone())
                 };
                 let keys = key::delivered(&member.key, &batch).map_err(spool_failed)?;
+                let hashed = member.hashed.is_some();
                 let business = KeyColumns::new(&rules.keys[index], &batch).map_err(spool_failed)?;
                 let mut lost: Vec<usize> = Vec::new();
                 let mut names: Vec<String> = Vec::new();
@@ -338,9 +345,15 @@ impl Builder {
                         continue;
                     }
                     business.write(row, &mut name);
-                    if rules.links.assign(index, &name, None).is_none() {
+                    let spelled = record::spell(&name);
+                    let is_lost = if hashed {
+                        lost_hashes.contains(&spelled)
+                    } else {
+                        rules.links.assign(index, &name, None).is_none()
+                    };
+                    if is_lost {
                         lost.push(row);
-                        names.push(record::spell(&name));
+                        names.push(spelled);
                     }
                 }
                 if lost.is_empty() {

@@ -144,6 +144,8 @@ impl Builder {
                 let (record, own) = self.existing(registry, record).await?;
                 let Some(own) = own else { return Err(undecidable(Undecidable::NoKeyToSplit)) };
                 let entity = self.entity(registry, &entity).await?;
+                // Of a hash the number is not known, only that it is the entity's.
+                let own = if own.is_empty() { entity.clone() } else { own };
                 let other = match other {
                     Some(other) => self.entity(registry, &other).await?,
                     None => String::new(),
@@ -362,7 +364,8 @@ impl Builder {
         found.ok_or_else(no_entity)
     }
 
-    /// The record with its key in its one spelling, and its usable entity key if it has one.
+    /// The record with its key in its one spelling, and its usable entity key if it has one; an empty one where the
+    /// record bears a hash that the last build recognised.
     async fn existing(
         &self,
         registry: &Registry,
@@ -384,6 +387,13 @@ impl Builder {
         let found = self.lake.lookup(&table, &parts).await.map_err(failed)?;
         let Some(batch) = found.iter().find(|batch| batch.num_rows() > 0) else { return Err(no_record()) };
         let spool_failed = |source| RegistryError::Spool { registry: registry.id.clone(), source };
+        if member.hashed.is_some() {
+            let unlinked = shape::unlinked_table(registry).map_err(failed)?;
+            let lost = self.unlinked_of(registry, &unlinked, &member.dataset).await?;
+            let record = RecordRef { dataset: record.dataset.clone(), record_key: record::spell(&text) };
+            let own = (!lost.contains(&record.record_key)).then(String::new);
+            return Ok((record, own));
+        }
         let found = key::delivered(&member.key, batch).map_err(spool_failed)?;
         let found: Option<&str> = found.iter().next().flatten();
         let own = found.and_then(|found| key::usable(registry.entity, found)).map(std::borrow::Cow::into_owned);

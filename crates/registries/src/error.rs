@@ -180,6 +180,18 @@ pub enum RegistryError {
         /// Registry.
         registry: String,
     },
+    /// The key under which a member hashes its numbers cannot be used.
+    #[error("cannot use the key `{key}` under which dataset `{dataset}` of registry `{registry}` hashes its numbers")]
+    HashKey {
+        /// Registry.
+        registry: String,
+        /// Dataset.
+        dataset: String,
+        /// Name of the key.
+        key: String,
+        /// Cause; it tells nothing of the key.
+        source: std::io::Error,
+    },
     /// Records without a key could not be linked.
     #[error("failed to link records of registry `{registry}` that have no usable key")]
     Linkage {
@@ -195,7 +207,10 @@ impl RegistryError {
     #[must_use]
     pub fn message(&self, language: Language) -> String {
         if language == Language::En {
-            return self.to_string();
+            return match self {
+                Self::HashKey { source, .. } => format!("{self}: {source}"),
+                _ => self.to_string(),
+            };
         }
         match self {
             Self::Lake { registry, source, .. } => {
@@ -227,6 +242,9 @@ impl RegistryError {
             }
             Self::Linkage { registry, source } => {
                 format!("基础库“{registry}”的无主键记录无法关联：{}。", source.chinese())
+            }
+            Self::HashKey { registry, dataset, key, source } => {
+                format!("基础库“{registry}”的来源“{dataset}”以密钥 `{key}` 杂凑号码，该密钥不能用：{source}。")
             }
             Self::Key { registry } => format!("主键校验不符，应为基础库“{registry}”的主键。"),
             Self::NoEntity { registry } => format!("基础库“{registry}”中没有该实体。"),

@@ -3,6 +3,7 @@
 //! A partition holds every record of its entities, so each is resolved alone and in bounded memory.
 
 use std::{
+    borrow::Cow,
     collections::HashMap,
     fs::File,
     io::BufWriter,
@@ -28,6 +29,7 @@ use yihe_lake::{BatchStream, Lake, Scan, TableName, Writer};
 
 use crate::{
     error::RegistryError,
+    hashed::{self, HashedMember, Recognised, Seeker},
     identity::EntitySecret,
     key,
     links::Links,
@@ -54,6 +56,17 @@ pub(crate) struct Rules {
     pub secret: EntitySecret,
     /// Key columns of each member's checked table; none: the dataset has no key.
     pub keys: Vec<Vec<String>>,
+    /// How each member's numbers were hashed, if they were.
+    pub hashed: Vec<Option<HashedMember>>,
+}
+
+impl Rules {
+    /// The members in the order in which they are read: hashes are recognised once all numbers are known.
+    pub fn in_reading_order(&self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.registry.members.len()).collect();
+        order.sort_by_key(|member| self.hashed.get(*member).is_some_and(Option::is_some));
+        order
+    }
 }
 
 /// Batch identifiers by number, and the numbers in the order of the identifiers.
@@ -164,7 +177,12 @@ pub(crate) async fn gather(
         .map_err(|error| spool_failed(ArrowError::from(error)))?;
     let schemas: Vec<SchemaRef> = registry.members.iter().map(|member| member_schema(registry, member)).collect();
     let numbers = Arc::new(Numbers::default());
-    let mut newest = Vec::with_capacity(registry.members.len());
+    let mut newest = vec![Newest { at: None, day: 1 }; registry.members.len()];
+    let seeker = if rules.hashed.iter().any(Option::is_some) {
+        Some(Arc::new(Seeker::new(rules, hashed::delivered(lake, rules, tables).await?)))
+    } else {
+        None
+    };
     let mut gathered = Gathered {
         partitions,
         records: 0,
@@ -174,7 +192,10 @@ pub(crate) async fn gather(
         folder,
         schemas,
     };
-    for (index, (table, version)) in tables.iter().enumerate() {
+    for index in rules.in_reading_order() {
+        let (table, version) = &tables[index];
+        let is_hashed = rules.hashed.get(index).is_some_and(Option::is_some);
+        let recognised = seeker.as_ref().filter(|_| is_hashed).map(|seeker| Arc::new(seeker.finish()));
         let spool = Arc::new(gathered.spool(index).map_err(spool_failed)?);
         let mut latest = Newest { at: None, day: 1 };
         if version.is_some() {
@@ -189,7 +210,9 @@ pub(crate) async fn gather(
             let mut drains = JoinSet::new();
             for stream in streams {
                 let splitter = Splitter::new(Arc::clone(rules), index, Arc::clone(&numbers));
-                drains.spawn(drain(stream, splitter, Arc::clone(&spool), sender.clone()));
+                let splitter = splitter.recognising(recognised.clone());
+                let seeker = seeker.clone().filter(|_| !is_hashed);
+                drains.spawn(drain(stream, splitter, Arc::clone(&spool), sender.clone(), seeker));
             }
             drop(sender);
             while let Some(batch) = lost.recv().await {
@@ -205,7 +228,7 @@ pub(crate) async fn gather(
                 latest = Newest { at: latest.at.max(done.newest.at), day: done.newest.day.max(latest.day) };
             }
         }
-        newest.push(latest);
+        newest[index] = latest;
         let spool = Arc::into_inner(spool).ok_or_else(|| stopped("a spool file is still in use".to_owned()))?;
         spool.finish().map_err(spool_failed)?;
     }
@@ -242,11 +265,15 @@ async fn drain(
     mut splitter: Splitter,
     spool: Arc<Spool>,
     lost: mpsc::Sender<RecordBatch>,
+    seeker: Option<Arc<Seeker>>,
 ) -> Result<Drained, DrainError> {
     let mut drained = Drained { linked: 0, unlinked: 0, newest: Newest { at: None, day: 1 } };
     while let Some(batch) = stream.next().await {
         let batch = batch.map_err(DrainError::Lake)?;
         let split = splitter.split(&batch).map_err(DrainError::Spool)?;
+        if let Some(seeker) = &seeker {
+            seeker.note(split.linked.column(0));
+        }
         drained.linked += split.linked.num_rows() as u64;
         drained.unlinked += split.unlinked.num_rows() as u64;
         drained.newest =
@@ -317,17 +344,25 @@ pub(crate) struct Splitter {
     met: HashMap<String, i32>,
     /// Records that are known to be of one entity, with the decision that gave them to it.
     given: Option<(String, HashMap<String, Option<String>>)>,
+    /// Numbers of hashes, by member.
+    recognised: Option<Arc<Recognised>>,
 }
 
 impl Splitter {
     pub fn new(rules: Arc<Rules>, member: usize, numbers: Arc<Numbers>) -> Self {
         let schema = member_schema(&rules.registry, &rules.registry.members[member]);
-        Self { rules, member, schema, numbers, met: HashMap::new(), given: None }
+        Self { rules, member, schema, numbers, met: HashMap::new(), given: None, recognised: None }
     }
 
     /// Takes records for those of an entity, and nothing else, whatever their keys say.
     pub fn given(mut self, key: &str, records: HashMap<String, Option<String>>) -> Self {
         self.given = Some((key.to_owned(), records));
+        self
+    }
+
+    /// Takes the hashes of the member for those of these numbers; any other is of nobody.
+    pub fn recognising(mut self, recognised: Option<Arc<Recognised>>) -> Self {
+        self.recognised = recognised;
         self
     }
 
@@ -354,6 +389,12 @@ impl Splitter {
         let business = KeyColumns::new(&rules.keys[self.member], batch)?;
         let decided = rules.links.about_records(self.member);
         let given = self.given.clone();
+        let hashes = match rules.hashed.get(self.member).and_then(Option::as_ref) {
+            Some(how) => Some(how.delivered(&member.key, batch)?),
+            None => None,
+        };
+        let known = self.recognised.clone();
+        let known = known.as_ref().and_then(|known| known.get(self.member)).and_then(Option::as_ref);
 
         let count = batch.num_rows();
         let mut keys = StringBuilder::with_capacity(count, count * 18);
@@ -367,7 +408,13 @@ impl Splitter {
         let mut last: Option<(String, i32)> = None;
         for index in 0..count {
             let place = u32::try_from(index).expect("a batch has fewer than 2^32 rows");
-            let own = found.is_valid(index).then(|| key::usable(registry.entity, found.value(index))).flatten();
+            let own = match &hashes {
+                Some(hashes) => {
+                    let number = hashes[index].as_ref().zip(known).and_then(|(token, known)| known.get(token));
+                    number.map(|number| Cow::Borrowed(number.as_str()))
+                }
+                None => found.is_valid(index).then(|| key::usable(registry.entity, found.value(index))).flatten(),
+            };
             business.write(index, &mut text);
             let assigned = if let Some((key, records)) = &given {
                 records.get(&text).map(|by| (key.as_str(), by.as_deref()))

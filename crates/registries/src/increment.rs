@@ -2,9 +2,10 @@
 //! of their records, and nobody else's are read.
 //!
 //! Which entities: those that changed rows were and are of, and those that changed decisions named and name. Which
-//! records: those the entities were made of, those that changed, and those that changed decisions name.
+//! records: those the entities were made of, those that changed, those that changed decisions name, and those that bear
+//! the hash of such an entity's number.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::{
@@ -14,12 +15,13 @@ use arrow::{
 use foldhash::fast::RandomState;
 use futures::StreamExt;
 use serde_json::Map;
-use yihe_lake::{Differing, Gone, LakeError, Param, QueryTable, TableName};
+use yihe_lake::{Differing, Gone, LakeError, Param, QueryTable, Scan, TableName};
 
 use crate::{
     build::{Build, BuildReport, FAULT_POINT_CHANGES, How, Why, asks_for_age, report},
     error::RegistryError,
     gather::{Newest, Numbers, Part, Splitter, columns_of},
+    hashed::{Recognised, Seeker, bearers},
     key,
     links::{Links, Standing},
     record::{self, KeyColumns},
@@ -52,6 +54,8 @@ struct Affected {
     records: Wanted,
     /// Records that may have been unlinked before.
     was_unlinked: HashSet<(usize, String)>,
+    /// Hashes of changed records, by member.
+    tokens: Vec<Option<HashSet<String>>>,
     /// Entities and the lines of their conflicts before.
     had: Vec<(String, String)>,
     changed_records: u64,
@@ -71,13 +75,16 @@ impl Build<'_> {
             Err(error) => return Err(self.failed("read decisions")(error)),
         };
         let before = Links::new(self.registry(), &self.rules.secret, &decided);
-        let mut affected = Affected { records: vec![Texts::default(); self.inputs.len()], ..Affected::default() };
+        let tokens = self.rules.hashed.iter().map(|how| how.as_ref().map(|_| HashSet::new())).collect();
+        let mut affected =
+            Affected { records: vec![Texts::default(); self.inputs.len()], tokens, ..Affected::default() };
         if let Err(why) = self.rows_that_changed(known, &before, &mut affected).await? {
             return Ok(Err(why));
         }
         if let Err(why) = self.decisions_that_changed(&decided, &before, &mut affected).await? {
             return Ok(Err(why));
         }
+        self.entities_of_hashes(known, &before, &mut affected).await?;
         let Some((part, unlinked)) = self.records_of(known, &mut affected).await? else {
             return Ok(Err(Why::TooMuch));
         };
@@ -217,6 +224,25 @@ impl Build<'_> {
         let business = KeyColumns::new(&self.rules.keys[member], batch)?;
         let found = key::delivered(&self.registry().members[member].key, batch)?;
         let mut text = String::new();
+        if let Some(how) = &self.rules.hashed[member] {
+            let tokens = how.delivered(&self.registry().members[member].key, batch)?;
+            for (row, token) in tokens.into_iter().enumerate() {
+                business.write(row, &mut text);
+                // Whose it was and is follows from the numbers that are known; see `entities_of_hashes`.
+                if let Some(tokens) = &mut affected.tokens[member] {
+                    tokens.extend(token);
+                }
+                if let Some(assigned) = links.assign(member, &text, None) {
+                    affected.keys.insert(assigned.key.to_owned());
+                }
+                if let Some((from, to)) = links.split_of(member, &text) {
+                    affected.keys.extend([links.root(from), links.root(to)].map(str::to_owned));
+                }
+                affected.was_unlinked.insert((member, text.clone()));
+                affected.records[member].insert(text.clone());
+            }
+            return Ok(());
+        }
         for row in 0..batch.num_rows() {
             business.write(row, &mut text);
             let own = found.is_valid(row).then(|| key::usable(self.registry().entity, found.value(row))).flatten();
@@ -276,6 +302,59 @@ impl Build<'_> {
         Ok(Ok(()))
     }
 
+    /// Entities whose numbers changed records bear the hashes of: those there were, those there are, and those merged into
+    /// either.
+    async fn entities_of_hashes(
+        &self,
+        known: &State,
+        before: &Links,
+        affected: &mut Affected,
+    ) -> Result<(), RegistryError> {
+        if affected.tokens.iter().flatten().all(HashSet::is_empty) {
+            return Ok(());
+        }
+        let seeker = Seeker::new(&self.rules, affected.tokens.clone());
+        let version = self.then(known, &self.tables.sources);
+        let scan = Scan { version: Some(version), columns: Some(vec!["key".to_owned()]), ..Scan::default() };
+        let mut stream = self.lake().scan(&self.tables.sources, scan).await.map_err(self.failed("read sources"))?;
+        while let Some(batch) = stream.next().await {
+            seeker.note(batch.map_err(self.failed("read sources"))?.column(0));
+        }
+        let others = before.merged().chain(self.rules.links.merged()).map(|(key, _, _)| key.to_owned());
+        let others: Vec<String> = others.chain(affected.keys.iter().cloned()).collect();
+        let others: ArrayRef = Arc::new(StringArray::from_iter_values(others));
+        seeker.note(&others);
+        for number in seeker.finish().into_iter().flatten().flat_map(HashMap::into_values) {
+            affected.keys.insert(before.root(&number).to_owned());
+            affected.keys.insert(self.rules.links.root(&number).to_owned());
+        }
+        Ok(())
+    }
+
+    /// Numbers by which an entity may be named: its own, and those merged into it.
+    fn numbers_of(&self, keys: &Texts) -> Vec<String> {
+        let merged = self.rules.links.merged().filter(|(_, root, _)| keys.contains(*root));
+        keys.iter().cloned().chain(merged.map(|(key, _, _)| key.to_owned())).collect()
+    }
+
+    /// Adds the records that bear the hash of a number of one of these entities.
+    async fn hashed_records_of(&self, keys: &[String], affected: &mut Affected) -> Result<(), RegistryError> {
+        if self.rules.hashed.iter().all(Option::is_none) {
+            return Ok(());
+        }
+        let keys: Texts = keys.iter().cloned().collect();
+        for (member, how) in self.rules.hashed.iter().enumerate() {
+            let Some(how) = how else { continue };
+            let tokens = self.numbers_of(&keys).iter().filter_map(|number| how.token_of(number)).collect();
+            let found = bearers(self.lake(), &self.rules, &self.inputs[member], member, &tokens).await?;
+            for record in found {
+                affected.was_unlinked.insert((member, record.clone()));
+                affected.records[member].insert(record);
+            }
+        }
+        Ok(())
+    }
+
     /// Every record of the affected entities as they are now, and those of nobody. `None`: too many.
     async fn records_of(
         &self,
@@ -291,6 +370,7 @@ impl Build<'_> {
             let version = self.then(known, &self.tables.sources);
             let columns = ["key".to_owned(), "records".to_owned(), "lost".to_owned()];
             let found = self.lake().pick(&self.tables.sources, Some(version), &columns, fresh.clone()).await;
+            self.hashed_records_of(&fresh, affected).await?;
             asked.extend(fresh);
             for batch in found.map_err(self.failed("read sources"))? {
                 let (keys, losses) = (batch.column(0).as_string::<i32>(), batch.column(2).as_string::<i32>());
@@ -310,7 +390,8 @@ impl Build<'_> {
             if affected.records.iter().map(|records| records.len() as u64).sum::<u64>() > 4 * MOST {
                 return Ok(None);
             }
-            let (part, unlinked) = self.read(&affected.records).await?;
+            let (part, unlinked, more) = self.read(affected).await?;
+            affected.keys.extend(more);
             for batch in &part.members {
                 for key in batch.column(0).as_string::<i32>().iter().flatten() {
                     if !affected.keys.contains(key) {
@@ -324,18 +405,25 @@ impl Build<'_> {
         }
         if affected.keys.is_empty() {
             // Records of nobody came or went.
-            return self.read(&affected.records).await.map(Some);
+            let (part, unlinked, _) = self.read(affected).await?;
+            return Ok(Some((part, unlinked)));
         }
         Ok(None)
     }
 
-    /// Reads records and gives them to their entities.
-    async fn read(&self, wanted: &Wanted) -> Result<(Part, Vec<RecordBatch>), RegistryError> {
+    /// Reads records and gives them to their entities. Last come entities that must be read too, before it can be said
+    /// whether the hash of a record that was split off is that of a known number.
+    async fn read(&self, affected: &Affected) -> Result<(Part, Vec<RecordBatch>, Vec<String>), RegistryError> {
+        let wanted = &affected.records;
         let numbers = Arc::new(Numbers::default());
-        let mut members = Vec::with_capacity(wanted.len());
-        let mut newest = Vec::with_capacity(wanted.len());
+        let mut members: Vec<Option<RecordBatch>> = vec![None; wanted.len()];
+        let mut newest = vec![Newest { at: None, day: 1 }; wanted.len()];
         let mut unlinked = Vec::new();
-        for (index, records) in wanted.iter().enumerate() {
+        let mut more = Vec::new();
+        let mut clear: HashSet<String> = HashSet::new();
+        for index in self.rules.in_reading_order() {
+            let records = &wanted[index];
+            let recognised = self.recognised(affected, index, &clear, &mut more);
             let member = &self.registry().members[index];
             let schema = crate::gather::member_schema(self.registry(), member);
             let mut linked = Vec::new();
@@ -344,7 +432,8 @@ impl Build<'_> {
             if version.is_some() && !records.is_empty() {
                 let columns = columns_of(self.registry(), member, &self.rules.keys[index]);
                 let batches = self.lake().pick(table, *version, &columns, records.iter().cloned()).await;
-                let mut splitter = Splitter::new(Arc::clone(&self.rules), index, Arc::clone(&numbers));
+                let splitter = Splitter::new(Arc::clone(&self.rules), index, Arc::clone(&numbers));
+                let mut splitter = splitter.recognising(recognised);
                 for batch in batches.map_err(self.failed("read records"))? {
                     let split = splitter.split(&batch).map_err(self.spool_failed())?;
                     day = split.newest.day.max(day);
@@ -355,16 +444,45 @@ impl Build<'_> {
                 }
             }
             let linked = arrow::compute::concat_batches(&schema, &linked).map_err(self.spool_failed())?;
-            members.push(linked);
-            newest.push(Newest { at: None, day });
+            if self.rules.hashed.iter().any(Option::is_some) && self.rules.hashed[index].is_none() {
+                clear.extend(linked.column(0).as_string::<i32>().iter().flatten().map(str::to_owned));
+            }
+            members[index] = Some(linked);
+            newest[index] = Newest { at: None, day };
         }
+        let members = members.into_iter().flatten().collect();
         // May only be built from changes when these are as they were.
         if asks_for_age(self.registry()) {
             for (newest, at) in newest.iter_mut().zip(self.newest_now().await?) {
                 newest.at = at;
             }
         }
-        Ok((Part { members, batches: Arc::new(numbers.finish()), newest: Arc::new(newest) }, unlinked))
+        Ok((Part { members, batches: Arc::new(numbers.finish()), newest: Arc::new(newest) }, unlinked, more))
+    }
+
+    /// The hashes that a member's records may bear, where it delivers hashes: of numbers whose entity somebody delivers in
+    /// clear. Entities of which that is not known yet go to `more`.
+    fn recognised(
+        &self,
+        affected: &Affected,
+        member: usize,
+        clear: &HashSet<String>,
+        more: &mut Vec<String>,
+    ) -> Option<Arc<Recognised>> {
+        let how = self.rules.hashed[member].as_ref()?;
+        let links = &self.rules.links;
+        let split = affected.records[member].iter().filter_map(|record| links.split_of(member, record));
+        let split: Vec<String> = split.map(|(from, _)| from.to_owned()).collect();
+        let unread = split.iter().map(|number| links.root(number)).filter(|root| !affected.keys.contains(*root));
+        more.extend(unread.map(str::to_owned));
+        let numbers = self.numbers_of(&affected.keys).into_iter().chain(split);
+        let known = numbers
+            .filter(|number| clear.contains(links.root(number)))
+            .filter_map(|number| Some((how.token_of(&number)?, number)))
+            .collect();
+        let mut recognised: Recognised = vec![None; self.rules.hashed.len()];
+        recognised[member] = Some(known);
+        Some(Arc::new(recognised))
     }
 
     /// Resolves the records of all affected entities, on all threads.

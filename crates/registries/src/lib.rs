@@ -15,7 +15,7 @@
 //! Of every golden value it can be said where it is from and which lost ([`why`]).
 //! Themes (主题库) are tables of their own over golden and checked tables ([`theme`]).
 //!
-//! Reading order: [`key`] → [`identity`] → [`record`] → [`decide`] → [`links`] → [`shape`] → [`gather`] →
+//! Reading order: [`key`] → [`hashed`] → [`identity`] → [`record`] → [`decide`] → [`links`] → [`shape`] → [`gather`] →
 //! [`resolve`] → [`sources`] → [`build`] → [`increment`] → [`state`] → [`why`] → [`what_if`] → [`candidates`] →
 //! [`duplicates`] → [`review`] → [`sight`] → [`tally`] → [`losers`] → [`theme`].
 //!
@@ -28,6 +28,7 @@ pub mod build;
 pub mod candidates;
 pub mod decide;
 pub mod duplicates;
+pub mod hashed;
 pub mod identity;
 pub mod key;
 pub mod losers;
@@ -53,6 +54,7 @@ mod state;
 pub use build::{BuildReport, Builder, FAULT_POINT_CHANGES, FAULT_POINTS, How, Why};
 pub use decide::{Decision, Proposal};
 pub use error::RegistryError;
+pub use hashed::{HashKeys, HashedCount};
 pub use identity::EntitySecret;
 pub use record::RecordRef;
 pub use review::Answered;

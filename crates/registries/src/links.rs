@@ -181,6 +181,11 @@ impl Links {
         Some(Assigned { key: self.root(own), by: None })
     }
 
+    /// The number that a record was split from, and where it belongs, if a split is about it.
+    pub fn split_of(&self, member: usize, record: &str) -> Option<(&str, &str)> {
+        self.splits[member].get(record).map(|said| (said.entity.as_str(), said.other.as_str()))
+    }
+
     /// Whether the entity of a key, which is no merged one, is protected.
     pub fn is_protected(&self, root: &str) -> bool {
         !self.protected.is_empty() && self.protected.contains(root)

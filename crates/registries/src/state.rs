@@ -27,7 +27,7 @@ const DEPTH: u32 = 64;
 pub(crate) struct State {
     /// Digest of everything below; two builds of one digest come to the same tables.
     pub digest: String,
-    /// Digest of the definition, the secret and the release.
+    /// Digest of the definition, the secret, the keys of hashes and the release.
     pub definition: String,
     /// Digest of the decisions that stood.
     pub decisions: String,
@@ -46,6 +46,7 @@ impl State {
     pub fn of(
         registry: &Registry,
         secret: &EntitySecret,
+        marks: &[String],
         inputs: &[(TableName, Option<i64>)],
         standing: &[Standing],
     ) -> Self {
@@ -54,7 +55,8 @@ impl State {
         let definition = Sha256::new()
             .chain_update(RELEASE.to_be_bytes())
             .chain_update(secret.entity_id(&registry.id, ""))
-            .chain_update(body);
+            .chain_update(body)
+            .chain_update(marks.join("\n"));
         let mut decisions = Sha256::new();
         for one in standing {
             let texts = [&one.id, &one.kind, &one.dataset, &one.record_key, &one.entity_key, &one.other_key];

@@ -348,7 +348,7 @@ async fn gathered(
     }
     let nobody = EntitySecret::new(&[0; 32]);
     let links = Links::new(registry, &nobody, &[]);
-    let rules = Arc::new(Rules { registry: registry.clone(), links, secret: nobody, keys });
+    let rules = Arc::new(Rules { registry: registry.clone(), links, secret: nobody, keys, hashed: Vec::new() });
     let numbers = Arc::new(Numbers::default());
     let mut members = Vec::with_capacity(registry.members.len());
     let mut newest = Vec::with_capacity(registry.members.len());

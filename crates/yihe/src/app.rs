@@ -1,6 +1,9 @@
 //! The opened data folder: lake, store, clock, ledger keys, and the rooms over them.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use anyhow::{Context, Result};
 use yihe_collect::Collector;
@@ -8,7 +11,7 @@ use yihe_definitions::Pack;
 use yihe_docket::Docket;
 use yihe_lake::{FaultHook, Lake, LakeOptions};
 use yihe_quality::walk::Walk;
-use yihe_registries::{Builder, EntitySecret};
+use yihe_registries::{Builder, EntitySecret, HashKeys};
 use yihe_store::{Actor, Identity as _, Store, StoreError, SystemIdentity};
 use yihe_vocabulary::{Clock, SystemClock, WorkingCalendar, WorkingYear};
 
@@ -116,6 +119,7 @@ impl App {
     /// The builder of registries.
     pub fn builder(&self) -> Builder {
         Builder {
+            hash_keys: hash_keys(&self.config.data),
             lake: self.lake.clone(),
             store: self.store.clone(),
             secret: self.secret.clone(),
@@ -140,6 +144,16 @@ impl App {
     pub fn machine(&self) -> Actor {
         Actor { department: self.config.authority.clone(), ..Actor::system() }
     }
+}
+
+/// Keys under which departments hash numbers: of the name `n` the variable `YIHE_HASH_KEY_N`, else the file
+/// `keys/hash/n.key` of the data folder.
+fn hash_keys(data: &Path) -> HashKeys {
+    let folder = data.join("keys").join("hash");
+    HashKeys::new(move |name| match std::env::var_os(format!("YIHE_HASH_KEY_{}", name.to_ascii_uppercase())) {
+        Some(key) => Ok(key.into_encoded_bytes()),
+        None => std::fs::read(folder.join(format!("{name}.key"))),
+    })
 }
 
 impl Drop for App {

@@ -266,3 +266,52 @@ async fn two_entities_are_one_or_two_and_not_both() {
     assert_eq!(golden.len(), 2);
     assert_eq!(golden[NUMBERS[2]]["_records"], "3");
 }
+
+#[tokio::test]
+async fn a_hash_is_recognised_as_soon_as_somebody_delivers_the_number_and_as_long_as_anybody_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut house = House::open_hashed(folder.path(), 2).await;
+    house.deliver(2, &[row(9, NUMBERS[0], "", "138", 1), row(8, NUMBERS[1], "", "139", 1)]).await;
+    house.deliver(0, &[row(1, NUMBERS[1], "王芳", "", 1)]).await;
+    let report = house.builder().build(&house.registry).await.unwrap();
+    assert_eq!((report.entities, report.unlinked), (1, 1));
+    let count = &report.hashed[0];
+    assert_eq!((count.records, count.recognised, count.is_alarming()), (2, 1, false));
+    assert_eq!(golden(&house).await[NUMBERS[1]]["_records"], "2", "no clear number was needed");
+    // The number comes in clear: its hash has been there before.
+    house.deliver(1, &[row(2, NUMBERS[0], "李四", "", 1)]).await;
+    let report = house.builder().build(&house.registry).await.unwrap();
+    assert!(matches!(report.how, yihe_registries::How::Changes { .. }), "{:?}", report.how);
+    assert_eq!((report.entities, report.unlinked, report.hashed[0].recognised), (2, 0, 2));
+    assert_eq!(golden(&house).await[NUMBERS[0]]["_records"], "2");
+    // Merged, the hash of the one leads to the other; gone, it leads nowhere.
+    decide(&house, Decision::Merge { survivor: NUMBERS[1].to_owned(), merged: NUMBERS[0].to_owned() }).await.unwrap();
+    build(&house).await;
+    assert_eq!(golden(&house).await[NUMBERS[1]]["_records"], "4");
+    house.remove(0, &[1]).await;
+    house.remove(1, &[2]).await;
+    let report = house.builder().build(&house.registry).await.unwrap();
+    assert_eq!((report.entities, report.unlinked), (0, 2));
+    assert!(report.hashed[0].is_alarming(), "none of two is of anybody known");
+}
+
+#[tokio::test]
+async fn another_key_is_an_alarm_and_a_missing_one_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut house = House::open_hashed(folder.path(), 2).await;
+    house.deliver(0, &[row(1, NUMBERS[0], "王芳", "", 1)]).await;
+    house.deliver(2, &[row(9, NUMBERS[0], "", "138", 1)]).await;
+    build(&house).await;
+    let mut builder = house.builder();
+    builder.hash_keys = yihe_registries::HashKeys::new(|_| Ok(b"quite another key, long enough".to_vec()));
+    let report = builder.build(&house.registry).await.unwrap();
+    assert!(!report.unchanged, "another key is another registry");
+    assert!(report.hashed[0].is_alarming());
+    builder.hash_keys = yihe_registries::HashKeys::in_folder(folder.path().join("nowhere"));
+    let error = builder.build(&house.registry).await.unwrap_err();
+    assert!(error.to_string().contains("key `partner`") && error.to_string().contains("dataset `patients`"), "{error}");
+    builder.hash_keys = yihe_registries::HashKeys::new(|_| Ok(b"short".to_vec()));
+    let error = builder.build(&house.registry).await.unwrap_err();
+    assert!(error.message(yihe_definitions::Language::Zh).contains("密钥 `partner`"), "{error}");
+    assert!(!format!("{error:?}").contains("short"), "an error tells nothing of the key");
+}

@@ -132,11 +132,16 @@ proptest! {
     fn any_course_of_events_built_from_changes_is_what_is_built_from_nothing(
         events in prop::collection::vec(event(), 1..24),
         threads in 1..4_usize,
+        is_hashed in any::<bool>(),
     ) {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         runtime.block_on(async {
             let folder = tempfile::tempdir().unwrap();
-            let mut house = House::open(folder.path(), threads).await;
+            let mut house = if is_hashed {
+                House::open_hashed(folder.path(), threads).await
+            } else {
+                House::open(folder.path(), threads).await
+            };
             for event in &events {
                 happen(&mut house, event).await;
             }

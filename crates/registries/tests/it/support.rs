@@ -11,9 +11,13 @@ use arrow::{
     datatypes::{DataType, Field, Schema, SchemaRef},
 };
 use futures::StreamExt;
-use yihe_definitions::Registry;
+use yihe_definitions::{HashAlgorithm, Hashed, Registry};
 use yihe_lake::{CommitKey, FaultHook, Lake, LakeOptions, Layout, Scan, TableName, Zone};
-use yihe_registries::{Builder, EntitySecret};
+use yihe_linkage::{
+    hash::{Algorithm, Hasher, Hide},
+    model::Reads,
+};
+use yihe_registries::{Builder, EntitySecret, HashKeys};
 use yihe_store::{Actor, SeededIdentity, Store};
 use yihe_vocabulary::FixedClock;
 
@@ -72,6 +76,11 @@ fn schema() -> SchemaRef {
     ]))
 }
 
+/// The key that departments and platform share.
+pub fn secret_of(name: &str) -> String {
+    format!("the key named {name}")
+}
+
 /// Ends the work at a point, as a kill would: the point, and how often it is passed before.
 pub type Trap = Arc<Mutex<Option<(&'static str, u32)>>>;
 
@@ -121,6 +130,7 @@ impl House {
 
     pub fn builder(&self) -> Builder {
         Builder {
+            hash_keys: HashKeys::new(|name| Ok(secret_of(name).into_bytes())),
             lake: self.lake.clone(),
             store: self.store.clone(),
             secret: EntitySecret::new(&[7; 32]),
@@ -135,6 +145,20 @@ impl House {
         TableName::new(Zone::Checked, self.registry.members[member].dataset.as_str()).unwrap()
     }
 
+    /// As [`House::open`], and the last member delivers hashes of its numbers.
+    pub async fn open_hashed(folder: &Path, threads: usize) -> Self {
+        let mut house = Self::open(folder, threads).await;
+        house.registry.members[2].hashed = Some(Hashed { algorithm: HashAlgorithm::Sha256, key: "partner".to_owned() });
+        house
+    }
+
+    /// A number as the member delivers it.
+    fn shown(&self, member: usize, number: &str) -> String {
+        let Some(hashed) = &self.registry.members[member].hashed else { return number.to_owned() };
+        let mut hasher = Hasher::new(Algorithm::Sha256, secret_of(&hashed.key).as_bytes()).unwrap();
+        hasher.token(number, Hide::Equal(Reads::CitizenId)).unwrap_or_default()
+    }
+
     /// One batch of a member: rows put under their business key.
     pub async fn deliver(&mut self, member: usize, rows: &[Row]) {
         self.batches += 1;
@@ -144,7 +168,7 @@ impl House {
         };
         let columns: Vec<ArrayRef> = vec![
             text(&|row| format!("R{}", row.id)),
-            text(&|row| row.citizen.clone()),
+            text(&|row| self.shown(member, &row.citizen)),
             text(&|row| row.name.clone()),
             text(&|row| row.phone.clone()),
             Arc::new(rows.iter().map(|row| Some(row.changed_on)).collect::<Date32Array>()),

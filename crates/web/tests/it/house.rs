@@ -27,7 +27,7 @@ use yihe_ledger::{
     seal::{Event, Salt, seal},
 };
 use yihe_quality::{tickets::Tickets, walk::Walk};
-use yihe_registries::{Builder, EntitySecret};
+use yihe_registries::{Builder, EntitySecret, HashKeys};
 use yihe_store::{Account, Actor, BatchBegun, BatchLanding, NewBatch, Role, SeededIdentity, Store};
 use yihe_vocabulary::{FixedClock, WorkingCalendar, working_days::WorkingYear};
 use yihe_web::{
@@ -363,6 +363,7 @@ pub fn encode(fields: &[(&str, &str)]) -> String {
 /// What resolves registries.
 fn builder(lake: &Lake, store: &Store, clock: &Arc<FixedClock>) -> Builder {
     Builder {
+        hash_keys: HashKeys::in_folder("keys".into()),
         lake: lake.clone(),
         store: store.clone(),
         secret: EntitySecret::new(&[3; 32]),

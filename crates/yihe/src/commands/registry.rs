@@ -9,11 +9,11 @@ use anyhow::{Result, bail};
 use arrow::{array::RecordBatch, util::display::array_value_to_string};
 use futures::StreamExt;
 use serde_json::{Value, json};
-use yihe_definitions::{Pack, Registry as Definition, Sensitivity};
+use yihe_definitions::{Language, Pack, Registry as Definition, Sensitivity};
 use yihe_lake::Scan;
 use yihe_quality::fault_list::mask_of;
 use yihe_registries::{
-    BuildReport, How,
+    BuildReport, HashedCount, How,
     identity::is_entity_id,
     key, shape,
     sight::key_sensitivity,
@@ -26,7 +26,7 @@ use crate::{
     cli::Registry,
     commands::ticket,
     conflicts,
-    output::{Exit, Output, grouped},
+    output::{Exit, Output, grouped, warn},
     sequence,
 };
 
@@ -38,7 +38,8 @@ pub async fn run(app: &App, registry: Registry, output: &Output) -> Result<Exit>
             let reports = build_from(app, &pack, &registries, full, output).await?;
             sequence::settle(app).await?;
             show(&pack, &reports, output);
-            Ok(Exit::Done)
+            let alarming = reports.iter().flat_map(|report| &report.hashed).any(HashedCount::is_alarming);
+            Ok(if alarming { Exit::Found } else { Exit::Done })
         }
         Registry::WhatIf { registry, field, authority } => {
             what_if(app, defined(&pack, &registry)?, &field, authority, output).await
@@ -135,6 +136,19 @@ fn show(pack: &Pack, reports: &[BuildReport], output: &Output) {
         output.say("说明", "remark"),
     ];
     output.table(&headings, &rows);
+    for count in reports.iter().flat_map(|report| &report.hashed).filter(|count| count.is_alarming()) {
+        warn(&match output.language {
+            Language::Zh => format!(
+                "{} 送来 {} 条杂凑号码，无一可识别：多半是双方密钥或算法不同，请与该部门核对",
+                count.dataset, count.records
+            ),
+            Language::En => format!(
+                "none of the {} hashed numbers of {} is of anybody known: most likely the department hashed under \
+                 another key or algorithm; compare them with it",
+                count.records, count.dataset
+            ),
+        });
+    }
     let objects: Vec<_> = reports
         .iter()
         .map(|report| {
@@ -142,6 +156,9 @@ fn show(pack: &Pack, reports: &[BuildReport], output: &Output) {
                 "registry": report.registry, "records": report.records, "entities": report.entities,
                 "conflicts": report.conflicts, "unlinked": report.unlinked, "version": report.version,
                 "unchanged": report.unchanged, "how": how(&report.how),
+                "hashed": report.hashed.iter().map(|count| json!({
+                    "dataset": count.dataset, "records": count.records, "recognised": count.recognised,
+                })).collect::<Vec<_>>(),
             })
         })
         .collect();

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{COLUMNS_MAX, Found, check_publication, is_identifier};
 use crate::{
     dataset::Dataset,
-    registry::{Field, Member, Registry},
+    registry::{EntityKind, Field, Member, Registry},
     theme::THEME_TABLE_PREFIX,
 };
 
@@ -123,6 +123,23 @@ fn check_member(registry: &Registry, member: &Member, dataset: &Dataset, found: 
     for column in member.key.columns().iter().chain(&member.changed_on) {
         if !dataset.columns.iter().any(|known| known.name == *column) {
             found.unknown("列", "column", &format!("{}.{column}", member.dataset));
+        }
+    }
+    if let Some(hashed) = &member.hashed {
+        if !matches!(registry.entity, EntityKind::Person | EntityKind::Organisation) {
+            found.say(
+                format!("{} 的主键不能是杂凑：只有公民身份号码与统一社会信用代码可以", member.dataset),
+                format!("the key of {} cannot be hashed, expected a citizen's number or a credit code", member.dataset),
+            );
+        }
+        if !is_identifier(&hashed.key) {
+            found.name(&hashed.key);
+        }
+        if registry.members.iter().all(|other| other.hashed.is_some()) {
+            found.say(
+                "所有成员都只送杂凑；至少须有一个成员以明文送号码".to_owned(),
+                "every member delivers hashes, expected one at least that delivers numbers".to_owned(),
+            );
         }
     }
     let parts = registry.entity.key_parts();
