@@ -224,7 +224,7 @@ fn read_picked(
     footer: &ArrowReaderMetadata,
     keys: &Arc<Vec<String>>,
 ) -> Result<Picked, ParquetError> {
-    let met = Arc::new(Mutex::new(vec![false; keys.len()]));
+    let met: Arc<Mutex<Vec<usize>>> = Arc::default();
     let mut among = Among {
         names: table.layout.key.clone(),
         keys: Arc::clone(keys),
@@ -234,9 +234,30 @@ fn read_picked(
     };
     let chosen = candidates(table, hidden, footer, keys)?;
     let names: Vec<&str> = table.layout.key.iter().map(String::as_str).collect();
-    let rows = rows_where(path, footer, chosen, &names, schema, move |batch| among.rows_of(&batch))?;
+    // A key of one text is known once it was met, and need not be decoded again.
+    let known = match names.as_slice() {
+        [only] if schema.fields().len() > 1 => {
+            schema.index_of(only).ok().filter(|at| schema.field(*at).data_type() == &DataType::Utf8)
+        }
+        _ => None,
+    };
+    let asked: Vec<usize> = (0..schema.fields().len()).filter(|at| Some(*at) != known).collect();
+    let asked = Arc::new(schema.project(&asked)?);
+    let mut rows = rows_where(path, footer, chosen, &names, &asked, move |batch| among.rows_of(&batch))?;
     let met = locked(&met);
-    let left = keys.iter().zip(met.iter()).filter(|(_, met)| !**met).map(|(key, _)| key.clone()).collect();
+    if let Some(at) = known {
+        let mut next = met.iter().map(|key| keys[*key].as_str());
+        for batch in &mut rows {
+            let mut columns = batch.columns().to_vec();
+            columns.insert(at, Arc::new(StringArray::from_iter_values(next.by_ref().take(batch.num_rows()))));
+            *batch = RecordBatch::try_new(Arc::clone(schema), columns)?;
+        }
+    }
+    let mut is_met = vec![false; keys.len()];
+    for key in met.iter() {
+        is_met[*key] = true;
+    }
+    let left = keys.iter().zip(is_met).filter(|(_, met)| !met).map(|(key, _)| key.clone()).collect();
     Ok(Picked { rows, left })
 }
 
@@ -250,8 +271,8 @@ struct Among {
     in_order: bool,
     /// Where the last key was found.
     at: usize,
-    /// Which keys were found.
-    met: Arc<Mutex<Vec<bool>>>,
+    /// Which keys were found, in the order of the rows that have them.
+    met: Arc<Mutex<Vec<usize>>>,
 }
 
 impl Among {
@@ -270,7 +291,7 @@ impl Among {
         {
             meet_in_order(&self.keys, texts, |row, key| {
                 wanted.set_bit(row, true);
-                met[key] = true;
+                met.push(key);
             });
             return Ok(BooleanArray::new(wanted.finish(), None));
         }
@@ -287,7 +308,7 @@ impl Among {
             }
             if has(&self.keys, &mut self.at, &joined) {
                 wanted.set_bit(row, true);
-                met[self.at] = true;
+                met.push(self.at);
             }
         }
         Ok(BooleanArray::new(wanted.finish(), None))

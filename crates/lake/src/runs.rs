@@ -212,38 +212,43 @@ fn find(path: &Path, footer: &ArrowReaderMetadata, sought: &Sought) -> Result<Ve
     likely_ever.dedup();
     let in_order = sorted_by(footer.metadata()).first() == sought.names.first();
     let mut known = Known::new(sought, &likely_ever, in_order)?;
-    let mut reader = builder.with_row_groups(chosen).with_row_selection(RowSelection::from(selectors));
-    let first_met = Arc::new(Mutex::new(Vec::new()));
+    let mut reader =
+        builder.with_row_groups(chosen).with_row_selection(RowSelection::from(selectors)).with_batch_size(BATCH_ROWS);
     let columns = footer.parquet_schema();
-    if let Some(firsts) = known.firsts.take_if(|_| sought.names.len() > 1) {
-        // Most rows differ in the first column: the others are decoded of those that do not.
+    // Rows that begin as a key does, and the first key that does.
+    let met: Arc<Mutex<Vec<(usize, usize)>>> = Arc::default();
+    let mut asked = sought.names.as_slice();
+    let filtered = known.firsts.take_if(|_| sought.names.len() > 1);
+    let is_filtered = filtered.is_some();
+    if let Some(mut firsts) = filtered {
+        // Most rows differ in the first column: the others are decoded of those that do not, and the first not again.
         let mask = ProjectionMask::columns(columns, [sought.names[0].as_str()]);
-        let (mut firsts, met, mut seen) = (firsts, Arc::clone(&first_met), 0);
+        asked = &sought.names[1..];
+        let (met, mut seen) = (Arc::clone(&met), 0);
         let is_met = ArrowPredicateFn::new(mask, move |batch| {
             let mut met = locked(&met);
             let begin = met.len();
-            firsts.rows_of(batch.column(0).as_string::<i32>(), |row, _| met.push(seen + row));
-            let rows = met[begin..].iter().map(|row| row - seen);
-            let selected = rows_as_mask(rows, batch.num_rows());
+            firsts.rows_of(batch.column(0).as_string::<i32>(), |row, key| met.push((seen + row, key)));
+            let selected = rows_as_mask(met[begin..].iter().map(|(row, _)| row - seen), batch.num_rows());
             seen += batch.num_rows();
             Ok(selected)
         });
         reader = reader.with_row_filter(RowFilter::new(vec![Box::new(is_met)]));
     }
-    let is_filtered = known.firsts.is_none() && sought.names.len() > 1 && keys.as_string_opt::<i32>().is_some();
-    let mask = ProjectionMask::columns(columns, sought.names.iter().map(String::as_str));
+    let mask = ProjectionMask::columns(columns, asked.iter().map(String::as_str));
+    let schema =
+        Arc::new(sought.schema.project(&(sought.names.len() - asked.len()..sought.names.len()).collect::<Vec<_>>())?);
     let mut found: Vec<(usize, usize)> = Vec::new();
     let mut seen = 0;
-    for batch in reader.with_projection(mask).with_batch_size(BATCH_ROWS).build()? {
-        let batch = adapt(&batch?, &sought.schema)?;
-        known.rows_of(&batch, |row, key| found.push((seen + row, key)))?;
-        seen += batch.num_rows();
-    }
-    if is_filtered {
-        let met = locked(&first_met);
-        for (row, _) in &mut found {
-            *row = met[*row];
+    for batch in reader.with_projection(mask).build()? {
+        let batch = adapt(&batch?, &schema)?;
+        if is_filtered {
+            let met = locked(&met);
+            known.rest_of(&batch, &met[seen..seen + batch.num_rows()], &mut found)?;
+        } else {
+            known.rows_of(&batch, |row, key| found.push((seen + row, key)))?;
         }
+        seen += batch.num_rows();
     }
     let mut places = ranges.into_iter().flatten();
     let mut passed = 0;
@@ -303,39 +308,62 @@ fn likely_in(
 }
 
 /// Keys that are looked for in one batch after the other.
-struct Known<'a> {
+struct Known {
     /// The first column's texts, where it is one.
     firsts: Option<Firsts>,
+    /// The columns after them, or all.
     order: KeyOrder,
-    /// Whole keys as bytes, and which they are; empty where the first text is all there is of a key.
-    whole: HashMap<Vec<u8>, usize>,
-    sought: &'a Sought,
+    /// What follows a first text (by the first key that has it) or the whole key, as bytes, and which key it is; empty
+    /// where the first text is all there is.
+    rest: HashMap<(usize, Vec<u8>), usize>,
 }
 
-impl<'a> Known<'a> {
+impl Known {
     /// Of the keys those at `rows`, ascending; `in_order`: the batches are in the order of the first column.
-    fn new(sought: &'a Sought, rows: &[usize], in_order: bool) -> Result<Self, ArrowError> {
-        let mut order = KeyOrder::new(&sought.schema, &sought.names)?;
+    fn new(sought: &Sought, rows: &[usize], in_order: bool) -> Result<Self, ArrowError> {
         let texts = sought.columns[0].as_string_opt::<i32>();
-        let mut whole = HashMap::new();
-        if texts.is_none() || sought.columns.len() > 1 {
+        let after = usize::from(texts.is_some());
+        let mut order = KeyOrder::new(&sought.schema, &sought.names[after..])?;
+        let mut rest = HashMap::new();
+        if after < sought.names.len() {
             let keys = order.rows(&RecordBatch::try_new(Arc::clone(&sought.schema), sought.columns.clone())?)?;
-            whole.extend(rows.iter().map(|row| (keys.row(*row).data().to_vec(), *row)));
+            let mut first = 0;
+            for row in rows {
+                if texts.is_some_and(|texts| texts.value(*row) != texts.value(first)) || *row == rows[0] {
+                    first = *row;
+                }
+                rest.insert((if texts.is_some() { first } else { 0 }, keys.row(*row).data().to_vec()), *row);
+            }
         }
         let firsts = texts.map(|texts| Firsts::new(texts, rows, in_order));
-        Ok(Self { firsts, order, whole, sought })
+        Ok(Self { firsts, order, rest })
     }
 
     /// Calls `found` with the rows of a batch that have one of the keys, ascending, and which key.
     fn rows_of(&mut self, batch: &RecordBatch, mut found: impl FnMut(usize, usize)) -> Result<(), ArrowError> {
-        if let (Some(firsts), [only]) = (&mut self.firsts, batch.columns()) {
-            firsts.rows_of(only.as_string::<i32>(), found);
+        if let Some(firsts) = &mut self.firsts {
+            firsts.rows_of(batch.column(0).as_string::<i32>(), found);
             return Ok(());
         }
-        debug_assert_eq!(batch.num_columns(), self.sought.names.len(), "a key's columns");
         for (row, key) in self.order.rows(batch)?.iter().enumerate() {
-            if let Some(key) = self.whole.get(key.data()) {
+            if let Some(key) = self.rest.get(&(0, key.data().to_vec())) {
                 found(row, *key);
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds to `found` those of the rows that began as a key did (`met`) and go on as it does; the batch has what
+    /// follows.
+    fn rest_of(
+        &mut self,
+        batch: &RecordBatch,
+        met: &[(usize, usize)],
+        found: &mut Vec<(usize, usize)>,
+    ) -> Result<(), ArrowError> {
+        for ((row, first), rest) in met.iter().zip(self.order.rows(batch)?.iter()) {
+            if let Some(key) = self.rest.get(&(*first, rest.data().to_vec())) {
+                found.push((*row, *key));
             }
         }
         Ok(())
